@@ -1,0 +1,143 @@
+"""Settings (public as `lazyzarr.config`) and the limits of the machine: cores, memory, sizes in words.
+
+Settings are read from `lazyzarr.config.set(...)`, from LAZYZARR_* in the environment, and from lazyzarr.yaml
+where Dask looks for its own; the keys that zarr-python has too mean the same here.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from donfig import Config
+
+__all__ = ["DEFAULTS", "SMALL_CHUNK", "available_memory", "cpu_count", "format_bytes", "load_config", "parse_bytes", "setting"]
+
+# Below this much decoded work a chunk, a second thread costs more than it brings: each short
+# release of the GIL starts a convoy (measured: 128 KiB 60 -> 62 us a chunk, 256 KiB 175 -> 109).
+SMALL_CHUNK = 200_000
+
+DEFAULTS: dict[str, Any] = {
+    "memory": None,  # bytes or "4GB"; None: half of what is available
+    "scheduler": None,  # "threads" "sync" "processes"; None: a live Client, then dask.config, then threads
+    "num_workers": None,
+    "progress": False,
+    "temporary_directory": None,
+    "locking": "flock",  # "process": partial writes are safe within one process only, where flock is missing
+    "array": {
+        "order": "C",
+        "write_empty_chunks": False,
+        "read_missing_chunks": True,
+    },
+    "default_zarr_format": 3,
+}
+
+
+@functools.cache
+def load_config() -> Config:
+    """The settings object, public as `lazyzarr.config`.
+
+    >>> with load_config().set({"array.write_empty_chunks": True}):
+    ...     load_config().get("array.write_empty_chunks")
+    True
+    """
+    from donfig import Config  # loaded on first use: not every import of lazyzarr needs it
+
+    return Config("lazyzarr", defaults=[DEFAULTS])
+
+
+def setting(key: str) -> Any:
+    """The value of one setting.
+
+    >>> setting("default_zarr_format")
+    3
+    """
+    return load_config().get(key)
+
+
+_UNITS = {"": 1, "B": 1} | {
+    prefix + suffix: base**power
+    for power, prefix in enumerate("kMGTP", start=1)
+    for suffix, base in (("", 1000), ("B", 1000), ("i", 1024), ("iB", 1024))
+}
+_UNITS |= {unit.upper(): value for unit, value in _UNITS.items()}
+
+
+def parse_bytes(size: str | float) -> int:
+    """The number of bytes that a size in words means; decimal units, binary ones as GiB.
+
+    >>> parse_bytes("1.5GB"), parse_bytes("64 MiB"), parse_bytes(1e6)
+    (1500000000, 67108864, 1000000)
+    """
+    if not isinstance(size, str):
+        return int(size)
+    match = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([A-Za-z]*)\s*", size)
+    unit = _UNITS.get(match[2], _UNITS.get(match[2].upper())) if match else None
+    if match is None or unit is None:
+        raise ValueError(f'{size!r} is no size in bytes; write it as 2e9, "2GB", "500 MB" or "2GiB"')
+    return int(float(match[1]) * unit)
+
+
+def format_bytes(size: float) -> str:
+    """A size in words, decimal units.
+
+    >>> format_bytes(13_300_000_000), format_bytes(4_100), format_bytes(12)
+    ('13.3 GB', '4.1 kB', '12 B')
+    """
+    value, unit = float(size), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
+        if abs(value) < 999.95 or unit == "PB":
+            break
+        value /= 1000
+    return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+@functools.cache
+def cpu_count() -> int:
+    """The number of cores this process may use: affinity and cgroup quota counted.
+
+    >>> cpu_count() >= 1
+    True
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _first_line("/sys/fs/cgroup/cpu.max").split()
+    if len(quota) == 2 and quota[0] != "max":
+        cores = min(cores, max(1, round(int(quota[0]) / int(quota[1]))))
+    return cores
+
+
+def available_memory() -> int:
+    """Bytes that can still be used without swapping: cgroup limit, address-space limit, MemAvailable.
+
+    >>> available_memory() > 0
+    True
+    """
+    limits = [_meminfo_available()]
+    limit, used = _first_line("/sys/fs/cgroup/memory.max"), _first_line("/sys/fs/cgroup/memory.current")
+    if limit.isdigit() and used.isdigit():
+        limits.append(int(limit) - int(used))
+    return max(1, min(limits))
+
+
+def _meminfo_available() -> int:
+    """Bytes the kernel calls available; where it does not say, half of the physical memory."""
+    try:
+        with open("/proc/meminfo") as lines:
+            for line in lines:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def _first_line(path: str) -> str:
+    """The first line of a file, or nothing where there is none to read."""
+    try:
+        with open(path) as lines:
+            return lines.readline().strip()
+    except OSError:
+        return ""
