@@ -1,0 +1,54 @@
+# The verbs of lazyzarr. Each makes its own virtual environment with the newest Python it finds (3.11 or newer):
+#   make demo    see the main job run, under a minute         make check   lint, types, layout; the style scoreboard
+#   make test    run all tests and doctests                   make bench   the benchmarks (Linux, about 20 minutes)
+# PYTHON=... chooses another Python, VENV=... another place.   make clean   removes the environment
+SHELL := /bin/sh
+VENV ?= .venv
+PYTHON ?= $(shell ./.ci/pythons | head -n 1 | cut -d' ' -f2-)
+BIN := $(VENV)/bin
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+
+.PHONY: help demo test check format bench clean
+help:
+	@sed -n '1,/^# PYTHON/s/^# //p' Makefile
+
+demo: $(VENV)/.demo
+	@$(BIN)/lazyzarr demo
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_layout.py
+	$(BIN)/python tests/scoreboard.py
+
+format: $(VENV)/.test
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/.test
+	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
+
+# An environment that something else made is left alone: only ours carries the marker.
+$(VENV)/.ours:
+	@test -n "$(PYTHON)" || { echo "no Python from 3.11 to 3.14 with venv was found; install one, or say PYTHON=/path/to/python"; exit 1; }
+	@test ! -e $(VENV) || { echo "$(VENV) exists and is not ours; say VENV=another-folder"; exit 1; }
+	@echo "Python: $(PYTHON) ($$($(PYTHON) -c 'import platform; print(platform.python_version())'))"
+	@echo "environment: $(VENV), made and owned by this Makefile (make clean removes it); nothing else is installed anywhere"
+	@$(PYTHON) -m venv $(VENV) && touch $@
+
+$(VENV)/.demo: pyproject.toml | $(VENV)/.ours
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/.ours
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ $(VENV)/.demo
+
+clean:
+	@test ! -e $(VENV) || test -e $(VENV)/.ours || { echo "$(VENV) is not ours"; exit 1; }
+	rm -rf $(VENV)

@@ -1,0 +1,38 @@
+"""Fixtures for all tests: nothing is left in the settings, in the working folder, or running."""
+
+from __future__ import annotations
+
+import copy
+import os
+
+import hypothesis
+import pytest
+
+from lazyzarr import settings
+
+hypothesis.settings.register_profile(
+    "lazyzarr", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("lazyzarr")
+
+
+@pytest.fixture(autouse=True)
+def default_settings():
+    """Each test starts from the default settings, whatever the one before changed."""
+    config = settings.load_config()
+    before = copy.deepcopy(config.config)
+    yield
+    config.config.clear()
+    config.config.update(before)
+
+
+@pytest.fixture(autouse=True)
+def working_folder(tmp_path, monkeypatch):
+    """Relative paths in a test mean its own temporary folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def open_files():
+    """The number of open file descriptors now, as a function."""
+    return lambda: len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0

@@ -1,0 +1,147 @@
+"""The source of lazyzarr as syntax trees: its modules, who imports whom, its functions and their lengths."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "lazyzarr"
+
+# The order of the house: a module imports only what stands before it.
+# The modules that a star stands for share one place: they may import each other, in one direction only.
+ORDER = """
+    errors settings
+    format.keys format.grid format.selection format.dtypes format.documents
+    format.metadata format.metadata_v2 format.metadata_v3
+    format.os_calls format.stores.protocol format.stores.memory format.stores.local format.stores.wrappers
+    format.codecs.* format.chunk format.locks format.consolidated format.commit
+    format.array format.group format.open
+    graph.region graph.node graph.ops.* graph.sink graph.optimize graph.plan graph.check graph.journal
+    graph.program graph.evaluate graph.tasks graph.schedule graph.run graph.lazy
+    storage codecs numpy display demo cli __init__
+""".split()
+
+
+@dataclass(frozen=True)
+class Module:
+    """One file of the package."""
+
+    name: str  # below lazyzarr: "format.keys"; a folder's own file is "format.__init__"
+    path: Path
+    text: str
+
+    @property
+    def tree(self) -> ast.Module:
+        return _parsed(self.path)
+
+
+@cache
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
+
+
+@cache
+def modules() -> dict[str, Module]:
+    """Every module of the package by name."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        found[name] = Module(name, path, path.read_text())
+    return found
+
+
+def place(name: str) -> int | None:
+    """The place of a module in ORDER, or None; a folder's own file stands behind all it holds."""
+    if name.endswith(".__init__"):
+        inside = [i for i, entry in enumerate(ORDER) if entry.startswith(name.removesuffix("__init__"))]
+        return max(inside, default=None)
+    for i, entry in enumerate(ORDER):
+        if entry == name or (entry.endswith(".*") and name.startswith(entry[:-1])):
+            return i
+    return None
+
+
+def imports(module: Module) -> set[str]:
+    """The modules of the package that one imports: anywhere, in functions and for type checking too."""
+    found = set()
+    for node in ast.walk(module.tree):
+        for target, names in _imported(node, module):
+            found |= {_module_of(target, name) for name in names}
+    return {name for name in found if name is not None} - {module.name}
+
+
+def foreign_imports(tree: Module | ast.AST) -> set[str]:
+    """The top-level names of the other packages that a module, or one function, imports."""
+    found = set()
+    for node in ast.walk(tree.tree if isinstance(tree, Module) else tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add((node.module or "").split(".")[0])
+    return found - {"lazyzarr"}
+
+
+def foreign_imports_in_functions(module: Module) -> set[str]:
+    """The top-level names of the other packages that are imported inside functions."""
+    return set().union(*(foreign_imports(function) for function in functions(module)))
+
+
+def _imported(node: ast.AST, module: Module) -> list[tuple[str, list[str | None]]]:
+    """(dotted target below lazyzarr, names taken from it) of one import statement of our own package."""
+    if isinstance(node, ast.Import):
+        ours = [alias.name for alias in node.names if alias.name.split(".")[0] == "lazyzarr"]
+        return [(name.removeprefix("lazyzarr").lstrip("."), [None]) for name in ours]
+    if not isinstance(node, ast.ImportFrom):
+        return []
+    if node.level:
+        folder = module.name.split(".")[: -node.level]
+        target = ".".join([*folder, *([node.module] if node.module else [])])
+    elif (node.module or "").split(".")[0] == "lazyzarr":
+        target = node.module.removeprefix("lazyzarr").lstrip(".")
+    else:
+        return []
+    return [(target, [alias.name for alias in node.names])]
+
+
+def _module_of(target: str, name: str | None) -> str | None:
+    """The module that `from target import name` reads: target.name where that is a module, else target."""
+    for candidate in (f"{target}.{name}" if target else name, target):
+        for module in (candidate, f"{candidate}.__init__" if candidate else "__init__"):
+            if module in modules():
+                return module
+    return None
+
+
+def cycle(graph: dict[str, set[str]]) -> list[str]:
+    """One cycle of a directed graph as the names along it, or nothing."""
+    done: set[str] = set()
+    for start in graph:
+        stack = [(start, iter(sorted(graph[start])))]
+        path = [start]
+        while stack:
+            rest = stack[-1][1]
+            step = next((n for n in rest if n not in done), None)
+            if step is None:
+                stack.pop()
+                done.add(path.pop())
+            elif step in path:
+                return [*path[path.index(step) :], step]
+            else:
+                path.append(step)
+                stack.append((step, iter(sorted(graph.get(step, ())))))
+    return []
+
+
+def functions(module: Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """All functions and methods of a module."""
+    return [n for n in ast.walk(module.tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines from `def` to the end without those of the docstring."""
+    body = function.body
+    doc = body[0] if ast.get_docstring(function) else None
+    return function.end_lineno - function.lineno + 1 - (doc.end_lineno - doc.lineno + 1 if doc else 0)
