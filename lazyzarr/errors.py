@@ -2,7 +2,7 @@
 
     LazyzarrError
     ├── BaseZarrError (ValueError)            what a hierarchy, its metadata or a selection has wrong
-    │   ├── NodeNotFoundError (FileNotFoundError)
+    │   ├── NodeNotFoundError (FileNotFoundError, KeyError)
     │   │   ├── ArrayNotFoundError
     │   │   └── GroupNotFoundError
     │   ├── ContainsNodeError (FileExistsError)
@@ -18,7 +18,8 @@
     │   ├── InvalidKeyError
     │   ├── BoundsCheckError (IndexError)
     │   ├── SelectionError (IndexError)
-    │   └── ShapeMismatchError
+    │   ├── ShapeMismatchError
+    │   └── DataTypeMismatchError (TypeError)
     ├── StoreError (OSError)                  a store failed: never "not found"
     │   ├── ReadOnlyStoreError (PermissionError)
     │   └── StoreReachError                   a worker cannot see that store
@@ -58,6 +59,7 @@ __all__ = [
     "ContainsArrayError",
     "ContainsGroupError",
     "ContainsNodeError",
+    "DataTypeMismatchError",
     "GroupNotFoundError",
     "InvalidKeyError",
     "LazyzarrError",
@@ -90,10 +92,10 @@ class BaseZarrError(LazyzarrError, ValueError):
     """Something is wrong with a hierarchy, its metadata or a selection."""
 
 
-class NodeNotFoundError(BaseZarrError, FileNotFoundError):
-    """No array or group where one was asked for."""
+class NodeNotFoundError(BaseZarrError, FileNotFoundError, KeyError):
+    """No array or group where one was asked for: of a path, or of a key of a group."""
 
-    # OSError formats two arguments as "[Errno n] text"; ours carry one text.
+    # OSError formats two arguments as "[Errno n] text", KeyError one as its repr; ours carry one text.
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
 
@@ -163,6 +165,10 @@ class SelectionError(BaseZarrError, IndexError):
 
 class ShapeMismatchError(BaseZarrError):
     """Shapes that do not fit each other."""
+
+
+class DataTypeMismatchError(BaseZarrError, TypeError):
+    """Values that an array's data type cannot hold without loss."""
 
 
 class StoreError(LazyzarrError, OSError):
