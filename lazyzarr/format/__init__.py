@@ -1,0 +1,1 @@
+"""The format half: bytes, metadata and chunks; it knows nothing of graphs."""

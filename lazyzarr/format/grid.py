@@ -1,0 +1,116 @@
+"""The regular chunk grid: pure integers, no I/O.
+
+Specification: Zarr v3 core, "Regular grids". Chunks at the edge are stored in full; only their
+extent within the array counts.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ..errors import MetadataValidationError
+
+__all__ = ["RegularGrid", "guess_chunks"]
+
+CHUNK_TARGET = 4 * 1024 * 1024  # decoded bytes; two threads scale from 256 KiB, object stores like megabytes
+
+
+@dataclass(frozen=True, slots=True)
+class RegularGrid:
+    """An array's shape cut into chunks of one shape.
+
+    >>> grid = RegularGrid((10, 7), (4, 7))
+    >>> grid.grid_shape, grid.nchunks, grid.extent((2, 0)), grid.clipped_chunks()
+    ((3, 1), 3, ((8, 10), (0, 7)), ((4, 4, 2), (7,)))
+    """
+
+    shape: tuple[int, ...]
+    """Elements along each axis of the array."""
+    chunk_shape: tuple[int, ...]
+    """Elements along each axis of a chunk, at least 1."""
+    grid_shape: tuple[int, ...] = field(init=False, compare=False, repr=False)
+    """Chunks along each axis; 0 where the axis is empty."""
+
+    def __post_init__(self) -> None:
+        if len(self.shape) != len(self.chunk_shape):
+            raise MetadataValidationError(
+                f"chunks {self.chunk_shape} have {len(self.chunk_shape)} axes, the shape {self.shape} has "
+                f"{len(self.shape)}"
+            )
+        if any(edge < 1 for edge in self.chunk_shape):
+            raise MetadataValidationError(
+                f"chunks {self.chunk_shape} hold an edge below 1; edges are at least 1"
+            )
+        counts = tuple(-(-n // edge) for n, edge in zip(self.shape, self.chunk_shape, strict=True))
+        object.__setattr__(self, "grid_shape", counts)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def nchunks(self) -> int:
+        """The number of chunks; a 0-d array has one."""
+        return math.prod(self.grid_shape)
+
+    def extent(self, coords: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        """Where a chunk lies in the array, a (start, stop) an axis, clipped at the edge."""
+        return tuple(
+            (i * edge, min((i + 1) * edge, n))
+            for i, edge, n in zip(coords, self.chunk_shape, self.shape, strict=True)
+        )
+
+    def clipped_chunks(self) -> tuple[tuple[int, ...], ...]:
+        """The chunks' lengths along each axis, clipped at the edge, as dask spells `.chunks`."""
+        return tuple(_clipped(n, edge) for n, edge in zip(self.shape, self.chunk_shape, strict=True))
+
+
+def _clipped(n: int, edge: int) -> tuple[int, ...]:
+    whole, rest = divmod(n, edge)
+    return (edge,) * whole + ((rest,) if rest else ())
+
+
+def guess_chunks(shape: Sequence[int], itemsize: int, target: int = CHUNK_TARGET) -> tuple[int, ...]:
+    """A chunk shape of about `target` bytes in the array's proportions, whose edges divide it if they can.
+
+    >>> guess_chunks((1000, 1000), 4), guess_chunks((4096, 4096), 4), guess_chunks((), 8)
+    ((1000, 1000), (1024, 1024), ())
+    """
+    edges = [max(1, n) for n in shape]
+    budget = max(1, target // max(1, itemsize))
+    if math.prod(edges) <= budget:
+        return tuple(edges)
+    # Short axes first: their edges round most coarsely, and the long ones can make up for it.
+    axes = sorted(range(len(edges)), key=edges.__getitem__)
+    for position, axis in enumerate(axes):
+        left = axes[position:]
+        ratio = math.prod(edges) / budget
+        edges[axis] = _divide(edges[axis], ratio ** (1 / len(left)))
+    return tuple(edges)
+
+
+def _divide(n: int, ratio: float) -> int:
+    """An edge near n / ratio: one that divides n where there is one near, else that of equal pieces."""
+    ideal = min(max(1.0, n / ratio), float(n))
+    near = list(itertools.islice(_near_divisors(n, ideal), 2))
+    if near:
+        return min(near, key=lambda edge: abs(math.log(edge / ideal)))
+    return -(-n // max(1, round(n / ideal)))
+
+
+def _near_divisors(n: int, ideal: float) -> Iterator[int]:
+    """Divisors of n within a factor 1.45 of the ideal edge, the nearest on either side first.
+
+    The edge or the number of pieces is counted through, whichever is the smaller number.
+    """
+    middle = min(ideal, n / ideal)
+    for away in range(min(1000, math.ceil(0.45 * middle) + 1)):
+        for divisor in {math.floor(middle) - away, math.ceil(middle) + away}:
+            if divisor > 0 and n % divisor == 0:
+                edge = divisor if middle == ideal else n // divisor
+                if 1 / 1.45 <= edge / ideal <= 1.45:
+                    yield edge
