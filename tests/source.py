@@ -14,11 +14,12 @@ PACKAGE = ROOT / "lazyzarr"
 # The modules that a star stands for share one place: they may import each other, in one direction only.
 ORDER = """
     errors settings
-    format.keys format.grid format.selection format.dtypes format.documents
+    format.keys format.grid format.selection format.fills format.dtypes format.documents
     format.metadata format.metadata_v2 format.metadata_v3
     format.os_calls format.stores.protocol format.stores.memory format.stores.local format.stores.wrappers
     format.codecs.* format.chunk format.locks format.consolidated format.commit
-    format.array format.group format.open
+    format.slots format.operators format.assign format.info format.tree format.resolve format.lookup format.attributes
+    format.array format.options format.creation format.group format.open format.saving
     graph.region graph.node graph.ops.* graph.sink graph.optimize graph.plan graph.check graph.journal
     graph.program graph.evaluate graph.tasks graph.schedule graph.run graph.lazy
     storage codecs numpy display demo cli __init__

@@ -1,0 +1,98 @@
+"""lazyzarr: open any Zarr, write NumPy, get an answer or a new Zarr, within the memory you allow.
+
+The rule: `lz` opens, stores and runs; NumPy's functions compute.
+
+>>> import lazyzarr as lz
+>>> z = lz.create_array("data.zarr/u", shape=(4, 6), chunks=(2, 3), dtype="f4")
+>>> z[...] = np.arange(24).reshape(4, 6)
+>>> z[1, ::-2]
+array([11.,  9.,  7.], dtype=float32)
+>>> lz.open("data.zarr")["u"]
+<Array file://data.zarr/u shape=(4, 6) dtype=float32>
+
+Names are imported when they are first used (PEP 562), so that importing lazyzarr is cheap; EAGER_IMPORT=1 in the
+environment imports all at once.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .format import slots
+
+if TYPE_CHECKING:
+    from . import codecs as codecs
+    from . import errors as errors
+    from . import storage as storage
+    from .format.array import Array as Array
+    from .format.creation import array as array
+    from .format.creation import create as create
+    from .format.creation import create_array as create_array
+    from .format.creation import create_group as create_group
+    from .format.creation import empty as empty
+    from .format.creation import empty_like as empty_like
+    from .format.creation import from_array as from_array
+    from .format.creation import full as full
+    from .format.creation import full_like as full_like
+    from .format.creation import group as group
+    from .format.creation import ones as ones
+    from .format.creation import ones_like as ones_like
+    from .format.creation import zeros as zeros
+    from .format.creation import zeros_like as zeros_like
+    from .format.group import Group as Group
+    from .format.open import open as open
+    from .format.open import open_array as open_array
+    from .format.open import open_consolidated as open_consolidated
+    from .format.open import open_group as open_group
+    from .format.saving import load as load
+    from .format.saving import save as save
+    from .format.saving import save_array as save_array
+    from .format.saving import save_group as save_group
+    from .format.saving import tree as tree
+
+# Where each public name is at home. A name's home is imported when the name is first used.
+HOMES = {
+    ".format.array": "Array",
+    ".format.group": "Group",
+    ".format.open": "open open_array open_group open_consolidated",
+    ".format.creation": "create create_array create_group group array zeros ones empty full "
+    "zeros_like ones_like empty_like full_like from_array",
+    ".format.saving": "save save_array save_group load tree",
+}
+MODULES = ("codecs", "errors", "storage")
+
+_HOME = {name: module for module, names in HOMES.items() for name in names.split()}
+
+__all__ = [*sorted(_HOME), *MODULES, "config"]  # noqa: PLE0604 (names are strings: the table's)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(import_module(_HOME[name], __name__), name)
+    elif name in MODULES:
+        return import_module(f".{name}", __name__)
+    elif name == "config":
+        value = import_module(".settings", __name__).load_config()
+    elif name == "__version__":
+        value = import_module("importlib.metadata").version("lazyzarr")
+    else:
+        raise AttributeError(f"module 'lazyzarr' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})
+
+
+def _lazy(array: Any) -> Any:
+    return __getattr__("from_zarr")(array)
+
+
+slots.lazy_factory = _lazy
+
+if os.environ.get("EAGER_IMPORT"):
+    for _name in __all__:
+        __getattr__(_name)

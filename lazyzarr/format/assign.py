@@ -1,0 +1,139 @@
+"""What may be assigned to a selection: values the data type holds, in a shape that fits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataTypeMismatchError, ShapeMismatchError
+
+__all__ = ["checked_values", "fitted"]
+
+NUMBERS = "biufc"
+TEXT = "SU"
+
+
+def checked_values(value: Any, dtype: np.dtype[Any], where: str) -> np.ndarray[Any, Any]:
+    """The value as an array of `dtype`: floats may round, nothing else may change.
+
+    Raises DataTypeMismatchError where NumPy would wrap, truncate, drop an imaginary part or cut a string.
+
+    >>> checked_values([1.0, 2.0], np.dtype("i4"), "z")
+    array([1, 2], dtype=int32)
+    >>> checked_values([1.5], np.dtype("i4"), "z")
+    Traceback (most recent call last):
+    lazyzarr.errors.DataTypeMismatchError: z holds int32, which cannot hold 1.5 (at index (0,) of the float64 value)...
+    """
+    values = np.asarray(value)
+    if values.dtype == dtype:
+        return values
+    if values.dtype.hasobject:
+        values = _without_objects(values, dtype, where)
+    if _rounds_at_most(values.dtype, dtype):
+        return values.astype(dtype)
+    if values.dtype.kind == "U" and dtype.kind == "M":
+        return _parsed(values, dtype, where)
+    if not _comparable(values.dtype, dtype):
+        raise DataTypeMismatchError(
+            f"{where} holds {dtype}, the value is {values.dtype}; "
+            f"convert it first, as in z[...] = np.asarray(value).astype({dtype.name!r})"
+        )
+    return _exactly(values, dtype, where)
+
+
+def _without_objects(values: np.ndarray[Any, Any], dtype: np.dtype[Any], where: str) -> np.ndarray[Any, Any]:
+    """An array of Python objects as NumPy reads the list of them; what stays objects is refused."""
+    try:
+        cast = values.astype(dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataTypeMismatchError(
+            f"{where} holds {dtype}; the value holds Python objects that do not convert: {error}"
+        ) from error
+    if not np.all(cast == values):
+        raise _lossy(values, cast != values, dtype, where)
+    return cast
+
+
+def _rounds_at_most(given: np.dtype[Any], dtype: np.dtype[Any]) -> bool:
+    if given.kind in NUMBERS and dtype.kind in TEXT:
+        return False
+    return np.can_cast(given, dtype, "safe") or (
+        dtype.kind in "fc" and given.kind in NUMBERS and np.can_cast(given, dtype, "same_kind")
+    )
+
+
+def _parsed(values: np.ndarray[Any, Any], dtype: np.dtype[Any], where: str) -> np.ndarray[Any, Any]:
+    try:
+        return values.astype(dtype)
+    except ValueError as error:
+        raise DataTypeMismatchError(f"{where} holds {dtype}; the value does not convert: {error}") from error
+
+
+def _comparable(given: np.dtype[Any], dtype: np.dtype[Any]) -> bool:
+    kinds = given.kind + dtype.kind
+    return all(kind in NUMBERS for kind in kinds) or all(kind in TEXT for kind in kinds) or kinds in _TIMES
+
+
+_TIMES = frozenset({"mm", "MM", "im", "um", "iM", "uM"})
+
+
+def _exactly(values: np.ndarray[Any, Any], dtype: np.dtype[Any], where: str) -> np.ndarray[Any, Any]:
+    """The values in a narrower type, if each comes back the same."""
+    try:
+        with np.errstate(all="ignore"):
+            # the imaginary part is compared below; NumPy would warn of dropping it
+            real = values.real if values.dtype.kind == "c" and dtype.kind != "c" else values
+            cast = real.astype(dtype)
+            # both ways: -1 becomes 255 and comes back; a float beyond the range comes back by chance
+            changed = (cast.astype(values.dtype) != values) | ~_within(real, dtype)
+    except (ValueError, OverflowError) as error:
+        raise DataTypeMismatchError(f"{where} holds {dtype}; the value does not convert: {error}") from error
+    if values.dtype.kind in "mM":
+        changed &= ~np.isnat(values)
+    if np.any(changed):
+        raise _lossy(values, changed, dtype, where)
+    return cast
+
+
+def _within(values: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any] | bool:
+    """Which numbers lie within the range of an integer type; all, for other types."""
+    if dtype.kind not in "iu" or values.dtype.kind not in "iuf":
+        return np.True_
+    limits = np.iinfo(dtype)
+    if values.dtype.kind == "f":  # the first integers beyond are powers of two, which floats hold exactly
+        return (values >= float(limits.min)) & (values < float(limits.max + 1))
+    return (values >= limits.min) & (values <= limits.max)
+
+
+def _lossy(
+    values: np.ndarray[Any, Any], changed: np.ndarray[Any, Any], dtype: np.dtype[Any], where: str
+) -> DataTypeMismatchError:
+    index = tuple(int(i) for i in np.argwhere(changed)[0]) if values.ndim else ()
+    at = f"at index {index} of the {values.dtype} value" if values.ndim else f"a {values.dtype}"
+    return DataTypeMismatchError(
+        f"{where} holds {dtype}, which cannot hold {values[index]!s} ({at}); "
+        f"to let NumPy convert it: z[...] = np.asarray(value).astype({dtype.name!r})"
+    )
+
+
+def fitted(values: np.ndarray[Any, Any], shape: tuple[int, ...], where: str) -> np.ndarray[Any, Any]:
+    """A view of the values broadcast to the shape of a selection, by the rules of NumPy's assignment.
+
+    Raises ShapeMismatchError where they do not broadcast.
+
+    >>> fitted(np.ones((1, 3)), (2, 3), "z").shape
+    (2, 3)
+    """
+    extra = values.ndim - len(shape)
+    if extra > 0 and all(n == 1 for n in values.shape[:extra]):
+        values = values.reshape(values.shape[extra:])
+    if values.shape == shape:
+        return values
+    try:
+        return np.broadcast_to(values, shape)
+    except ValueError as error:
+        raise ShapeMismatchError(
+            f"{where}: a value of shape {values.shape} does not fit the selection, which has shape {shape}; "
+            "nothing was written"
+        ) from error

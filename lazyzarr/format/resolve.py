@@ -1,0 +1,153 @@
+"""From what a user names (a path, a store, a dict, a node) to a store and a path in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from ..errors import BaseZarrError, NodeNotFoundError, StoreError
+from . import os_calls
+from .keys import join_path, normalize_path
+from .stores.local import LocalStore
+from .stores.memory import MemoryStore
+from .stores.protocol import Store
+from .stores.wrappers import ReadOnlyStore
+
+__all__ = ["StoreLike", "StorePath", "read_only_view", "resolve"]
+
+
+@dataclass(frozen=True, slots=True)
+class StorePath:
+    """A place in a store; `str` of it is its URL.
+
+    >>> StorePath(LocalStore("data.zarr"), "u") / "c"
+    StorePath('file://data.zarr/u/c')
+    """
+
+    store: Store
+    path: str = ""
+
+    def __truediv__(self, name: str) -> StorePath:
+        return StorePath(self.store, join_path(self.path, normalize_path(name)))
+
+    def __str__(self) -> str:
+        return self.store.url(self.path)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
+
+StoreLike: TypeAlias = Store | StorePath | str | os.PathLike[str] | MutableMapping[str, Any]
+"""What names a store: one of ours, a place in it, a path of this machine, a dict, an open Group or Array."""
+
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+
+
+def resolve(
+    target: StoreLike | None,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+) -> tuple[Store, str]:
+    """The store that a target names, and the normal path of the node in it; nothing is made or opened.
+
+    A local path climbs as long as the folder above holds a group, so that "data.zarr/u" is the path "u" in the
+    store data.zarr. Where nothing exists yet, the last component that ends in ".zarr" is the store. None is a new
+    MemoryStore, unless `path` alone is given, which then names both.
+
+    Raises NodeNotFoundError for a file, StoreError for a kind of store that is not known, InvalidKeyError for a path
+    that leads out of the store.
+
+    >>> resolve("new.zarr/a/b")
+    (LocalStore('file://new.zarr'), 'a/b')
+    """
+    if target is None and path is not None:
+        target, path = os.fspath(path), None
+    below = normalize_path(os.fspath(path)) if path is not None else ""
+    store, place = _named(target)
+    if storage_options:
+        raise BaseZarrError(
+            f"storage_options={storage_options!r} are for remote stores; {store.url(place)} is not one: leave them out"
+        )
+    return store, join_path(place, below)
+
+
+def _named(target: Any) -> tuple[Store, str]:
+    if target is None:
+        return MemoryStore(), ""
+    if isinstance(target, Store):
+        return target, ""
+    if isinstance(target, (str, os.PathLike)):
+        return _local(os.fspath(target))
+    if isinstance(target, MutableMapping):
+        return MemoryStore(target), ""
+    if isinstance(getattr(target, "store", None), Store):  # StorePath, Group, Array
+        return target.store, target.path
+    raise BaseZarrError(
+        f"{target!r} names no store; give a path, a store of lazyzarr.storage, a dict, or an open Group"
+    )
+
+
+def _local(location: str) -> tuple[Store, str]:
+    if match := _URL.fullmatch(location):
+        scheme, location = match[1].lower(), match[2]
+        if scheme != "file":
+            raise StoreError(
+                f"{scheme}://{location}: {scheme} stores are not supported by this version of lazyzarr; "
+                "copy the data to a folder of this machine, or give a store object",
+                location,
+            )
+    if not location:
+        raise BaseZarrError("the empty path names no store; give the folder's name, '.' for the current one")
+    root, path = _split(os.path.abspath(location))
+    return LocalStore(root if os.path.isabs(location) else os.path.relpath(root)), path
+
+
+def _split(location: str) -> tuple[str, str]:
+    """The root folder of a store and the path in it, for an absolute place in the filesystem."""
+    places = [location]
+    while (above := os.path.dirname(places[-1])) != places[-1]:
+        places.append(above)
+    exists = next(i for i, place in enumerate(places) if _is_folder(place))
+    base = exists
+    if exists and not _holds_group(places[exists]):
+        base = next((i for i, place in enumerate(places[: exists + 1]) if place.endswith(".zarr")), 0)
+    while exists <= base < len(places) - 1 and _holds_group(places[base + 1]):
+        base += 1
+    return places[base], "/".join(os.path.basename(place) for place in reversed(places[:base]))
+
+
+def _is_folder(place: str) -> bool:
+    try:
+        mode = os_calls.calls.stat(place).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise StoreError(f"file://{place} cannot be looked at: {error.strerror}", place) from error
+    if not stat.S_ISDIR(mode):
+        raise NodeNotFoundError(
+            f"no Zarr at file://{place}: it is a file, not a folder; this version of lazyzarr reads folders, no archives"
+        )
+    return True
+
+
+def _holds_group(folder: str) -> bool:
+    """Whether a folder holds a group's metadata. A damaged document is not one: it is reported when opened."""
+    store = LocalStore(folder)
+    if store.exists(".zgroup"):
+        return True
+    document = store.get("zarr.json")
+    try:
+        return document is not None and json.loads(bytes(document))["node_type"] == "group"
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return False
+
+
+def read_only_view(store: Store) -> Store:
+    """The same store, refusing every write."""
+    return store if store.read_only else ReadOnlyStore(store)
