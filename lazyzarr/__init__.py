@@ -10,8 +10,8 @@ array([11.,  9.,  7.], dtype=float32)
 >>> lz.open("data.zarr")["u"]
 <Array file://data.zarr/u shape=(4, 6) dtype=float32>
 
-Names are imported when they are first used (PEP 562), so that importing lazyzarr is cheap; EAGER_IMPORT=1 in the
-environment imports all at once.
+Names are imported when they are first used (PEP 562), so that importing lazyzarr is cheap; EAGER_IMPORT=1
+in the environment imports all at once.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ MODULES = ("codecs", "errors", "storage")
 
 _HOME = {name: module for module, names in HOMES.items() for name in names.split()}
 
-__all__ = [*sorted(_HOME), *MODULES, "config"]  # noqa: PLE0604 (names are strings: the table's)
+__all__ = [*sorted(_HOME), *MODULES, "config"]
 
 
 def __getattr__(name: str) -> Any:

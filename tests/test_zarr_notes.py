@@ -1,9 +1,9 @@
 """Every snippet of the Zarr notes, in the notes' order, with `lazyzarr` in the place of `zarr`.
 
-Each test runs one snippet as the notes have it and compares what it prints with what the notes print, but for the
-addresses of memory stores and the blanks before a tree's branches. Left for the issue that brings them: the
-snippets on `copy_store`, on `ZipStore` (with `FSStore` beside it) and on `AsyncGroup`. Of "ZipStore 例子" the part
-that builds and reads the source runs here.
+Each test runs one snippet as the notes have it and compares what it prints with what the notes print, but
+for the addresses of memory stores and the blanks before a tree's branches. Left for the issue that brings
+them: the snippets on `copy_store`, on `ZipStore` (with `FSStore` beside it) and on `AsyncGroup`. Of
+"ZipStore 例子" the part that builds and reads the source runs here.
 """
 
 from __future__ import annotations

@@ -21,9 +21,9 @@ def checked_values(value: Any, dtype: np.dtype[Any], where: str) -> np.ndarray[A
 
     >>> checked_values([1.0, 2.0], np.dtype("i4"), "z")
     array([1, 2], dtype=int32)
-    >>> checked_values([1.5], np.dtype("i4"), "z")
+    >>> checked_values(1.5, np.dtype("i4"), "z")
     Traceback (most recent call last):
-    lazyzarr.errors.DataTypeMismatchError: z holds int32, which cannot hold 1.5 (at index (0,) of the float64 value)...
+    lazyzarr.errors.DataTypeMismatchError: z holds int32, which cannot hold 1.5 (a float64); to let NumPy...
     """
     values = np.asarray(value)
     if values.dtype == dtype:

@@ -140,7 +140,7 @@ class LazyOperators:
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         if any(isinstance(out, LazyOperators) for out in options.get("out") or ()):
             raise TypeError(
-                f"np.{ufunc.__name__}(..., out=z) into a stored array: write  z[...] = np.{ufunc.__name__}(...)"
+                f"np.{ufunc.__name__} has a stored array as out=: write  z[...] = np.{ufunc.__name__}(...)"
             )
         return getattr(ufunc, method)(*lifted(inputs), **lifted(options))
 

@@ -56,12 +56,12 @@ def resolve(
 ) -> tuple[Store, str]:
     """The store that a target names, and the normal path of the node in it; nothing is made or opened.
 
-    A local path climbs as long as the folder above holds a group, so that "data.zarr/u" is the path "u" in the
-    store data.zarr. Where nothing exists yet, the last component that ends in ".zarr" is the store. None is a new
-    MemoryStore, unless `path` alone is given, which then names both.
+    A local path climbs as long as the folder above holds a group, so that "data.zarr/u" is the path "u" in
+    the store data.zarr. Where nothing exists yet, the last component that ends in ".zarr" is the store. None
+    is a new MemoryStore, unless `path` alone is given, which then names both.
 
-    Raises NodeNotFoundError for a file, StoreError for a kind of store that is not known, InvalidKeyError for a path
-    that leads out of the store.
+    Raises NodeNotFoundError for a file, StoreError for a kind of store that is not known, InvalidKeyError
+    for a path that leads out of the store.
 
     >>> resolve("new.zarr/a/b")
     (LocalStore('file://new.zarr'), 'a/b')
@@ -72,7 +72,8 @@ def resolve(
     store, place = _named(target)
     if storage_options:
         raise BaseZarrError(
-            f"storage_options={storage_options!r} are for remote stores; {store.url(place)} is not one: leave them out"
+            f"storage_options={storage_options!r} are for remote stores, {store.url(place)} is not one: "
+            "leave them out"
         )
     return store, join_path(place, below)
 
@@ -131,21 +132,21 @@ def _is_folder(place: str) -> bool:
         raise StoreError(f"file://{place} cannot be looked at: {error.strerror}", place) from error
     if not stat.S_ISDIR(mode):
         raise NodeNotFoundError(
-            f"no Zarr at file://{place}: it is a file, not a folder; this version of lazyzarr reads folders, no archives"
+            f"no Zarr at file://{place}: it is a file; this version of lazyzarr reads folders, no archives"
         )
     return True
 
 
 def _holds_group(folder: str) -> bool:
-    """Whether a folder holds a group's metadata. A damaged document is not one: it is reported when opened."""
+    """Whether a folder holds a group's metadata, readable here and undamaged."""
     store = LocalStore(folder)
-    if store.exists(".zgroup"):
-        return True
-    document = store.get("zarr.json")
     try:
-        return document is not None and json.loads(bytes(document))["node_type"] == "group"
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return False
+        if store.exists(".zgroup"):
+            return True
+        document = store.get("zarr.json")
+        return document is not None and bool(json.loads(bytes(document))["node_type"] == "group")
+    except (ValueError, TypeError, KeyError, RecursionError, StoreError):
+        return False  # what is wrong with it is said when it is opened itself
 
 
 def read_only_view(store: Store) -> Store:
