@@ -16,7 +16,9 @@ ORDER = """
     errors settings
     format.keys format.grid format.selection format.fills format.dtypes format.documents
     format.metadata format.metadata_v2 format.metadata_v3
-    format.os_calls format.stores.protocol format.stores.memory format.stores.local format.stores.wrappers
+    format.os_calls format.stores.protocol format.stores.memory
+    format.stores.failures format.stores.folders format.stores.files format.stores.chunk_files format.stores.local
+    format.stores.wrappers
     format.codecs.* format.chunk format.locks format.consolidated format.commit
     format.slots format.operators format.assign format.info format.tree format.resolve format.lookup format.attributes
     format.array format.options format.creation format.group format.open format.saving
