@@ -18,7 +18,7 @@ from .stores.memory import MemoryStore
 from .stores.protocol import Store
 from .stores.wrappers import ReadOnlyStore
 
-__all__ = ["StoreLike", "StorePath", "read_only_view", "resolve"]
+__all__ = ["StoreLike", "StorePath", "resolve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,12 @@ def resolve(
     target: StoreLike | None,
     path: str | os.PathLike[str] | None = None,
     *,
+    read_only: bool = False,
     storage_options: Mapping[str, Any] | None = None,
 ) -> tuple[Store, str]:
     """The store that a target names, and the normal path of the node in it; nothing is made or opened.
 
-    A local path climbs as long as the folder above holds a group, so that "data.zarr/u" is the path "u" in
+    A local path climbs as long as the folder above holds a node, so that "data.zarr/u" is the path "u" in
     the store data.zarr. Where nothing exists yet, the last component that ends in ".zarr" is the store. None
     is a new MemoryStore, unless `path` alone is given, which then names both.
 
@@ -69,7 +70,7 @@ def resolve(
     if target is None and path is not None:
         target, path = os.fspath(path), None
     below = normalize_path(os.fspath(path)) if path is not None else ""
-    store, place = _named(target)
+    store, place = _named(target, read_only)
     if storage_options:
         raise BaseZarrError(
             f"storage_options={storage_options!r} are for remote stores, {store.url(place)} is not one: "
@@ -78,23 +79,28 @@ def resolve(
     return store, join_path(place, below)
 
 
-def _named(target: Any) -> tuple[Store, str]:
+def _named(target: Any, read_only: bool) -> tuple[Store, str]:
     if target is None:
-        return MemoryStore(), ""
+        return MemoryStore(read_only=read_only), ""
+    if isinstance(target, str | os.PathLike):
+        return _local(os.fspath(target), read_only)
     if isinstance(target, Store):
-        return target, ""
-    if isinstance(target, (str, os.PathLike)):
-        return _local(os.fspath(target))
+        return _guarded(target, read_only), ""
     if isinstance(target, MutableMapping):
-        return MemoryStore(target), ""
+        return MemoryStore(target, read_only=read_only), ""
     if isinstance(getattr(target, "store", None), Store):  # StorePath, Group, Array
-        return target.store, target.path
+        return _guarded(target.store, read_only), target.path
     raise BaseZarrError(
         f"{target!r} names no store; give a path, a store of lazyzarr.storage, a dict, or an open Group"
     )
 
 
-def _local(location: str) -> tuple[Store, str]:
+def _guarded(store: Store, read_only: bool) -> Store:
+    """The store, refusing every write if it is to."""
+    return ReadOnlyStore(store) if read_only and not store.read_only else store
+
+
+def _local(location: str, read_only: bool) -> tuple[Store, str]:
     if match := _URL.fullmatch(location):
         scheme, location = match[1].lower(), match[2]
         if scheme != "file":
@@ -106,7 +112,8 @@ def _local(location: str) -> tuple[Store, str]:
     if not location:
         raise BaseZarrError("the empty path names no store; give the folder's name, '.' for the current one")
     root, path = _split(os.path.abspath(location))
-    return LocalStore(root if os.path.isabs(location) else os.path.relpath(root)), path
+    root = root if os.path.isabs(location) else os.path.relpath(root)
+    return LocalStore(root, read_only=read_only), path
 
 
 def _split(location: str) -> tuple[str, str]:
@@ -116,9 +123,9 @@ def _split(location: str) -> tuple[str, str]:
         places.append(above)
     exists = next(i for i, place in enumerate(places) if _is_folder(place))
     base = exists
-    if exists and not _holds_group(places[exists]):
+    if exists and not _holds_node(places[exists]):
         base = next((i for i, place in enumerate(places[: exists + 1]) if place.endswith(".zarr")), 0)
-    while exists <= base < len(places) - 1 and _holds_group(places[base + 1]):
+    while exists <= base < len(places) - 1 and _holds_node(places[base + 1]):
         base += 1
     return places[base], "/".join(os.path.basename(place) for place in reversed(places[:base]))
 
@@ -137,18 +144,16 @@ def _is_folder(place: str) -> bool:
     return True
 
 
-def _holds_group(folder: str) -> bool:
-    """Whether a folder holds a group's metadata, readable here and undamaged."""
+def _holds_node(folder: str) -> bool:
+    """Whether a folder holds the metadata of a group or array, readable here and undamaged.
+
+    An array counts too: what is to be made below it has to be refused, not made in a store of its own.
+    """
     store = LocalStore(folder)
     try:
-        if store.exists(".zgroup"):
+        if store.exists(".zgroup") or store.exists(".zarray"):
             return True
         document = store.get("zarr.json")
-        return document is not None and bool(json.loads(bytes(document))["node_type"] == "group")
+        return document is not None and json.loads(bytes(document))["node_type"] in ("group", "array")
     except (ValueError, TypeError, KeyError, RecursionError, StoreError):
         return False  # what is wrong with it is said when it is opened itself
-
-
-def read_only_view(store: Store) -> Store:
-    """The same store, refusing every write."""
-    return store if store.read_only else ReadOnlyStore(store)
