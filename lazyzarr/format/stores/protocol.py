@@ -1,0 +1,255 @@
+"""The store protocol: keys to bytes. `None` means "not found" and nothing else does; every failure raises.
+
+What every store promises, and the layers above build on:
+
+1. `set` is atomic: a reader sees the old value or the new one, never a mix; a failed `set` changes nothing.
+2. A value belongs to the store: changing the memory that was given, or got, changes nothing stored.
+3. A key that could lead out of the store is refused (InvalidKeyError) before anything is touched.
+4. Names that begin with `__lazyzarr-` (RESERVED_PREFIX) are never listed.
+5. Opening a store creates nothing.
+6. Any failure but "no such key" is a StoreError that names the key, with the cause chained to it.
+
+Behaviours are wrappers around a store (wrappers.py), not flags; only `read_only` is a fact of each store.
+"""
+
+from __future__ import annotations
+
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple
+
+from ...errors import ReadOnlyStoreError
+from ..keys import join_path
+
+__all__ = [
+    "METADATA_OF_ARRAY",
+    "Buffer",
+    "ByteRange",
+    "ChunkFiles",
+    "Generation",
+    "KeyFiles",
+    "Reach",
+    "Store",
+    "StoreSpec",
+    "buffers_of",
+    "open_spec",
+]
+
+Buffer = bytes | bytearray | memoryview
+ByteRange = tuple[int, int | None]  # (start, stop), or (-n, None): the last n bytes
+Reach = Literal["thread", "host", "anywhere"]
+StoreSpec = tuple[Callable[..., "Store"], tuple[Any, ...]]
+
+
+class Generation(NamedTuple):
+    """What tells one state of a stored thing from the next; equal means unchanged."""
+
+    place: Hashable
+    """Where it is stored: for an array, another place means another array, made in its stead."""
+    version: Hashable
+    """Which value is stored there."""
+
+
+class Store(ABC):
+    """Keys to bytes, with the promises at the head of this file."""
+
+    reach: Reach = "anywhere"
+    """Who sees what is written: "thread" (this process), "host" (its processes), "anywhere"."""
+    read_only: bool = False
+
+    @abstractmethod
+    def spec(self) -> StoreSpec:
+        """What opens the same store again: a function and its arguments; hashable, and it pickles."""
+
+    @abstractmethod
+    def url(self, path: str = "") -> str:
+        """The store, or what it holds at a path, as people name it: for messages, never to be parsed."""
+
+    @abstractmethod
+    def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
+        """The bytes under a key, or None where there is none.
+
+        `byte_range` is (start, stop) or (-n, None), the last n bytes; as with slices, what lies beyond
+        the end is left out.
+        """
+
+    @abstractmethod
+    def set(self, key: str, value: Buffer | Iterable[Buffer]) -> None:
+        """Store bytes, or the buffers of an iterable one behind the other, under a key: all or nothing."""
+
+    @abstractmethod
+    def set_if(self, key: str, value: Buffer | Iterable[Buffer], expected: Generation | None) -> bool:
+        """Store if the key's generation is the expected one (None: there is no such key); whether it was.
+
+        Raises NotImplementedError where the store can tell "no such key" only.
+        """
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Remove a key; nothing happens where there is none."""
+
+    @abstractmethod
+    def delete_prefix(self, path: str) -> None:
+        """Remove every key below a path, what is reserved too."""
+
+    @abstractmethod
+    def list(self, path: str = "") -> Iterator[str]:
+        """The keys below a path, whole; in no order."""
+
+    @abstractmethod
+    def list_dir(self, path: str = "") -> Sequence[str]:
+        """The names one level below a path, of keys and of what holds keys; sorted."""
+
+    @abstractmethod
+    def size(self, key: str) -> int | None:
+        """The number of bytes under a key, or None."""
+
+    @abstractmethod
+    def generation(self, key: str) -> Generation | None:
+        """Which value is stored under a key now, or None."""
+
+    def get_ranges(self, key: str, ranges: Sequence[ByteRange]) -> Sequence[Buffer] | None:
+        """Several byte ranges of one value, or None where there is none."""
+        found = [self.get(key, byte_range) for byte_range in ranges]
+        return None if None in found else [buffer for buffer in found if buffer is not None]
+
+    def exists(self, key: str) -> bool:
+        """Whether something is stored under a key."""
+        return self.size(key) is not None
+
+    def swap_prefix(self, new: str, target: str, replace: bool) -> bool:
+        """Make what lies below the path `new` the content of `target`, in one step; whether it was done.
+
+        What `target` held lies below `new` afterwards. Without `replace`, a target that holds anything is
+        left alone and False is returned. Raises NotImplementedError where no single step does it.
+        """
+        raise NotImplementedError(f"{self.url()} cannot replace a whole node in one step")
+
+    def beside(self, path: str) -> tuple[Store, str]:
+        """A store and path that name the same node as `path` here, and where something can lie beside it."""
+        return self, path
+
+    def directory(self, path: str) -> str | None:
+        """The directory of this host's filesystem that holds a node, if one does: the lock is on it."""
+        return None
+
+    def identity(self) -> Hashable:
+        """What is equal, within this process, for two stores over the same bytes."""
+        return self.spec()
+
+    def chunk_files(self, path: str) -> ChunkFiles:
+        """The fast face on the chunks of one array, names relative to it. Does no I/O yet."""
+        return KeyFiles(self, path)
+
+    def check_writable(self, key: str) -> None:
+        """Raise ReadOnlyStoreError if this store is not to be written."""
+        if self.read_only:
+            raise ReadOnlyStoreError(
+                f'{self.url(key)} was opened read-only and is not written; open it with mode="r+"', key
+            )
+
+    def __reduce__(self) -> tuple[Callable[[StoreSpec], Store], tuple[StoreSpec]]:
+        return open_spec, (self.spec(),)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.url()!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Store) and self.spec() == other.spec()
+
+    def __hash__(self) -> int:
+        return hash(self.spec())
+
+
+class ChunkFiles(ABC):
+    """The chunks of one array, by name: what is opened once and then read and written many times.
+
+    It takes its place on first use. Where an array was replaced since, it goes on seeing the old place, so
+    a writer takes the write lock first, and a reader that misses a chunk asks `generation` again.
+    """
+
+    @abstractmethod
+    def read(self, name: str, buffer: bytearray) -> memoryview | None:
+        """A chunk's stored bytes, or None where there is none.
+
+        They are read into `buffer`, or where it is too small into a new one, and stay valid until the next
+        read into the same buffer. A buffer a little larger than the largest chunk makes one read of each.
+        """
+
+    @abstractmethod
+    def read_ranges(self, name: str, ranges: Sequence[ByteRange]) -> Sequence[Buffer] | None:
+        """Several byte ranges of one chunk, (-n, None) for its last n bytes, or None where there is none."""
+
+    @abstractmethod
+    def write(self, name: str, buffers: Iterable[Buffer]) -> None:
+        """Store the buffers, one behind the other, as a chunk: a reader sees the old one or the new."""
+
+    @abstractmethod
+    def delete(self, name: str) -> None:
+        """Remove a chunk; nothing happens where there is none."""
+
+    @abstractmethod
+    def generation(self) -> Generation | None:
+        """The array's metadata as it is stored at the array's path now, or None where it is gone.
+
+        Another `place` than before means another array; another `version` alone, edited metadata.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back what is held open; the next use opens it again."""
+
+
+METADATA_OF_ARRAY = ("zarr.json", ".zarray")
+
+
+class KeyFiles(ChunkFiles):
+    """The chunks of one array over a store's own verbs."""
+
+    def __init__(self, store: Store, path: str) -> None:
+        self._store = store
+        self._path = path
+
+    def read(self, name: str, buffer: bytearray) -> memoryview | None:
+        stored = self._store.get(join_path(self._path, name))
+        return None if stored is None else memoryview(stored)
+
+    def read_ranges(self, name: str, ranges: Sequence[ByteRange]) -> Sequence[Buffer] | None:
+        return self._store.get_ranges(join_path(self._path, name), ranges)
+
+    def write(self, name: str, buffers: Iterable[Buffer]) -> None:
+        self._store.set(join_path(self._path, name), buffers)
+
+    def delete(self, name: str) -> None:
+        self._store.delete(join_path(self._path, name))
+
+    def generation(self) -> Generation | None:
+        for name in METADATA_OF_ARRAY:
+            found = self._store.generation(join_path(self._path, name))
+            if found is not None:
+                return found
+        return None
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+_open_stores: weakref.WeakValueDictionary[StoreSpec, Store] = weakref.WeakValueDictionary()
+
+
+def open_spec(spec: StoreSpec) -> Store:
+    """The store that a spec describes; the same object as long as one is in use in this process.
+
+    Raises StoreReachError for a store that lives in another process.
+    """
+    store = _open_stores.get(spec)
+    if store is None:
+        function, arguments = spec
+        store = _open_stores.setdefault(spec, function(*arguments))
+    return store
+
+
+def buffers_of(value: Buffer | Iterable[Buffer]) -> Iterable[Buffer]:
+    """The buffers of a value given as one buffer or as several."""
+    return (value,) if isinstance(value, (bytes, bytearray, memoryview)) else value
