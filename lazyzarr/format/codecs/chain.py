@@ -1,0 +1,187 @@
+"""The codecs of one array compiled into a chain: bytes straight into the caller's array, and back.
+
+Specification: Zarr v3 core, "Codecs": array -> array codecs, one array -> bytes codec, bytes -> bytes codecs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import ChunkDecodeError, ChunkEncodeError, MetadataValidationError
+from .protocol import (
+    ArrayArrayCodec,
+    ArrayBytesCodec,
+    Buffer,
+    BytesBytesCodec,
+    ChunkSpec,
+    Codec,
+    EncodedSize,
+    Serializer,
+)
+from .registry import codec_of
+
+__all__ = ["CodecChain", "build_chain"]
+
+
+def build_chain(codecs: Sequence[Any], shape: Sequence[int], dtype: np.dtype[Any], fill: Any) -> CodecChain:
+    """The chain of an array's codecs, for chunks of that shape.
+
+    Raises MetadataValidationError for codecs that do not fit the chunk or each other, UnknownCodecError.
+
+    >>> chain = build_chain(["bytes", "crc32c"], (3,), np.dtype("u1"), 0)
+    >>> [bytes(piece) for piece in chain.encode(np.array([1, 2, 3], "u1"))]
+    [b'\\x01\\x02\\x03', b'...']
+    """
+    return _build(codecs, ChunkSpec(tuple(shape), np.dtype(dtype), np.asarray(fill, dtype)))
+
+
+def _build(codecs: Sequence[Any], chunk: ChunkSpec) -> CodecChain:
+    views: list[ArrayArrayCodec] = []
+    serializer: Serializer | None = None
+    tail: list[BytesBytesCodec] = []
+    stored = chunk
+    for codec in map(codec_of, codecs):
+        match codec.resolve(stored):
+            case ArrayArrayCodec() as view if serializer is None:
+                views.append(view)
+                stored = view.encoded(stored)
+            case ArrayBytesCodec() as array_bytes if serializer is None:
+                serializer = array_bytes.bind(stored, _build)
+            case BytesBytesCodec() as bytes_bytes if serializer is not None:
+                tail.append(bytes_bytes)
+            case misplaced:
+                raise MetadataValidationError(
+                    f"codec {misplaced.name!r} cannot stand there in {_names(codecs)}: first come those "
+                    "from array to array, then one from array to bytes, then those from bytes to bytes"
+                )
+    if serializer is None:
+        raise MetadataValidationError(f'{_names(codecs)} lack a codec from array to bytes, such as "bytes"')
+    return CodecChain(chunk, stored, views, serializer, tail)
+
+
+def _names(codecs: Sequence[Any]) -> list[str]:
+    return [codec_of(codec).name for codec in codecs]
+
+
+class CodecChain:
+    """Codecs bound to one chunk shape and dtype."""
+
+    def __init__(
+        self,
+        chunk: ChunkSpec,
+        stored: ChunkSpec,
+        views: Sequence[ArrayArrayCodec],
+        serializer: Serializer,
+        tail: Sequence[BytesBytesCodec],
+    ) -> None:
+        self.shape = chunk.shape
+        self.dtype = chunk.dtype
+        self.fill = chunk.fill
+        self.codecs: tuple[Codec, ...] = (*views, serializer.codec, *tail)
+        """Every codec with what depends on the chunk filled in."""
+        self.serializer = serializer
+        self.tail = tuple(tail)
+        self._stored_shape = stored.shape
+        self._views = tuple(views)
+        self._memory = serializer.memory
+        self._swapped = None if self._memory is None or self._memory.isnative else self._memory
+        sizes = [serializer.size]
+        for codec in tail:
+            sizes.append(codec.encoded_size(sizes[-1]))
+        self.size: EncodedSize = sizes[-1]
+        """The stored bytes of a chunk."""
+        # What a chunk's bytes go through on the way back: all but the innermost codec give bytes, that
+        # one decodes into the caller's memory.
+        self._outer = tuple(zip(tail[:0:-1], sizes[-2:0:-1], strict=True))
+        self._innermost = tail[0] if tail else None
+
+    def new_chunk(self) -> NDArray[Any]:
+        """An array of the chunk's shape that decodes without a copy: its memory has the encoded order."""
+        array = np.empty(self._stored_shape, self.dtype)
+        for codec in reversed(self._views):
+            array = codec.decode_view(array)
+        return array
+
+    def encode_view(self, array: NDArray[Any]) -> NDArray[Any]:
+        """The array as it is serialized, sharing memory."""
+        for codec in self._views:
+            array = codec.encode_view(array)
+        return array
+
+    def decode_into(self, buffer: Buffer, out: NDArray[Any], scratch: NDArray[Any] | None = None) -> None:
+        """Fill `out`, of the chunk's shape and dtype and any strides, from the chunk's stored bytes.
+
+        Where `out` has not the encoded order, the way goes by `scratch` (of `new_chunk()`, allocated if
+        there is none). Raises ChunkDecodeError, which names the codec.
+        """
+        codec: Codec = self.serializer.codec
+        try:
+            for codec, size in self._outer:
+                buffer = codec.decode(buffer, size)
+            view = self.encode_view(out) if self._views else out
+            innermost = self._innermost
+            if innermost is None:
+                self.serializer.decode_into(buffer, view)
+                return
+            codec = innermost
+            if self._memory is None:
+                buffer = innermost.decode(buffer, self.serializer.size)
+                codec = self.serializer.codec
+                self.serializer.decode_into(buffer, view)
+            elif view.flags.c_contiguous:
+                innermost.decode_into(buffer, view)
+                if self._swapped is not None:
+                    view.byteswap(inplace=True)
+            else:
+                self._decode_by(self.new_chunk() if scratch is None else scratch, buffer, innermost, view)
+        except (ChunkDecodeError, MemoryError):
+            raise
+        except Exception as error:
+            raise ChunkDecodeError(f"{codec.name}: {error}", codec=codec.name) from error
+
+    def _decode_by(
+        self, scratch: NDArray[Any], buffer: Buffer, innermost: BytesBytesCodec, view: NDArray[Any]
+    ) -> None:
+        contiguous = self.encode_view(scratch)
+        innermost.decode_into(buffer, contiguous)
+        view[...] = contiguous if self._swapped is None else contiguous.view(self._swapped)
+
+    def stage(self, part: NDArray[Any], chunk: NDArray[Any]) -> NDArray[Any]:
+        """A whole chunk in encoded order: `part` itself if it is one, else copied into `chunk`.
+
+        `part` may be clipped at the array's edge, and of another dtype; what lies beyond is fill.
+        """
+        if part.shape == self.shape:
+            if part.dtype == self.dtype:
+                view = self.encode_view(part) if self._views else part
+                if view.flags.c_contiguous:
+                    return view
+            chunk[...] = part
+        else:
+            chunk[...] = self.fill
+            chunk[tuple(map(slice, part.shape))] = part
+        return self.encode_view(chunk) if self._views else chunk
+
+    def encode_staged(self, staged: NDArray[Any]) -> list[Buffer]:
+        """The stored bytes of a staged chunk, in pieces; they may be the chunk's own memory.
+
+        Raises ChunkEncodeError, which names the codec.
+        """
+        codec: Codec = self.serializer.codec
+        try:
+            buffers = self.serializer.encode(staged)
+            for codec in self.tail:
+                buffers = codec.encode(buffers)
+        except (ChunkEncodeError, MemoryError):
+            raise
+        except Exception as error:
+            raise ChunkEncodeError(f"{codec.name}: {error}", codec=codec.name) from error
+        return buffers
+
+    def encode(self, array: NDArray[Any]) -> list[Buffer]:
+        """The stored bytes of a chunk (any strides), in pieces; they may be the array's own memory."""
+        return self.encode_staged(self.stage(array, self.new_chunk()))

@@ -1,0 +1,255 @@
+"""What a codec is: three kinds, each a description that a chain binds once to a chunk's shape and dtype.
+
+Specification: Zarr v3 core, "Codecs". Encoding runs array -> array codecs, one array -> bytes codec, then
+bytes -> bytes codecs; decoding runs back. Sizes travel forward when a chain is built, so that every decoder
+knows how many bytes it may give: a stored size is checked, never believed.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import ChunkDecodeError, MetadataValidationError
+from ..stores.protocol import Buffer
+
+__all__ = [
+    "ArrayArrayCodec",
+    "ArrayBytesCodec",
+    "Buffer",
+    "BytesBytesCodec",
+    "Chain",
+    "ChainBuilder",
+    "ChunkSpec",
+    "Codec",
+    "EncodedSize",
+    "Serializer",
+    "check_configuration",
+    "flat_bytes",
+    "inflate",
+    "joined",
+]
+
+# A compressor may make noise longer; nothing sane makes it more than this much longer.
+SLACK = 65536
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChunkSpec:
+    """The chunk that a codec is handed: shape, native dtype and fill value (0-d)."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fill: NDArray[Any]
+
+    @property
+    def nbytes(self) -> int:
+        """Decoded bytes of the chunk."""
+        return int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
+
+
+class EncodedSize(NamedTuple):
+    """How many bytes an encoder gives: exactly, where that does not depend on the data, and at most."""
+
+    exact: int | None
+    limit: int
+
+    def plus(self, nbytes: int) -> EncodedSize:
+        """The size after a fixed number of bytes was added."""
+        return EncodedSize(None if self.exact is None else self.exact + nbytes, self.limit + nbytes)
+
+    def compressed(self) -> EncodedSize:
+        """The size after a compressor."""
+        return EncodedSize(None, 2 * self.limit + SLACK)
+
+
+class Codec(ABC):
+    """A codec's description: a name of the metadata and a configuration."""
+
+    name: str
+
+    @classmethod
+    @abstractmethod
+    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
+        """The codec of a metadata document's configuration; MetadataValidationError where it is wrong."""
+
+    @abstractmethod
+    def configuration(self) -> dict[str, Any]:
+        """The configuration as the metadata document holds it."""
+
+    def to_config(self) -> dict[str, Any]:
+        """The codec as the metadata document holds it, `{"name": ..., "configuration": {...}}`."""
+        configuration = self.configuration()
+        return {"name": self.name, "configuration": configuration} if configuration else {"name": self.name}
+
+    def resolve(self, chunk: ChunkSpec) -> Self:
+        """The codec with everything filled in that depends on the chunk."""
+        return self
+
+
+class ArrayArrayCodec(Codec):
+    """A codec from array to array that only changes the view of the memory."""
+
+    @abstractmethod
+    def encoded(self, chunk: ChunkSpec) -> ChunkSpec:
+        """The chunk as the next codec sees it."""
+
+    @abstractmethod
+    def encode_view(self, array: NDArray[Any]) -> NDArray[Any]:
+        """The encoded array, sharing memory with `array`: what is decoded into it lands in `array`."""
+
+    @abstractmethod
+    def decode_view(self, array: NDArray[Any]) -> NDArray[Any]:
+        """The array whose encoded view is `array`, sharing its memory."""
+
+
+class Serializer(Protocol):
+    """An array -> bytes codec bound to one chunk shape and dtype."""
+
+    @property
+    def codec(self) -> Codec:
+        """The codec with everything filled in that depends on the chunk."""
+
+    @property
+    def size(self) -> EncodedSize:
+        """How many bytes a chunk gives."""
+
+    @property
+    def memory(self) -> np.dtype[Any] | None:
+        """The stored dtype, if the bytes are a C-ordered array's memory and nothing else; else None."""
+
+    def decode_into(self, buffer: Buffer, out: NDArray[Any]) -> None:
+        """Fill `out` (the encoded chunk's shape, any strides) from its encoded bytes."""
+
+    def encode(self, array: NDArray[Any]) -> list[Buffer]:
+        """The encoded bytes of `array` (any strides), in pieces to be written one after the other."""
+
+
+class Chain(Protocol):
+    """A whole chain bound to one chunk shape and dtype, as far as codecs that hold chains need it."""
+
+    codecs: tuple[Codec, ...]
+    size: EncodedSize
+
+    def new_chunk(self) -> NDArray[Any]:
+        """An array of the chunk's shape whose memory has the encoded order."""
+
+    def decode_into(self, buffer: Buffer, out: NDArray[Any], scratch: NDArray[Any] | None = None) -> None:
+        """Fill `out` (the chunk's shape, any strides) from its encoded bytes, if need be by `scratch`."""
+
+    def stage(self, part: NDArray[Any], chunk: NDArray[Any]) -> NDArray[Any]:
+        """A whole chunk in encoded order: `part` itself, or copied into `chunk` and padded with fill."""
+
+    def encode_staged(self, staged: NDArray[Any]) -> list[Buffer]:
+        """The encoded bytes of a staged chunk, in pieces."""
+
+
+ChainBuilder: TypeAlias = "Callable[[Sequence[Any], ChunkSpec], Chain]"
+
+
+class ArrayBytesCodec(Codec):
+    """A codec from array to bytes."""
+
+    @abstractmethod
+    def bind(self, chunk: ChunkSpec, build: ChainBuilder) -> Serializer:
+        """The codec for one kind of chunk; `build` makes the chains of codecs that this one holds."""
+
+
+class BytesBytesCodec(Codec):
+    """A codec from bytes to bytes."""
+
+    @abstractmethod
+    def encoded_size(self, size: EncodedSize) -> EncodedSize:
+        """How many bytes `encode` gives for that many."""
+
+    @abstractmethod
+    def encode(self, buffers: list[Buffer]) -> list[Buffer]:
+        """The encoded bytes, in pieces."""
+
+    @abstractmethod
+    def decode(self, buffer: Buffer, size: EncodedSize) -> Buffer:
+        """The decoded bytes, of that size; never many more bytes of memory than it says."""
+
+    @abstractmethod
+    def decode_into(self, buffer: Buffer, out: NDArray[Any]) -> None:
+        """Decode bytes that fill `out`, a C-contiguous array, exactly."""
+
+
+def check_configuration(
+    codec: str, configuration: Mapping[str, Any], allowed: Iterable[str], required: Iterable[str] = ()
+) -> None:
+    """Refuse a configuration that holds an unknown member or lacks a required one.
+
+    >>> check_configuration("gzip", {"level": 5}, ["level"], ["level"])
+    """
+    unknown = sorted(set(configuration) - set(allowed))
+    if unknown:
+        raise MetadataValidationError(
+            f"codec {codec!r} has an unknown member {unknown[0]!r}: {configuration}"
+        )
+    missing = sorted(set(required) - set(configuration))
+    if missing:
+        raise MetadataValidationError(
+            f"codec {codec!r} lacks the member {missing[0]!r}: {dict(configuration)}"
+        )
+
+
+def flat_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
+    """The memory of a C-contiguous array as bytes, shared.
+
+    >>> flat_bytes(np.zeros((2, 2), "<i2")).shape
+    (8,)
+    """
+    return array.reshape(-1).view(np.uint8)
+
+
+def joined(buffers: Sequence[Buffer]) -> Buffer:
+    """The pieces as one buffer, without a copy where there is one piece.
+
+    >>> joined([b"ab", b"c"])
+    b'abc'
+    """
+    return buffers[0] if len(buffers) == 1 else b"".join(buffers)
+
+
+class Decompressor(Protocol):
+    """What zlib, bz2 and lzma have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: Any, max_length: int, /) -> bytes: ...
+
+
+def inflate(codec: str, stream_of: Callable[[], Decompressor], buffer: Buffer, size: EncodedSize) -> bytes:
+    """The decoded bytes of one or several streams set one after the other, at most `size.limit` bytes.
+
+    >>> import zlib
+    >>> inflate("zlib", zlib.decompressobj, zlib.compress(b"abc"), EncodedSize(3, 3))
+    b'abc'
+    """
+    parts: list[bytes] = []
+    room = (size.limit if size.exact is None else size.exact) + 1
+    data: Buffer = buffer
+    while True:
+        stream = stream_of()
+        part = stream.decompress(data, room)
+        parts.append(part)
+        room -= len(part)
+        if room <= 0:
+            raise ChunkDecodeError(
+                f"{codec} gives more than the {size.limit:,} bytes there can be", codec=codec
+            )
+        if not stream.eof:
+            raise ChunkDecodeError(f"the {codec} stream ends too early", codec=codec)
+        data = stream.unused_data
+        if not data.strip(b"\0"):  # files padded to a block size end in zeros
+            return joined(parts)  # type: ignore[return-value]
