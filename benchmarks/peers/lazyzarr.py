@@ -1,0 +1,41 @@
+"""lazyzarr itself, as its users call it."""
+
+from __future__ import annotations
+
+from lazyzarr.codecs import BloscCodec
+
+import lazyzarr as lz
+
+CODEC = BloscCodec(cname="lz4", clevel=5, shuffle="shuffle")  # as the peers write it: without our crc32c
+JOB = {"scheduler": "threads", "num_workers": 2, "memory": "1GB"}
+
+open_lazy = lz.from_zarr
+
+
+def open_array(path):
+    return lz.open_array(path, mode="r")
+
+
+def write(path, array, chunks):
+    z = lz.create_array(store=path, shape=array.shape, chunks=chunks, dtype=array.dtype, compressors=CODEC)
+    z[...] = array
+
+
+def read(z):
+    return z[...]
+
+
+def total(u):
+    return u.sum().compute(**JOB)
+
+
+def mean0(u):
+    return u.mean(axis=0).compute(**JOB)
+
+
+def quad(u, v):
+    return ((u * u + v * v) ** 0.5).mean().compute(**JOB)
+
+
+def map_write(u, path):
+    (u * 2 + 1).to_zarr(path, compressors=CODEC, **JOB)

@@ -1,0 +1,28 @@
+"""zarr-python with its FusedCodecPipeline and two workers."""
+
+from __future__ import annotations
+
+import zarr
+from zarr.codecs import BloscCodec
+
+zarr.config.set(
+    {
+        "codec_pipeline.path": "zarr.core.codec_pipeline.FusedCodecPipeline",
+        "codec_pipeline.max_workers": 2,
+        "threading.max_workers": 2,
+    }
+)
+CODEC = BloscCodec(cname="lz4", clevel=5, shuffle="shuffle")
+
+
+def open_array(path):
+    return zarr.open_array(path, mode="r")
+
+
+def write(path, array, chunks):
+    z = zarr.create_array(store=path, shape=array.shape, chunks=chunks, dtype=array.dtype, compressors=CODEC)
+    z[...] = array
+
+
+def read(z):
+    return z[...]

@@ -1,0 +1,105 @@
+"""One process a peer: it is told its work as JSON lines on stdin, and answers with seconds and values.
+
+usage: worker.py PEER ROOT
+A line: {"work": "read", "shape": [512, 512, 512], "chunks": [32, 32, 32], "out": "folder"}
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import sys
+import time
+
+import data
+import numpy as np
+import roofline
+
+
+class Bench:
+    """The workloads, with sources opened once and kept; only the call of the peer is timed."""
+
+    def __init__(self, peer: str, root: str) -> None:
+        self.peer, self.root = importlib.import_module(f"peers.{peer}"), root
+        self.kept: dict = {}
+
+    def field(self, name: str, shape: list[int]) -> np.ndarray:
+        key = f"{name}-{'x'.join(map(str, shape))}"
+        return self.once(key, lambda: data.field(f"{self.root}/{key}.npy", tuple(shape), ord(name)))
+
+    def source(self, name: str, shape: list[int], chunks: list[int], opened_by: str):
+        key = f"{name}-{'x'.join(map(str, shape))}-{'x'.join(map(str, chunks))}.zarr"
+        path = data.stored(f"{self.root}/{key}", self.field(name, shape), tuple(chunks))
+        return self.once(key + opened_by, lambda: getattr(self.peer, opened_by)(path))
+
+    def once(self, key: str, make):
+        if key not in self.kept:
+            self.kept[key] = make()
+        return self.kept[key]
+
+    def write(self, shape, chunks, out):
+        field = self.field("u", shape)
+        yield lambda: self.peer.write(out, field, tuple(chunks))
+        yield bool(np.array_equal(stored_values(out), field))
+
+    def read(self, shape, chunks, out):
+        z = self.source("u", shape, chunks, "open_array")
+        got = yield lambda: self.peer.read(z)
+        yield bool(np.array_equal(got, self.field("u", shape)))
+
+    def total(self, shape, chunks, out):
+        u = self.source("u", shape, chunks, "open_lazy")
+        got = yield lambda: self.peer.total(u)
+        yield [float(got)]
+
+    def mean0(self, shape, chunks, out):
+        u = self.source("u", shape, chunks, "open_lazy")
+        got = yield lambda: self.peer.mean0(u)
+        yield [float(got.mean(dtype="f8")), float(got.min()), float(got.max()), *map(float, got[::100, 7])]
+
+    def quad(self, shape, chunks, out):
+        u, v = (self.source(name, shape, chunks, "open_lazy") for name in "uv")
+        got = yield lambda: self.peer.quad(u, v)
+        yield [float(got)]
+
+    def map_write(self, shape, chunks, out):
+        u = self.source("u", shape, chunks, "open_lazy")
+        yield lambda: self.peer.map_write(u, out)
+        yield bool(np.array_equal(stored_values(out), self.field("u", shape) * 2 + 1))
+
+
+def stored_values(path: str) -> np.ndarray:
+    """All values of what a peer wrote, read by the loop."""
+    files = roofline.Files.open(path)
+    try:
+        return roofline.read(files, threads=2)
+    finally:
+        files.close()
+
+
+def timed(steps) -> tuple[float, object]:
+    """Seconds of the work that a workload yields first, and the value it yields then."""
+    work = next(steps)
+    gc.collect()
+    start = time.perf_counter()
+    got = work()
+    seconds = time.perf_counter() - start
+    return seconds, steps.send(got)
+
+
+def main(peer: str, root: str) -> None:
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
+    bench = Bench(peer, root)
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints is no answer
+    for line in sys.stdin:
+        order = json.loads(line)
+        seconds, value = timed(getattr(bench, order.pop("work"))(**order))
+        print(json.dumps({"seconds": seconds, "value": value}), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
