@@ -54,8 +54,14 @@ class LocalStore(Store):
     def url(self, path: str = "") -> str:
         return f"file://{os.path.join(self._shown, path) if path else self._shown}"
 
-    def identity(self) -> Hashable:
-        return "file", os.path.realpath(self.root)
+    def place(self, path: str) -> Hashable | None:
+        """Which folder it is: device and inode."""
+        try:
+            return identity_of(os_calls.calls.stat(self._path(path)))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._failed("look at", path, error) from error
 
     def directory(self, path: str) -> str | None:
         return self._path(normalize_path(path))
@@ -146,12 +152,9 @@ class LocalStore(Store):
     def generation(self, key: str) -> Generation | None:
         try:
             info = self._stat(validate_key(key))
-            folder = None if info is None else os_calls.calls.stat(os.path.dirname(self._path(key)))
-        except FileNotFoundError:
-            return None
         except OSError as error:
             raise self._failed("read", key, error) from error
-        return None if info is None or folder is None else Generation(identity_of(folder), version_of(info))
+        return None if info is None else Generation(self.place(key.rpartition("/")[0]), version_of(info))
 
     def chunk_files(self, path: str) -> ChunkFiles:
         return LocalFiles(self, normalize_path(path))

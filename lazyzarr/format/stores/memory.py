@@ -89,8 +89,11 @@ class MemoryStore(Store):
     def url(self, path: str = "") -> str:
         return f"memory://{self._memory.token}" + (f"/{path}" if path else "")
 
-    def identity(self) -> Hashable:
-        return "memory", self._memory.token
+    def place(self, path: str) -> Hashable | None:
+        """How often the path, and each one above it, was deleted or swapped; with the store's own number."""
+        parts = normalize_path(path).split("/") if path else []
+        above = ("/".join(parts[:n]) for n in range(len(parts) + 1))
+        return self._memory.token, path, *(self._memory.places.get(name, 0) for name in above)
 
     def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
         stored = self._contents.get(validate_key(key))
@@ -157,7 +160,7 @@ class MemoryStore(Store):
     def generation(self, key: str) -> Generation | None:
         with self._memory.lock:
             stored = self.get(key)
-            return None if stored is None else Generation(self._place(key), bytes(stored))
+            return None if stored is None else Generation(self.place(key.rpartition("/")[0]), bytes(stored))
 
     def chunk_files(self, path: str) -> ChunkFiles:
         return _MemoryFiles(self, normalize_path(path), self._contents)
@@ -167,12 +170,6 @@ class MemoryStore(Store):
         # list() of a dict's keys is one step under the GIL; a comprehension over the dict is not
         prefix = f"{path}/" if path else ""
         return [key for key in tuple(self._contents) if key.startswith(prefix)]
-
-    def _place(self, key: str) -> Hashable:
-        """How often each path above a key was deleted or swapped."""
-        places = self._memory.places
-        parts = key.split("/")
-        return tuple(places.get("/".join(parts[:n]), 0) for n in range(len(parts)))
 
     def _count_up(self, path: str) -> None:
         self._memory.places[path] = self._memory.places.get(path, 0) + 1

@@ -134,9 +134,12 @@ class Store(ABC):
         """The directory of this host's filesystem that holds a node, if one does: the lock is on it."""
         return None
 
-    def identity(self) -> Hashable:
-        """What is equal, within this process, for two stores over the same bytes."""
-        return self.spec()
+    def place(self, path: str) -> Hashable | None:
+        """Where a node is stored: another one than before means another node, made in its stead.
+
+        None where there is none (a store that cannot tell gives the same for each path always).
+        """
+        return ""
 
     def chunk_files(self, path: str) -> ChunkFiles:
         """The fast face on the chunks of one array, names relative to it. Does no I/O yet."""

@@ -48,8 +48,8 @@ class WrapperStore(Store):
     def url(self, path: str = "") -> str:
         return self._store.url(path)
 
-    def identity(self) -> Hashable:
-        return self._store.identity()
+    def place(self, path: str) -> Hashable | None:
+        return self._store.place(path)
 
     def directory(self, path: str) -> str | None:
         return self._store.directory(path)

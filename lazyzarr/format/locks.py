@@ -1,0 +1,265 @@
+"""The write lock of an array: every set and delete of a write unit, and every edit of metadata, takes it.
+
+1. Three ways to hold it. *whole*: whole units are written; any threads and processes at once, as each write
+   is atomic. *partial*: units are read, changed and written back; the threads of one process, each unit by
+   one of them at a time (`unit`). *alone*: metadata is changed, or the array replaced; one thread. The three
+   exclude each other, between threads and between processes.
+2. Between processes it is flock on the array's folder: shared for whole, exclusive for the others. So it is
+   freed by a kill, and leaves nothing in the store.
+3. Within a process there is one gate an array, whoever opened it. The first thread in takes the flock, the
+   last one out frees it, and those who wait for another way of holding it come first then.
+4. Whoever takes the flock looks whether the path still names the folder that was locked; if not, the array
+   was replaced meanwhile, and it is refused (ArrayReplacedError). As a writer takes the lock before it first
+   looks at the array, it writes to the folder that it locked.
+5. A thread takes one lock at a time, and none within another.
+6. A child that was forked forgets the locks its parent holds, and takes its own.
+
+A filesystem without flock (some NFS, Lustre) refuses partial and alone, unless the setting `locking` is
+"process": then they are safe between the threads of one process only. Stores without folders (MemoryStore)
+have the gate alone.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import threading
+import weakref
+from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager, nullcontext
+from types import TracebackType
+
+from ..errors import ArrayReplacedError, LockUnavailableError, StoreError
+from ..settings import setting
+from . import os_calls
+from .stores.protocol import Store
+
+__all__ = ["ArrayLock", "HeldLock", "array_lock"]
+
+_NO_FLOCK = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL, errno.EBADF}
+_UNITS = 127  # locks for the units of an array; units that share one wait for each other, no more
+
+
+_WHOLE, _PARTIAL, _ALONE = range(3)
+
+
+class _Gate:
+    """The lock of one array within this process; `folder` is the descriptor whose flock it takes, or None."""
+
+    def __init__(self, place: Hashable, folder: int | None) -> None:
+        self.place = place
+        self.folder = folder
+        self.units = [threading.Lock() for _ in range(_UNITS)]
+        self._changed = threading.Condition(threading.Lock())
+        self._way = -1
+        self._inside = 0
+        self._waiting = [0, 0, 0]
+        self._turn = -1
+
+    def enter(self, way: int, check: Callable[[], None]) -> None:
+        """Come in as soon as may be; the first one in takes the flock and calls `check`, which may refuse."""
+        with self._changed:
+            if not self._admits(way):
+                self._wait(way)
+            if not self._inside:
+                self._lock(way, check)
+                self._way = way
+            self._inside += 1
+
+    def leave(self) -> None:
+        """Go out; the last one out frees the flock, unless a fork took the gate away."""
+        if _gates.get(self.place) is not self:
+            return
+        with self._changed:
+            self._inside -= 1
+            if not self._inside:
+                self._unlock()
+
+    def _wait(self, way: int) -> None:
+        self._waiting[way] += 1
+        try:
+            self._changed.wait_for(lambda: self._admits(way))
+        finally:
+            self._waiting[way] -= 1
+
+    def _admits(self, way: int) -> bool:
+        if self._inside:
+            others = sum(self._waiting) - self._waiting[way]
+            return way == self._way and way != _ALONE and not others
+        return self._turn in (-1, way) or not self._waiting[self._turn]
+
+    def _lock(self, way: int, check: Callable[[], None]) -> None:
+        try:
+            self._flock(way)
+            check()
+        except BaseException:
+            self._unlock()
+            raise
+
+    def _flock(self, way: int) -> None:
+        if self.folder is None:
+            return
+        try:
+            os_calls.calls.flock(self.folder, fcntl.LOCK_SH if way == _WHOLE else fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in _NO_FLOCK:
+                raise StoreError(f"could not lock the array's folder: {error.strerror}") from error
+            if way != _WHOLE and setting("locking") != "process":
+                raise LockUnavailableError(
+                    "this filesystem has no flock, so changing part of a chunk could undo another process's "
+                    "change; write whole chunks, or if no other process writes: "
+                    'lazyzarr.config.set({"locking": "process"})'
+                ) from error
+
+    def _unlock(self) -> None:
+        if self.folder is not None:
+            os_calls.calls.flock(self.folder, fcntl.LOCK_UN)
+        if any(self._waiting):
+            after = [(self._way + 1) % 3, (self._way + 2) % 3]  # in a circle, so that each way gets its turn
+            self._turn = next((way for way in after if self._waiting[way]), -1)
+            self._changed.notify_all()
+
+    def __del__(self) -> None:
+        if self.folder is not None:
+            os_calls.calls.close(self.folder)
+
+
+_gates: weakref.WeakValueDictionary[Hashable, _Gate] = weakref.WeakValueDictionary()
+_opening = threading.Lock()
+
+
+def _after_fork() -> None:
+    """In a child: its descriptors share the parent's locks, so they are closed, and nothing is held."""
+    global _gates, _opening
+    for gate in list(_gates.values()):
+        if gate.folder is not None:
+            os.close(gate.folder)
+            gate.folder = None
+    _gates, _opening = weakref.WeakValueDictionary(), threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+class ArrayLock:
+    """The write lock of one array (or, for its metadata, one group): see the head of this file.
+
+    >>> from lazyzarr.format.stores.memory import MemoryStore
+    >>> lock = array_lock(MemoryStore(), "u")
+    >>> with lock.partial(), lock.unit((0, 1)):
+    ...     pass  # read the chunk (0, 1), change it, write it
+    """
+
+    def __init__(self, store: Store, path: str) -> None:
+        self._store = store
+        self._path = path
+        self._gate: _Gate | None = None
+        self._place: Hashable | None = None
+
+    def whole(self) -> AbstractContextManager[object]:
+        """Hold it to write and delete whole units."""
+        return _Hold(self, _WHOLE)
+
+    def partial(self) -> AbstractContextManager[object]:
+        """Hold it to change units: each of them within `unit` too, the whole ones among them as well."""
+        return _Hold(self, _PARTIAL)
+
+    def alone(self) -> AbstractContextManager[HeldLock]:
+        """Hold it to change metadata, or several keys at once; gives the lock for the writes within."""
+        return _Hold(self, _ALONE)
+
+    def unit(self, coords: tuple[int, ...]) -> threading.Lock:
+        """The lock of one unit between the threads that hold the array's lock in this process."""
+        gate = self._gate or self._open()
+        return gate.units[hash(coords) % _UNITS]
+
+    def enter(self, way: int) -> _Gate:
+        """Hold the lock; what is returned lets go of it."""
+        gate = self._gate
+        if gate is None or _gates.get(gate.place) is not gate:
+            gate = self._open()
+        gate.enter(way, self._check)
+        return gate
+
+    def _open(self) -> _Gate:
+        """The gate of the array, found or made; always of the folder that it was when it was first asked."""
+        with _opening:
+            place, folder = self._open_folder()
+            if self._place is None:
+                self._place = place
+            gate = _gates.get(place)
+            if gate is None:
+                gate = _gates[place] = _Gate(place, folder)
+            elif folder is not None:
+                os_calls.calls.close(folder)
+            self._gate = gate
+            return gate
+
+    def _open_folder(self) -> tuple[Hashable, int | None]:
+        path = self._store.directory(self._path)
+        if path is None:
+            return self._store.place(self._path), None
+        calls = os_calls.calls
+        try:
+            folder = calls.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            info = calls.fstat(folder)
+        except FileNotFoundError as error:
+            raise self._replaced() from error
+        except OSError as error:
+            url = self._store.url(self._path)
+            raise StoreError(f"could not open {url} to lock it: {error.strerror}", self._path) from error
+        return (info.st_dev, info.st_ino), folder
+
+    def _check(self) -> None:
+        if self._store.place(self._path) != self._place:
+            raise self._replaced()
+
+    def _replaced(self) -> ArrayReplacedError:
+        return ArrayReplacedError(
+            f"{self._store.url(self._path)} was deleted or replaced since it was opened, so nothing more is "
+            "written to it; open it again"
+        )
+
+
+class HeldLock:
+    """The lock as one sees it who holds it alone: whole and partial are granted already."""
+
+    def __init__(self, gate: _Gate) -> None:
+        self._gate = gate
+
+    def whole(self) -> AbstractContextManager[object]:
+        """Granted."""
+        return nullcontext()
+
+    def partial(self) -> AbstractContextManager[object]:
+        """Granted."""
+        return nullcontext()
+
+    def unit(self, coords: tuple[int, ...]) -> threading.Lock:
+        """The lock of one unit between the threads that work for the holder."""
+        return self._gate.units[hash(coords) % _UNITS]
+
+
+class _Hold(AbstractContextManager[HeldLock]):
+    """The lock held one way, as a context."""
+
+    __slots__ = ("_gate", "_lock", "_way")
+
+    def __init__(self, lock: ArrayLock, way: int) -> None:
+        self._lock = lock
+        self._way = way
+
+    def __enter__(self) -> HeldLock:
+        self._gate = self._lock.enter(self._way)
+        return HeldLock(self._gate)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._gate.leave()
+
+
+def array_lock(store: Store, path: str) -> ArrayLock:
+    """The write lock of the array at a path of a store. Nothing is opened or taken yet."""
+    return ArrayLock(store, path)
