@@ -90,9 +90,7 @@ def build_array(
         "shape": parse_lengths(shape, "shape", 0),
         "chunks": parse_lengths(chunk_shape, "chunks", 1),
         "dtype": data_type.v2_name(endian),
-        "fill_value": None
-        if fill_value is None
-        else data_type.fill_to_json(data_type.fill_of(fill_value), 2),
+        "fill_value": fill,
         **members,
         "dimension_separator": encoding.separator,
     }
