@@ -24,7 +24,7 @@ ORDER = """
     format.array format.options format.creation format.group format.open format.saving
     graph.region graph.node graph.ops.* graph.sink graph.optimize graph.plan graph.check graph.journal
     graph.program graph.evaluate graph.tasks graph.schedule graph.run graph.lazy
-    storage codecs numpy display demo cli __init__
+    storage codecs numpy display __init__ demo cli
 """.split()
 
 
