@@ -33,3 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--size", default="400MB", help="of the array to make (default: %(default)s)")
     show.add_argument("--memory", default="200MB", help="that the jobs may use (default: %(default)s)")
     return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -48,7 +48,9 @@ class Truth:
     def agrees(self, mean: float, std: float, low: float, high: float) -> bool:
         expected = self.sum / self.size
         spread = (self.squares / self.size - expected**2) ** 0.5
-        return bool(np.allclose((mean, std), (expected, spread), rtol=1e-6) and (low, high) == (self.low, self.high))
+        return bool(
+            np.allclose((mean, std), (expected, spread), rtol=1e-6) and (low, high) == (self.low, self.high)
+        )
 
 
 def run(folder: str | None = None, size: str = "400MB", memory: str = "200MB") -> int:
@@ -65,7 +67,9 @@ def _run(path: Path, size: int, memory: str) -> int:
     days = max(1, round(size / (4 * SIDE * SIDE * OTHER_CHUNKS[0]))) * OTHER_CHUNKS[0]
     job: dict[str, Any] = {"memory": memory, "num_workers": 2, "progress": True}
 
-    print(f"1. Write {format_bytes(4 * days * SIDE * SIDE)} of float32, {days} days in chunks {CHUNKS}: {path}/t")
+    print(
+        f"1. Write {format_bytes(4 * days * SIDE * SIDE)} of float32, {days} days in chunks {CHUNKS}: {path}/t"
+    )
     truth = _write(path, days, check)
     x = lz.from_zarr(path / "t")
 
@@ -158,7 +162,9 @@ def _verdict(check: Checks, seconds: float, peak: int, memory: str) -> int:
     total = check.passed + check.failed
     said = f"all {total} checks passed" if not check.failed else f"{check.failed} of {total} checks FAILED"
     budget = format_bytes(parse_bytes(memory))
-    measured = f"peak {format_bytes(peak)} of {budget}" if peak else f"peak not measured on this system, of {budget}"
+    measured = (
+        f"peak {format_bytes(peak)} of {budget}" if peak else f"peak not measured on this system, of {budget}"
+    )
     print(f"\n{said} in {seconds:.0f} s; {measured}")
     return int(check.failed > 0)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import os
+import platform
+from importlib.metadata import version
 
 import hypothesis
 import pytest
@@ -36,3 +38,16 @@ def working_folder(tmp_path, monkeypatch):
 def open_files():
     """The number of open file descriptors now, as a function."""
     return lambda: len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Says how many of the peer tests ran and how many were skipped, and with which versions."""
+    counts = {
+        outcome: sum("peer" in report.keywords for report in terminalreporter.stats.get(outcome, []))
+        for outcome in ("passed", "failed", "skipped")
+    }
+    if any(counts.values()):
+        names = ("zarr", "numcodecs", "tensorstore", "numpy")
+        versions = ", ".join([f"python {platform.python_version()}", *(f"{n} {version(n)}" for n in names)])
+        said = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+        terminalreporter.write_line(f"peer tests: {said}; {versions}")
