@@ -7,6 +7,7 @@ VENV ?= .venv
 PYTHON ?= $(shell ./.ci/pythons | head -n 1 | cut -d' ' -f2-)
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
+SAY = @echo "$$($(BIN)/python -V) in $(VENV), an environment of this Makefile's own (make clean removes it)"
 BENCH_ARGS ?=
 
 .PHONY: help demo test check format bench clean
@@ -14,9 +15,11 @@ help:
 	@sed -n '1,/^# PYTHON/s/^# //p' Makefile
 
 demo: $(VENV)/.demo
+	$(SAY)
 	@$(BIN)/lazyzarr demo
 
 test: $(VENV)/.test
+	$(SAY)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: $(VENV)/.test
@@ -37,8 +40,7 @@ bench: $(VENV)/.test
 $(VENV)/.ours:
 	@test -n "$(PYTHON)" || { echo "no Python from 3.11 to 3.14 with venv was found; install one, or say PYTHON=/path/to/python"; exit 1; }
 	@test ! -e $(VENV) || { echo "$(VENV) exists and is not ours; say VENV=another-folder"; exit 1; }
-	@echo "Python: $(PYTHON) ($$($(PYTHON) -c 'import platform; print(platform.python_version())'))"
-	@echo "environment: $(VENV), made and owned by this Makefile (make clean removes it); nothing else is installed anywhere"
+	@echo "making $(VENV) with $(PYTHON), the newest Python found"
 	@$(PYTHON) -m venv $(VENV) && touch $@
 
 $(VENV)/.demo: pyproject.toml | $(VENV)/.ours
