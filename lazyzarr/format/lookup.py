@@ -1,0 +1,192 @@
+"""What lies at a path of a store: its metadata, the names below it, and a helpful word where nothing does."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from typing import Literal, TypeAlias
+
+from ..errors import (
+    ArrayNotFoundError,
+    ContainsArrayAndGroupError,
+    GroupNotFoundError,
+    NodeNotFoundError,
+    NodeTypeValidationError,
+    StoreError,
+)
+from . import metadata_v2, metadata_v3
+from .documents import loads
+from .keys import METADATA_KEYS, join_path
+from .metadata import ArrayMetadata, GroupMetadata, located, shown
+from .stores.protocol import Store
+
+__all__ = [
+    "NodeMetadata",
+    "ZarrFormat",
+    "child_names",
+    "children",
+    "find_array",
+    "find_group",
+    "find_node",
+    "read_node",
+]
+
+NodeMetadata: TypeAlias = ArrayMetadata | GroupMetadata
+ZarrFormat: TypeAlias = Literal[2, 3]
+
+
+def read_node(store: Store, path: str, zarr_format: ZarrFormat | None = None) -> NodeMetadata | None:
+    """The metadata of the node at a path, or None where there is none (of that format).
+
+    Where documents of both formats lie, v3's counts. Raises MetadataValidationError for a damaged document,
+    StoreError where the store fails.
+    """
+    found = None
+    if zarr_format in (None, 3):
+        found = _read_v3(store, path)
+    if found is None and zarr_format in (None, 2):
+        found = _read_v2(store, path)
+    return found
+
+
+def _read_v3(store: Store, path: str) -> NodeMetadata | None:
+    raw = store.get(join_path(path, "zarr.json"))
+    if raw is None:
+        return None
+    where = store.url(path)
+    with located(where):
+        document = loads(raw, "zarr.json")
+        node_type = document.value.get("node_type")
+        if node_type not in ("array", "group"):
+            raise NodeTypeValidationError(
+                f"zarr.json describes {shown(node_type)}, neither an array nor a group"
+            )
+    parse = metadata_v3.parse_array if node_type == "array" else metadata_v3.parse_group
+    return parse({"zarr.json": document}, where)
+
+
+def _read_v2(store: Store, path: str) -> NodeMetadata | None:
+    array, group = (store.get(join_path(path, key)) for key in (".zarray", ".zgroup"))
+    if array is None and group is None:
+        return None
+    where = store.url(path)
+    if array is not None and group is not None:
+        raise ContainsArrayAndGroupError(
+            f"{where} holds both .zarray and .zgroup: an array and a group at once; delete the wrong one"
+        )
+    attributes = store.get(join_path(path, ".zattrs"))
+    if array is not None:
+        return metadata_v2.parse_array({".zarray": array, ".zattrs": attributes}, where)
+    consolidated = store.get(join_path(path, ".zmetadata"))
+    return metadata_v2.parse_group(
+        {".zgroup": group, ".zattrs": attributes, ".zmetadata": consolidated}, where
+    )
+
+
+def child_names(store: Store, path: str) -> list[str]:
+    """The names below a path that may be nodes, sorted."""
+    names = store.list_dir(path)
+    return [name for name in names if name not in METADATA_KEYS and not name.startswith("__")]
+
+
+def children(store: Store, path: str) -> Iterator[tuple[str, NodeMetadata]]:
+    """Name and metadata of each node right below a path, by name."""
+    for name in child_names(store, path):
+        found = read_node(store, join_path(path, name))
+        if found is not None:
+            yield name, found
+
+
+def find_array(store: Store, path: str, zarr_format: ZarrFormat | None = None) -> ArrayMetadata:
+    """The metadata of the array at a path.
+
+    Raises ArrayNotFoundError, which names what there is instead, NodeTypeValidationError for a group.
+    """
+    found = read_node(store, path, zarr_format)
+    if isinstance(found, ArrayMetadata):
+        return found
+    if found is None:
+        raise not_found(store, path, "array", zarr_format)
+    contents = _contents(found, child_names(store, path))
+    raise NodeTypeValidationError(
+        f"{store.url(path)} is a group, not an array.{contents} open_group opens it"
+    )
+
+
+def find_group(store: Store, path: str, zarr_format: ZarrFormat | None = None) -> GroupMetadata:
+    """The metadata of the group at a path.
+
+    Raises GroupNotFoundError, which names what there is instead, NodeTypeValidationError for an array.
+    """
+    found = read_node(store, path, zarr_format)
+    if isinstance(found, GroupMetadata):
+        return found
+    if found is None:
+        raise not_found(store, path, "group", zarr_format)
+    raise NodeTypeValidationError(
+        f"{store.url(path)} is an array, {found.shape} {found.dtype}, not a group; open_array opens it"
+    )
+
+
+def find_node(store: Store, path: str, zarr_format: ZarrFormat | None = None) -> NodeMetadata:
+    """The metadata of whatever lies at a path.
+
+    Raises NodeNotFoundError, which names what there is instead.
+    """
+    found = read_node(store, path, zarr_format)
+    if found is None:
+        raise not_found(store, path, "array or group", zarr_format)
+    return found
+
+
+_ERRORS = {"array": ArrayNotFoundError, "group": GroupNotFoundError, "array or group": NodeNotFoundError}
+
+
+def not_found(store: Store, path: str, kind: str, zarr_format: ZarrFormat | None = None) -> NodeNotFoundError:
+    """The error that says what there is near a path where no node is."""
+    other = read_node(store, path) if zarr_format else None
+    if other is not None:
+        hint = f" A v{other.zarr_format} node is there: leave zarr_format={zarr_format} out."
+    else:
+        hint = _near(store, path)
+    return _ERRORS[kind](f"no {kind} at {store.url(path)}.{hint}")
+
+
+def _near(store: Store, path: str) -> str:
+    """What the nearest node above a path holds, and which of its names may have been meant."""
+    names = path.split("/") if path else []
+    for depth in range(len(names) - 1, -1, -1):
+        above = "/".join(names[:depth])
+        found = read_node(store, above)
+        if isinstance(found, ArrayMetadata):
+            return f" {store.url(above)} is an array, {found.shape} {found.dtype}; nothing lies below it."
+        if found is not None:
+            listed = child_names(store, above)
+            return _contents(found, listed) + _meant(names[depth], listed)
+    listed = child_names(store, "")
+    if listed:
+        held = f" {store.url()} holds {_listed(listed)}, but no metadata (zarr.json, .zgroup or .zarray)."
+        return held + (_meant(names[0], listed) if names else "")
+    return f" There is nothing at {store.url()}." + _meant(*_beside(store))
+
+
+def _contents(group: GroupMetadata, names: Sequence[str]) -> str:
+    return f" The v{group.zarr_format} group holds {_listed(names) if names else 'nothing'}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+
+
+def _beside(store: Store) -> tuple[str, Sequence[str]]:
+    """The name of the store's own folder, where it has one, and the names beside it."""
+    try:
+        around, name = store.beside("")
+        return name, around.list_dir() if name else []
+    except StoreError:  # a folder that may not be listed: this is only for a hint
+        return "", []
+
+
+def _meant(name: str, names: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, names, n=1)
+    return f" Did you mean {close[0]}?" if close else ""
