@@ -1,4 +1,4 @@
-"""The demo: writes an array, plans, computes within a memory budget, writes another, and checks every step."""
+"""The demo: writes an array, plans, computes within a memory budget, writes another, checks each step."""
 
 from __future__ import annotations
 
@@ -67,9 +67,8 @@ def _run(path: Path, size: int, memory: str) -> int:
     days = max(1, round(size / (4 * SIDE * SIDE * OTHER_CHUNKS[0]))) * OTHER_CHUNKS[0]
     job: dict[str, Any] = {"memory": memory, "num_workers": 2, "progress": True}
 
-    print(
-        f"1. Write {format_bytes(4 * days * SIDE * SIDE)} of float32, {days} days in chunks {CHUNKS}: {path}/t"
-    )
+    nbytes = format_bytes(4 * days * SIDE * SIDE)
+    print(f"1. Write {nbytes} of float32, {days} days in chunks {CHUNKS}: {path}/t")
     truth = _write(path, days, check)
     x = lz.from_zarr(path / "t")
 
