@@ -6,6 +6,7 @@ Specification: Zarr v3 core, "Codecs": array -> array codecs, one array -> bytes
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from .protocol import (
     Serializer,
 )
 from .registry import codec_of
+from .sharding import Shard
 
 __all__ = ["CodecChain", "build_chain"]
 
@@ -40,15 +42,16 @@ def build_chain(codecs: Sequence[Any], shape: Sequence[int], dtype: np.dtype[Any
 
 
 def _build(codecs: Sequence[Any], chunk: ChunkSpec) -> CodecChain:
-    views: list[ArrayArrayCodec] = []
+    reorders: list[ArrayArrayCodec] = []
     serializer: Serializer | None = None
     tail: list[BytesBytesCodec] = []
     stored = chunk
     for codec in map(codec_of, codecs):
         match codec.resolve(stored):
-            case ArrayArrayCodec() as view if serializer is None:
-                views.append(view)
-                stored = view.encoded(stored)
+            case ArrayArrayCodec() as reorder if serializer is None:
+                reorders.append(reorder)
+                axes = reorder.axes(len(stored.shape))
+                stored = replace(stored, shape=tuple(stored.shape[axis] for axis in axes))
             case ArrayBytesCodec() as array_bytes if serializer is None:
                 serializer = array_bytes.bind(stored, _build)
             case BytesBytesCodec() as bytes_bytes if serializer is not None:
@@ -60,7 +63,7 @@ def _build(codecs: Sequence[Any], chunk: ChunkSpec) -> CodecChain:
                 )
     if serializer is None:
         raise MetadataValidationError(f'{_names(codecs)} lack a codec from array to bytes, such as "bytes"')
-    return CodecChain(chunk, stored, views, serializer, tail)
+    return CodecChain(chunk, reorders, serializer, tail)
 
 
 def _names(codecs: Sequence[Any]) -> list[str]:
@@ -73,22 +76,27 @@ class CodecChain:
     def __init__(
         self,
         chunk: ChunkSpec,
-        stored: ChunkSpec,
-        views: Sequence[ArrayArrayCodec],
+        reorders: Sequence[ArrayArrayCodec],
         serializer: Serializer,
         tail: Sequence[BytesBytesCodec],
     ) -> None:
         self.shape = chunk.shape
         self.dtype = chunk.dtype
         self.fill = chunk.fill
-        self.codecs: tuple[Codec, ...] = (*views, serializer.codec, *tail)
+        self.reorders = tuple(reorders)
+        self.codecs: tuple[Codec, ...] = (*reorders, serializer.codec, *tail)
         """Every codec with what depends on the chunk filled in."""
         self.serializer = serializer
         self.tail = tuple(tail)
-        self._stored_shape = stored.shape
-        self._views = tuple(views)
-        self._memory = serializer.memory
-        self._swapped = None if self._memory is None or self._memory.isnative else self._memory
+        axes = tuple(range(len(chunk.shape)))
+        for reorder in reorders:
+            axes = tuple(axes[axis] for axis in reorder.axes(len(axes)))
+        self.axes = axes
+        """The array's axis that each stored axis is."""
+        self._reordered = axes != tuple(range(len(axes)))
+        memory = serializer.memory
+        self._plain = memory is not None
+        self._swapped = None if memory is None or memory.isnative else memory
         sizes = [serializer.size]
         for codec in tail:
             sizes.append(codec.encoded_size(sizes[-1]))
@@ -99,18 +107,25 @@ class CodecChain:
         self._outer = tuple(zip(tail[:0:-1], sizes[-2:0:-1], strict=True))
         self._innermost = tail[0] if tail else None
 
+    def inner_chain(self) -> CodecChain | None:
+        """The chain of what can be read alone, as the array sees it; None where that is the whole chunk."""
+        shard = self.serializer
+        if not isinstance(shard, Shard) or self.tail:
+            return None
+        inner = shard.inner
+        assert isinstance(inner, CodecChain)
+        shape = tuple(inner.shape[self.axes.index(axis)] for axis in range(len(self.axes)))
+        chunk = ChunkSpec(shape, self.dtype, self.fill)
+        return CodecChain(chunk, self.reorders + inner.reorders, inner.serializer, inner.tail)
+
     def new_chunk(self) -> NDArray[Any]:
         """An array of the chunk's shape that decodes without a copy: its memory has the encoded order."""
-        array = np.empty(self._stored_shape, self.dtype)
-        for codec in reversed(self._views):
-            array = codec.decode_view(array)
-        return array
+        array = np.empty([self.shape[axis] for axis in self.axes], self.dtype)
+        return array.transpose(*np.argsort(self.axes))
 
     def encode_view(self, array: NDArray[Any]) -> NDArray[Any]:
         """The array as it is serialized, sharing memory."""
-        for codec in self._views:
-            array = codec.encode_view(array)
-        return array
+        return array.transpose(self.axes) if self._reordered else array
 
     def decode_into(self, buffer: Buffer, out: NDArray[Any], scratch: NDArray[Any] | None = None) -> None:
         """Fill `out`, of the chunk's shape and dtype and any strides, from the chunk's stored bytes.
@@ -122,13 +137,13 @@ class CodecChain:
         try:
             for codec, size in self._outer:
                 buffer = codec.decode(buffer, size)
-            view = self.encode_view(out) if self._views else out
+            view = out.transpose(self.axes) if self._reordered else out
             innermost = self._innermost
             if innermost is None:
                 self.serializer.decode_into(buffer, view)
                 return
             codec = innermost
-            if self._memory is None:
+            if not self._plain:
                 buffer = innermost.decode(buffer, self.serializer.size)
                 codec = self.serializer.codec
                 self.serializer.decode_into(buffer, view)
@@ -157,14 +172,14 @@ class CodecChain:
         """
         if part.shape == self.shape:
             if part.dtype == self.dtype:
-                view = self.encode_view(part) if self._views else part
+                view = part.transpose(self.axes) if self._reordered else part
                 if view.flags.c_contiguous:
                     return view
             chunk[...] = part
         else:
             chunk[...] = self.fill
             chunk[tuple(map(slice, part.shape))] = part
-        return self.encode_view(chunk) if self._views else chunk
+        return self.encode_view(chunk)
 
     def encode_staged(self, staged: NDArray[Any]) -> list[Buffer]:
         """The stored bytes of a staged chunk, in pieces; they may be the chunk's own memory.

@@ -93,19 +93,11 @@ class Codec(ABC):
 
 
 class ArrayArrayCodec(Codec):
-    """A codec from array to array that only changes the view of the memory."""
+    """A codec from array to array that only reorders axes: what is decoded into the view lands in place."""
 
     @abstractmethod
-    def encoded(self, chunk: ChunkSpec) -> ChunkSpec:
-        """The chunk as the next codec sees it."""
-
-    @abstractmethod
-    def encode_view(self, array: NDArray[Any]) -> NDArray[Any]:
-        """The encoded array, sharing memory with `array`: what is decoded into it lands in `array`."""
-
-    @abstractmethod
-    def decode_view(self, array: NDArray[Any]) -> NDArray[Any]:
-        """The array whose encoded view is `array`, sharing its memory."""
+    def axes(self, ndim: int) -> tuple[int, ...]:
+        """The axis of the array that each axis of the encoded one is."""
 
 
 class Serializer(Protocol):

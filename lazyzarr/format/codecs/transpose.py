@@ -9,9 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ...errors import MetadataValidationError
 from .protocol import ArrayArrayCodec, ChunkSpec, check_configuration
 
@@ -22,7 +19,8 @@ __all__ = ["TransposeCodec"]
 class TransposeCodec(ArrayArrayCodec):
     """Store the axes in `order`: axis i of the stored chunk is axis `order[i]` of the array.
 
-    >>> TransposeCodec(order=(2, 0, 1)).encode_view(np.zeros((4, 5, 6))).shape
+    >>> import numpy as np
+    >>> np.zeros((4, 5, 6)).transpose(TransposeCodec(order=(2, 0, 1)).axes(3)).shape
     (6, 4, 5)
     """
 
@@ -46,29 +44,16 @@ class TransposeCodec(ArrayArrayCodec):
 
     def resolve(self, chunk: ChunkSpec) -> Self:
         """The codec with its order spelled out for the chunk's rank."""
-        axes = range(len(chunk.shape))
-        if isinstance(self.order, str):
-            return type(self)(order=axes if self.order == "C" else reversed(axes))
-        if len(self.order) != len(axes):
+        return type(self)(order=self.axes(len(chunk.shape)))
+
+    def axes(self, ndim: int) -> tuple[int, ...]:
+        """The order, spelled out for the chunk's rank."""
+        if self.order == "C" or self.order == "F":
+            return tuple(range(ndim)) if self.order == "C" else tuple(reversed(range(ndim)))
+        if len(self.order) != ndim:
             raise MetadataValidationError(
-                f'codec "transpose": order {self.order} has {len(self.order)} axes, the chunk has {len(axes)}'
+                f'codec "transpose": order {self.order} has {len(self.order)} axes, the chunk has {ndim}'
             )
-        return self
-
-    def encoded(self, chunk: ChunkSpec) -> ChunkSpec:
-        """The chunk with its axes reordered."""
-        return ChunkSpec(tuple(chunk.shape[i] for i in self._axes()), chunk.dtype, chunk.fill)
-
-    def encode_view(self, array: NDArray[Any]) -> NDArray[Any]:
-        """The array with its axes reordered, sharing memory."""
-        return array.transpose(self._axes())
-
-    def decode_view(self, array: NDArray[Any]) -> NDArray[Any]:
-        """The array with its axes put back, sharing memory."""
-        return array.transpose(*map(int, np.argsort(self._axes())))
-
-    def _axes(self) -> tuple[int, ...]:
-        assert not isinstance(self.order, str)  # resolve() spells it out
         return self.order
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import warnings
 from typing import Any
@@ -280,7 +281,5 @@ def test_random_bytes_give_our_error_or_a_chunk(draw: Any) -> None:
         stored[at : at + draw.draw(st.integers(0, 8))] = piece
         if not stored:
             break
-    try:
+    with contextlib.suppress(ChunkDecodeError):
         chain.decode_into(stored, np.empty_like(data))
-    except ChunkDecodeError as error:
-        assert error.codec
