@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import source
+from tests import house_map, source
 
 DOCUMENTS = [source.ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 EXAMPLES = sorted((source.ROOT / "examples").glob("*.py"))
@@ -54,13 +54,9 @@ def test_make_verbs_exist(path):
     assert {verb for pair in verbs for verb in pair if verb} <= targets
 
 
-def test_the_map_names_every_module():
-    """CONTRIBUTING.md's map of the house shows each module, and none that is not there."""
-    text = (source.ROOT / "CONTRIBUTING.md").read_text()
-    named = set(re.findall(r"`((?:format|graph)/[a-z0-9_/]+|[a-z_]+)\.py`", text))
-    there = {name.replace(".", "/") for name in source.modules() if not name.endswith("__init__")}
-    assert there - named == set()
-    assert {name for name in named if "/" in name} - there == set()
+def test_the_map_is_true():
+    """CONTRIBUTING.md shows each module with its first line; tests/house_map.py writes that."""
+    assert house_map.house_map() in (source.ROOT / "CONTRIBUTING.md").read_text()
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
