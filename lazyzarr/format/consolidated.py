@@ -1,0 +1,169 @@
+"""Consolidated metadata: what a group says of all nodes below it, read and kept true. Pure functions, no I/O.
+
+v3 keeps it in the group's zarr.json (member "consolidated_metadata", Zarr v3 core, "Consolidated metadata"),
+v2 in a document of its own, .zmetadata (a convention of zarr-python 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from ..errors import MetadataValidationError
+from . import metadata_v2, metadata_v3
+from .documents import Document, loads, new_document
+from .metadata import ArrayMetadata, GroupMetadata
+
+__all__ = ["Consolidated", "consolidate", "parse_node", "read_consolidated", "refresh"]
+
+Documents: TypeAlias = Mapping[str, Any]
+"""A node's documents by key below it: "zarr.json", or ".zarray" or ".zgroup" and ".zattrs"."""
+
+_MEMBER = "consolidated_metadata"
+
+
+def parse_node(documents: Documents, where: str = "") -> ArrayMetadata | GroupMetadata | None:
+    """A node's metadata from its documents (bytes or Documents), or None where they are no node's.
+
+    Raises MetadataValidationError, which names `where`.
+
+    >>> parse_node({".zgroup": b'{"zarr_format": 2}'}).zarr_format
+    2
+    """
+    if "zarr.json" in documents:
+        document = _document(documents["zarr.json"], f"{where}/zarr.json" if where else "zarr.json")
+        is_group = document.value.get("node_type") == "group"
+        parse = metadata_v3.parse_group if is_group else metadata_v3.parse_array
+        return parse({"zarr.json": document}, where)
+    if ".zarray" in documents:
+        return metadata_v2.parse_array(documents, where)
+    if ".zgroup" in documents:
+        return metadata_v2.parse_group(documents, where)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Consolidated:
+    """What a group's consolidated metadata holds: the documents of each node below it, by relative path."""
+
+    documents: Mapping[str, Mapping[str, Document]]
+
+    def node(self, path: str, where: str = "") -> ArrayMetadata | GroupMetadata | None:
+        """The metadata of the node at a path, or None where there is none."""
+        documents = self.documents.get(path)
+        return None if documents is None else parse_node(documents, where)
+
+    def names(self, path: str = "") -> list[str]:
+        """The names of the nodes directly below a path, in the document's order."""
+        return [below for below in _relative(self.documents, path) if "/" not in below]
+
+    def below(self, path: str) -> Consolidated:
+        """The same for the group at a path."""
+        start = f"{path}/" if path else ""
+        return Consolidated({name: self.documents[start + name] for name in _relative(self.documents, path)})
+
+
+def _relative(paths: Mapping[str, Any], path: str) -> Iterator[str]:
+    """The paths below a path, relative to it."""
+    start = f"{path}/" if path else ""
+    return (other.removeprefix(start) for other in paths if other.startswith(start))
+
+
+def read_consolidated(group: GroupMetadata) -> Consolidated | None:
+    """A group's consolidated metadata, or None where it has none.
+
+    Raises MetadataValidationError where it has another form than the two known ones.
+    """
+    if group.consolidated is None:
+        return None
+    entries = group.consolidated.get("metadata")
+    if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+        raise MetadataValidationError(
+            "the consolidated metadata holds no object of metadata documents; consolidate the group again"
+        )
+    if group.zarr_format == 3:
+        documents = group.document.members()[_MEMBER].members()["metadata"].members()
+        return Consolidated({path: {"zarr.json": _own(entry)} for path, entry in documents.items()})
+    nodes: dict[str, dict[str, Document]] = {}
+    for place, entry in group.documents[".zmetadata"].members()["metadata"].members().items():
+        path, _, key = place.rpartition("/")
+        if path:
+            nodes.setdefault(path, {})[key] = _own(entry)
+    return Consolidated(
+        {path: node for path, node in nodes.items() if ".zattrs" not in node or len(node) > 1}
+    )
+
+
+def _own(entry: Document) -> Document:
+    """An entry without what zarr-python adds to those of groups: the parent's entries are the only ones."""
+    if _MEMBER not in entry.value:
+        return entry
+    return entry.edited({name: item for name, item in entry.value.items() if name != _MEMBER})
+
+
+def refresh(group: GroupMetadata, path: str, documents: Documents | None) -> GroupMetadata:
+    """The group with its entry for one node below it made true: that of `documents`, or none for None.
+
+    `path` is relative to the group. With None the entries of the nodes below go, too. A group without
+    consolidated metadata, or with that of an unknown form, is given back as it is. In v2 the path ""
+    refreshes what `.zmetadata` says of the group itself.
+
+    >>> group = consolidate(metadata_v3.build_group(), {})
+    >>> group = refresh(group, "u", {"zarr.json": b'{"zarr_format": 3, "node_type": "group"}'})
+    >>> read_consolidated(group).names(), read_consolidated(refresh(group, "u", None)).names()
+    (['u'], [])
+    """
+    member = group.consolidated
+    if member is None or not isinstance(member.get("metadata"), dict):
+        return group
+    if group.zarr_format == 3 and not path:
+        return group
+    entries = _without(member["metadata"], path, documents is None)
+    if documents is not None:
+        fresh = {
+            key: _own(_document(document, key)) for key, document in documents.items() if key != ".zmetadata"
+        }
+        if group.zarr_format == 3:
+            entries[path] = fresh["zarr.json"]
+        else:
+            entries |= {f"{path}/{key}" if path else key: entry for key, entry in fresh.items()}
+    return _with_member(group, {**member, "metadata": entries})
+
+
+def _without(entries: Mapping[str, Any], path: str, recursive: bool) -> dict[str, Any]:
+    """The entries without a v2 node's documents that are no more there, and without all that is deleted."""
+    stale = {f"{path}/{key}" if path else key for key in (".zarray", ".zgroup", ".zattrs")}
+    start = f"{path}/"
+    return {
+        place: entry
+        for place, entry in entries.items()
+        if not (recursive and (place == path or place.startswith(start))) and place not in stale
+    }
+
+
+def _document(document: Any, key: str) -> Document:
+    return document if isinstance(document, Document) else loads(document, key)
+
+
+def consolidate(group: GroupMetadata, nodes: Mapping[str, Documents]) -> GroupMetadata:
+    """The group with consolidated metadata that holds exactly these nodes, by relative path."""
+    if group.zarr_format == 3:
+        member: dict[str, Any] = {"kind": "inline", "must_understand": False, "metadata": {}}
+        group = _with_member(group, member)
+    else:
+        own = {key: document for key, document in group.documents.items() if key != ".zmetadata"}
+        group = _with_member(group, {"zarr_consolidated_format": 1, "metadata": own})
+    for path, documents in nodes.items():
+        group = refresh(group, path, documents)
+    return group
+
+
+def _with_member(group: GroupMetadata, member: Mapping[str, Any]) -> GroupMetadata:
+    """The group with another object of consolidated metadata."""
+    if group.zarr_format == 3:
+        document = group.document.edited(group.document.value | {_MEMBER: member})
+        return replace(group, documents={"zarr.json": document})
+    old = group.documents.get(".zmetadata")
+    document = new_document(member) if old is None else old.edited(member)
+    return replace(group, documents={**group.documents, ".zmetadata": document})
