@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import json
 import os
@@ -54,31 +55,29 @@ class Worker:
 
     def close(self) -> None:
         self.process.stdin.close()
+        self.process.stdout.close()
         self.process.wait()
 
 
 def measure(rows: list[Row], peers: list[str], rounds: int, root: str) -> list[dict]:
     """One record a row, peer and round; round 0, which warms up, is left out."""
-    workers = {peer: Worker(peer, root) for peer in peers}
     records = []
-    for number in range(rounds + 1):
-        for row in rows:
+    with contextlib.ExitStack() as stack:
+        workers = {peer: stack.enter_context(contextlib.closing(Worker(peer, root))) for peer in peers}
+        for number in range(rounds + 1):
             turn = peers[number % len(peers) :] + peers[: number % len(peers)]
-            answers = {peer: once(workers[peer], row, f"{root}/out-{peer}-{number}.zarr") for peer in turn}
-            compare(row, {peer: answer["value"] for peer, answer in answers.items()})
-            records += [
-                {
-                    "row": row.name,
-                    "peer": peer,
-                    "round": number,
-                    "ms": round(answers[peer]["seconds"] * 1e3, 2),
+            for row in rows:
+                answers = {
+                    peer: once(workers[peer], row, f"{root}/out-{peer}-{number}.zarr") for peer in turn
                 }
-                for peer in peers
-            ]
-        print(f"round {number} of {rounds} done", file=sys.stderr)
-    for worker in workers.values():
-        worker.close()
-    return [record for record in records if record["round"]]
+                compare(row, {peer: answer["value"] for peer, answer in answers.items()})
+                records += [record(row, peer, number, answers[peer]) for peer in peers]
+            print(f"round {number} of {rounds} done", file=sys.stderr)
+    return [found for found in records if found["round"]]
+
+
+def record(row: Row, peer: str, number: int, answer: dict) -> dict:
+    return {"row": row.name, "peer": peer, "round": number, "ms": round(answer["seconds"] * 1e3, 2)}
 
 
 def once(worker: Worker, row: Row, out: str) -> dict:
