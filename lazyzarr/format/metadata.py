@@ -29,6 +29,7 @@ __all__ = [
     "conventional_dimension_names",
     "located",
     "parse_lengths",
+    "repair_chunks",
     "shown",
 ]
 
@@ -238,12 +239,25 @@ def parse_lengths(value: Any, what: str, least: int) -> tuple[int, ...]:
     lengths = [int(n) if isinstance(n, float) and n.is_integer() else n for n in value]
     for n in lengths:
         if isinstance(n, bool) or not isinstance(n, int) or n < least:
-            raise MetadataValidationError(
-                f"{what} {shown(value)} holds {n!r}, no integer of at least {least}"
-            )
+            raise MetadataValidationError(f"{what} {shown(value)} holds {n!r}; integers from {least} are")
         if n >= 2**63:
             raise MetadataValidationError(f"{what} {shown(value)} is beyond what 64 bits can count")
     return tuple(lengths)
+
+
+def repair_chunks(edges: Any, least: Sequence[Any]) -> tuple[int, ...]:
+    """A document's chunk shape; edges of 0 (or false) become the least ones.
+
+    Writers gave empty axes such edges. Nothing can be stored under them, so the least edge will do, and
+    zarr-python takes that too.
+
+    >>> repair_chunks([0, 2.0, True], [1, 1, 1])
+    (1, 2, 1)
+    """
+    if not isinstance(edges, list) or len(edges) != len(least):
+        raise MetadataValidationError(f"chunks {shown(edges)} are not a length for each of {len(least)} axes")
+    plain = [int(edge) if isinstance(edge, bool) else edge for edge in edges]
+    return parse_lengths([least[axis] if edge == 0 else edge for axis, edge in enumerate(plain)], "chunks", 1)
 
 
 def _transpose_order(codec: CodecSpec, ndim: int) -> tuple[int, ...]:

@@ -21,6 +21,7 @@ from .metadata import (
     GroupMetadata,
     located,
     parse_lengths,
+    repair_chunks,
     shown,
 )
 
@@ -49,7 +50,7 @@ def parse_array(documents: Mapping[str, Any], where: str = "") -> ArrayMetadata:
             documents=kept,
             shape=shape,
             data_type=data_type,
-            chunk_shape=_chunks(value["chunks"], len(shape)),
+            chunk_shape=repair_chunks(value["chunks"], [1] * len(shape)),
             chunk_key_encoding=ChunkKeyEncoding("v2", value.get("dimension_separator") or "."),
             fill_value=None if fill is None else data_type.fill_from_json(fill),
             codecs=_codecs(value, data_type, endian, len(shape)),
@@ -126,14 +127,6 @@ def _documents(documents: Mapping[str, Any], main: str, others: Sequence[str]) -
 
 def _attributes(documents: Mapping[str, Document]) -> Mapping[str, Any]:
     return documents[".zattrs"].value if ".zattrs" in documents else {}
-
-
-def _chunks(value: Any, ndim: int) -> tuple[int, ...]:
-    """The chunk shape; edges of 0, written for empty axes, hold nothing and are read as 1."""
-    if not isinstance(value, list) or len(value) != ndim:
-        raise MetadataValidationError(f"chunks {shown(value)} are not a length for each of the {ndim} axes")
-    repaired = [1 if isinstance(edge, bool | int | float) and edge in (0, True) else edge for edge in value]
-    return parse_lengths(repaired, "chunks", 1)
 
 
 def _codecs(

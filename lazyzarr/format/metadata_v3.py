@@ -13,7 +13,7 @@ from ..errors import MetadataValidationError, NodeTypeValidationError
 from .documents import Document, loads, new_document
 from .dtypes import DataType, parse_v3_data_type
 from .keys import ChunkKeyEncoding
-from .metadata import ArrayMetadata, CodecSpec, GroupMetadata, located, parse_lengths, shown
+from .metadata import ArrayMetadata, CodecSpec, GroupMetadata, located, parse_lengths, repair_chunks, shown
 
 __all__ = ["build_array", "build_group", "parse_array", "parse_group"]
 
@@ -169,17 +169,12 @@ def _chunk_shape(value: Any, ndim: int, codecs: Sequence[CodecSpec]) -> tuple[in
     name, configuration = _extension(value, "the chunk grid")
     if name != "regular":
         raise MetadataValidationError(f"the chunk grid {name!r} is not known here; 'regular' is")
-    edges = _list(configuration.get("chunk_shape"), "chunk_shape")
-    if len(edges) != ndim:
-        raise MetadataValidationError(f"chunk_shape {shown(edges)} has not the {ndim} axes of the shape")
-    # Edges of 0 were written for empty axes; nothing can be stored under them, so the least one will do.
-    least = [1] * ndim
+    least: list[Any] = [1] * ndim
     for codec in codecs:
         inner = codec.configuration.get("chunk_shape")
         if codec.name == "sharding_indexed" and isinstance(inner, list) and len(inner) == ndim:
             least = inner
-    repaired = [least[axis] if _is(edge, 0) or edge is False else edge for axis, edge in enumerate(edges)]
-    return parse_lengths(repaired, "chunk_shape", 1)
+    return repair_chunks(configuration.get("chunk_shape"), least)
 
 
 def _key_encoding(value: Any) -> ChunkKeyEncoding:
