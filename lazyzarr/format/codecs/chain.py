@@ -22,6 +22,7 @@ from .protocol import (
     Codec,
     EncodedSize,
     Serializer,
+    Spare,
 )
 from .registry import codec_of
 from .sharding import Shard
@@ -83,6 +84,8 @@ class CodecChain:
         self.shape = chunk.shape
         self.dtype = chunk.dtype
         self.fill = chunk.fill
+        self.nbytes = chunk.nbytes
+        """Decoded bytes of a chunk."""
         self.reorders = tuple(reorders)
         self.codecs: tuple[Codec, ...] = (*reorders, serializer.codec, *tail)
         """Every codec with what depends on the chunk filled in."""
@@ -127,11 +130,11 @@ class CodecChain:
         """The array as it is serialized, sharing memory."""
         return array.transpose(self.axes) if self._reordered else array
 
-    def decode_into(self, buffer: Buffer, out: NDArray[Any], scratch: NDArray[Any] | None = None) -> None:
+    def decode_into(self, buffer: Buffer, out: NDArray[Any], spare: Spare | None = None) -> None:
         """Fill `out`, of the chunk's shape and dtype and any strides, from the chunk's stored bytes.
 
-        Where `out` has not the encoded order, the way goes by `scratch` (of `new_chunk()`, allocated if
-        there is none). Raises ChunkDecodeError, which names the codec.
+        Where `out` has not the encoded order, the way goes by the spare chunk, or one that is allocated.
+        Raises ChunkDecodeError, which names the codec.
         """
         codec: Codec = self.serializer.codec
         try:
@@ -152,21 +155,21 @@ class CodecChain:
                 if self._swapped is not None:
                     view.byteswap(inplace=True)
             else:
-                self._decode_by(self.new_chunk() if scratch is None else scratch, buffer, innermost, view)
+                self._decode_by(self.new_chunk() if spare is None else spare.chunk, buffer, innermost, view)
         except (ChunkDecodeError, MemoryError):
             raise
         except Exception as error:
             raise ChunkDecodeError(f"{codec.name}: {error}", codec=codec.name) from error
 
     def _decode_by(
-        self, scratch: NDArray[Any], buffer: Buffer, innermost: BytesBytesCodec, view: NDArray[Any]
+        self, chunk: NDArray[Any], buffer: Buffer, innermost: BytesBytesCodec, view: NDArray[Any]
     ) -> None:
-        contiguous = self.encode_view(scratch)
+        contiguous = self.encode_view(chunk)
         innermost.decode_into(buffer, contiguous)
         view[...] = contiguous if self._swapped is None else contiguous.view(self._swapped)
 
-    def stage(self, part: NDArray[Any], chunk: NDArray[Any]) -> NDArray[Any]:
-        """A whole chunk in encoded order: `part` itself if it is one, else copied into `chunk`.
+    def stage(self, part: NDArray[Any], spare: Spare) -> NDArray[Any]:
+        """A whole chunk in encoded order: `part` itself if it is one, else copied into the spare chunk.
 
         `part` may be clipped at the array's edge, and of another dtype; what lies beyond is fill.
         """
@@ -175,8 +178,10 @@ class CodecChain:
                 view = part.transpose(self.axes) if self._reordered else part
                 if view.flags.c_contiguous:
                     return view
+            chunk = spare.chunk
             chunk[...] = part
         else:
+            chunk = spare.chunk
             chunk[...] = self.fill
             chunk[tuple(map(slice, part.shape))] = part
         return self.encode_view(chunk)
@@ -199,4 +204,4 @@ class CodecChain:
 
     def encode(self, array: NDArray[Any]) -> list[Buffer]:
         """The stored bytes of a chunk (any strides), in pieces; they may be the array's own memory."""
-        return self.encode_staged(self.stage(array, self.new_chunk()))
+        return self.encode_staged(self.stage(array, Spare(self.new_chunk)))

@@ -113,7 +113,7 @@ def _v3_codec(given: Any) -> Codec:
     if codec.name in ("blosc", "zstd", "gzip"):
         return codec
     raise UnknownCodecError(
-        f"codec {codec.name!r} of numcodecs has no place in v3 here; use blosc, zstd or gzip, or zarr_format=2"
+        f"codec {codec.name!r} of numcodecs is not for v3 here; use blosc, zstd or gzip, or zarr_format=2"
     )
 
 

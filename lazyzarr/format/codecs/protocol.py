@@ -29,6 +29,7 @@ __all__ = [
     "Codec",
     "EncodedSize",
     "Serializer",
+    "Spare",
     "check_configuration",
     "flat_bytes",
     "inflate",
@@ -122,6 +123,23 @@ class Serializer(Protocol):
         """The encoded bytes of `array` (any strides), in pieces to be written one after the other."""
 
 
+class Spare:
+    """A chunk's memory to decode by, where the caller's has another order; made when it is first needed."""
+
+    __slots__ = ("_chunk", "_make")
+
+    def __init__(self, make: Callable[[], NDArray[Any]]) -> None:
+        self._make = make
+        self._chunk: NDArray[Any] | None = None
+
+    @property
+    def chunk(self) -> NDArray[Any]:
+        """A whole chunk in the encoded order."""
+        if self._chunk is None:
+            self._chunk = self._make()
+        return self._chunk
+
+
 class Chain(Protocol):
     """A whole chain bound to one chunk shape and dtype, as far as codecs that hold chains need it."""
 
@@ -131,11 +149,11 @@ class Chain(Protocol):
     def new_chunk(self) -> NDArray[Any]:
         """An array of the chunk's shape whose memory has the encoded order."""
 
-    def decode_into(self, buffer: Buffer, out: NDArray[Any], scratch: NDArray[Any] | None = None) -> None:
-        """Fill `out` (the chunk's shape, any strides) from its encoded bytes, if need be by `scratch`."""
+    def decode_into(self, buffer: Buffer, out: NDArray[Any], spare: Spare | None = None) -> None:
+        """Fill `out` (the chunk's shape, any strides) from its encoded bytes."""
 
-    def stage(self, part: NDArray[Any], chunk: NDArray[Any]) -> NDArray[Any]:
-        """A whole chunk in encoded order: `part` itself, or copied into `chunk` and padded with fill."""
+    def stage(self, part: NDArray[Any], spare: Spare) -> NDArray[Any]:
+        """A whole chunk in encoded order: `part` itself, or copied into the spare and padded with fill."""
 
     def encode_staged(self, staged: NDArray[Any]) -> list[Buffer]:
         """The encoded bytes of a staged chunk, in pieces."""

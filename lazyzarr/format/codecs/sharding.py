@@ -29,6 +29,7 @@ from .protocol import (
     ChunkSpec,
     Codec,
     EncodedSize,
+    Spare,
     check_configuration,
 )
 
@@ -198,13 +199,13 @@ class Shard:
     def decode_into(self, buffer: Buffer, out: NDArray[Any]) -> None:
         """Decode all inner chunks into `out`."""
         view = memoryview(buffer)
-        index, scratch = self.whole_index(view), self.inner.new_chunk()
+        index, spare = self.whole_index(view), Spare(self.inner.new_chunk)
         for position, region in enumerate(self.regions()):
             span = index.span(position)
             if span is None:
                 out[region] = self._fill
             else:
-                self.inner.decode_into(view[span[0] : span[1]], out[region], scratch)
+                self.inner.decode_into(view[span[0] : span[1]], out[region], spare)
 
     def encode(self, array: NDArray[Any]) -> list[Buffer]:
         """The bytes of a whole shard; an index alone where there is nothing but fill."""
@@ -228,19 +229,19 @@ class Shard:
         self, array: NDArray[Any], write_empty: bool, places: list[tuple[int, int, int]]
     ) -> Iterator[Buffer]:
         """The encoded inner chunks; `places` gets a (position, offset, nbytes) for each."""
-        scratch, at = self.inner.new_chunk(), self.index_nbytes if self.index_first else 0
+        spare, at = Spare(self.inner.new_chunk), self.index_nbytes if self.index_first else 0
         for position, region in enumerate(self.regions()):
             part = array[region]
             if not part.size:  # beyond the array's edge
                 continue
-            staged = self.inner.stage(part, scratch)
+            staged = self.inner.stage(part, spare)
             if not write_empty and self._is_fill(staged):
                 continue
             buffers = self.inner.encode_staged(staged)
             nbytes = sum(map(len, buffers))
             places.append((position, at, nbytes))
             at += nbytes
-            # An uncompressed chunk is encoded as the scratch's own memory, which the next one overwrites.
+            # An uncompressed chunk is encoded as the spare's own memory, which the next one overwrites.
             yield from (piece if type(piece) is bytes else bytes(piece) for piece in buffers)
 
     def _encode_index(self, places: Iterable[tuple[int, int, int]]) -> list[Buffer]:
@@ -248,7 +249,7 @@ class Shard:
         flat = entries.reshape(-1, 2)
         for position, start, nbytes in places:
             flat[position] = start, nbytes
-        return self._index.encode_staged(self._index.stage(entries, self._index.new_chunk()))
+        return self._index.encode_staged(self._index.stage(entries, Spare(self._index.new_chunk)))
 
 
 def _as_tuple(member: str, value: Any) -> tuple[Any, ...]:

@@ -18,6 +18,7 @@ from lazyzarr.format.codecs.bytes import BytesCodec
 from lazyzarr.format.codecs.chain import CodecChain, build_chain
 from lazyzarr.format.codecs.crc32c import Crc32cCodec
 from lazyzarr.format.codecs.gzip import GzipCodec
+from lazyzarr.format.codecs.protocol import Spare
 from lazyzarr.format.codecs.sharding import ShardingCodec
 from lazyzarr.format.codecs.transpose import TransposeCodec
 from lazyzarr.format.codecs.zstd import ZstdCodec
@@ -154,7 +155,7 @@ def test_new_chunk_decodes_without_a_copy() -> None:
     chunk = chain.new_chunk()
     assert chunk.shape == SHAPE
     assert chunk.transpose(2, 0, 1).flags.c_contiguous
-    assert chain.stage(chunk, np.empty(0)).base is chunk.base
+    assert chain.stage(chunk, Spare(chain.new_chunk)).base is chunk.base
 
 
 @pytest.mark.parametrize(

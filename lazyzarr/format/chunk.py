@@ -1,0 +1,289 @@
+"""One chunk in, one chunk out: the only place where "missing" becomes fill.
+
+A reader reads what can be read alone, chunks or the inner chunks of shards. A writer writes units, chunks or
+whole shards, and must hold the array's write lock.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Sequence
+from itertools import chain as one_after_the_other
+from typing import Any, Literal, NoReturn
+
+from numpy.typing import NDArray
+
+from ..errors import ChunkDecodeError, ChunkEncodeError, ChunkNotFoundError
+from .chunk_source import FileSource, Scratch, ShardSource
+from .codecs.chain import build_chain
+from .codecs.fill import FillTest
+from .codecs.sharding import Shard
+from .grid import RegularGrid
+from .keys import join_path
+from .metadata import ArrayMetadata
+from .selection import Piece
+from .stores.protocol import Buffer, Store
+from .watch import ArrayWatch
+
+__all__ = ["ChunkReader", "ChunkWriter"]
+
+Coords = tuple[int, ...]
+
+
+class ChunkReader:
+    """Reads the chunks of one array; any number of threads, each with a scratch of its own.
+
+    Parameters
+    ----------
+    store, path
+        Where the array is.
+    metadata : ArrayMetadata
+        What it is.
+    missing : "fill" or "raise"
+        Whether a chunk that is not stored reads as fill, or raises ChunkNotFoundError.
+    """
+
+    def __init__(
+        self, store: Store, path: str, metadata: ArrayMetadata, missing: Literal["fill", "raise"] = "fill"
+    ) -> None:
+        files, key = store.chunk_files(path), metadata.chunk_key_encoding.encoder(metadata.ndim)
+        units = build_chain(metadata.codecs, metadata.chunk_shape, metadata.dtype, metadata.fill)
+        inner = units.inner_chain()
+        self._chain = units if inner is None else inner
+        self.source: FileSource | ShardSource
+        if isinstance(units.serializer, Shard) and inner is not None:
+            self.source = ShardSource(files, key, units, units.serializer)
+        else:
+            self.source = FileSource(files, key)
+        self.units = metadata.grid
+        """The grid of write units."""
+        self.chunk_shape = self._chain.shape
+        """Elements along each axis of a chunk that is read."""
+        self.grid = RegularGrid(metadata.shape, self.chunk_shape)
+        """The grid of chunks that are read: of inner chunks, where the array is sharded."""
+        self.dtype = metadata.dtype
+        self.fill = metadata.fill
+        self.nbytes = self._chain.nbytes
+        """Decoded bytes of a chunk."""
+        self.encoded_limit = self._chain.size.limit
+        """The most bytes that a stored chunk can have."""
+        self._decode = self._chain.decode_into
+        self._raises = missing == "raise"
+        self._watch = ArrayWatch(store, path, metadata, files)
+        self._url, self._path = store.url(path), path
+
+    def new_scratch(self) -> Scratch:
+        """What one thread needs to read chunks; to be dropped with the batch, and `check`ed before."""
+        return Scratch(self._chain)
+
+    def new_chunk(self) -> NDArray[Any]:
+        """An array of the chunks' shape and dtype, in the layout that decodes without a copy."""
+        return self._chain.new_chunk()
+
+    def decodes_into(self, out: NDArray[Any]) -> bool:
+        """Whether a chunk is decoded straight into memory that lies like `out`."""
+        return self._chain.encode_view(out).flags.c_contiguous
+
+    def read_into(self, coords: Coords, out: NDArray[Any], scratch: Scratch) -> bool:
+        """Fill `out`, of the chunks' shape and any strides; whether the chunk was stored.
+
+        Raises ChunkDecodeError, StoreError, and ChunkNotFoundError if missing chunks are to raise.
+        """
+        try:
+            raw = self.source(coords, scratch)
+            if raw is None:
+                return self._missing(coords, out, scratch)
+            self._decode(raw, out, scratch)
+        except ChunkDecodeError as error:
+            self._locate(error, coords)
+        return True
+
+    def read_part(
+        self, coords: Coords, inside: tuple[slice, ...], out: NDArray[Any], scratch: Scratch
+    ) -> bool:
+        """Fill `out` with a part of a chunk; else as `read_into`."""
+        try:
+            raw = self.source(coords, scratch)
+            if raw is None:
+                return self._missing(coords, out, scratch)
+            chunk = scratch.chunk
+            self._decode(raw, chunk)
+        except ChunkDecodeError as error:
+            self._locate(error, coords)
+        out[...] = chunk[inside]
+        return True
+
+    def read_inner(self, unit: Coords, pieces: Sequence[Piece], out: NDArray[Any], scratch: Scratch) -> None:
+        """Fill `out` with pieces of one shard, whose coordinates are those within the shard."""
+        assert isinstance(self.source, ShardSource)
+        first = tuple(map(operator.mul, unit, self.source.per_shard))
+        coords = first
+        try:
+            for number, raw in self.source.read(unit, [piece[0] for piece in pieces], scratch):
+                inner, inside, where, whole = pieces[number]
+                coords = tuple(map(operator.add, first, inner))
+                view = out[where]
+                if raw is None:
+                    self._missing(coords, view, scratch)
+                elif whole and view.shape == self.chunk_shape:
+                    self._decode(raw, view, scratch)
+                else:
+                    self._decode(raw, scratch.chunk)
+                    view[...] = scratch.chunk[inside]
+        except ChunkDecodeError as error:
+            self._locate(error, coords)
+
+    def check(self, scratch: Scratch) -> None:
+        """Believe the chunks that were missing since the last check, or raise ArrayReplacedError."""
+        if scratch.empties:
+            scratch.empties = 0
+            self._watch.check_reading()
+
+    def _missing(self, coords: Coords, out: NDArray[Any], scratch: Scratch) -> bool:
+        if self._raises:
+            self.check(scratch)
+            raise ChunkNotFoundError(f"{self._where(coords)} is not stored", self._key(coords))
+        out[...] = self.fill
+        return False
+
+    def _locate(self, error: ChunkDecodeError, coords: Coords) -> NoReturn:
+        raise ChunkDecodeError(
+            f"{self._where(coords)}: {error}; the file is damaged, or the metadata is not the array's",
+            self._key(coords),
+            error.codec,
+        ) from (error.__cause__ or error)
+
+    def _where(self, coords: Coords) -> str:
+        return _where(self._url, self.source.key(coords), self.grid.extent(coords))
+
+    def _key(self, coords: Coords) -> str:
+        return join_path(self._path, self.source.key(coords))
+
+
+def _where(url: str, key: str, extent: Sequence[tuple[int, int]]) -> str:
+    """What a chunk is called in an error's text."""
+    spans = ", ".join(f"{start}:{stop}" for start, stop in extent)
+    return f"{url} chunk {key} = [{spans}]"
+
+
+class ChunkWriter:
+    """Writes the write units of one array, chunks or whole shards; who writes holds the array's lock.
+
+    Parameters
+    ----------
+    store, path
+        Where the array is.
+    metadata : ArrayMetadata
+        What it is.
+    write_empty_chunks : bool
+        Whether units of nothing but fill are stored; else they are deleted.
+    """
+
+    def __init__(
+        self, store: Store, path: str, metadata: ArrayMetadata, write_empty_chunks: bool = False
+    ) -> None:
+        files = store.chunk_files(path)
+        self._chain = build_chain(metadata.codecs, metadata.chunk_shape, metadata.dtype, metadata.fill)
+        serializer = self._chain.serializer
+        self._shard = serializer if isinstance(serializer, Shard) and not self._chain.tail else None
+        self.source = FileSource(files, metadata.chunk_key_encoding.encoder(metadata.ndim))
+        self.grid = metadata.grid
+        """The grid of write units."""
+        self.chunk_shape = self._chain.shape
+        """Elements along each axis of a write unit."""
+        self.dtype = metadata.dtype
+        self.fill = metadata.fill
+        inner = self._chain.inner_chain()
+        self.nbytes = (inner or self._chain).nbytes
+        """Decoded bytes of what is encoded at once: a chunk, or an inner chunk of a shard."""
+        self._write = files.write
+        self._delete = files.delete
+        self._key = self.source.key
+        self._write_empty = write_empty_chunks
+        self._is_fill = FillTest(metadata.fill)
+        self._watch = ArrayWatch(store, path, metadata, files)
+        self._url, self._path = store.url(path), path
+
+    def new_scratch(self) -> Scratch:
+        """What one thread needs to write units."""
+        return Scratch(self._chain)
+
+    def check(self) -> None:
+        """Raise ArrayReplacedError unless the array is the one that was opened; asked under the lock."""
+        self._watch.check_writing()
+
+    def write_unit(self, coords: Coords, data: NDArray[Any], scratch: Scratch) -> int:
+        """Store a whole unit (clipped at the array's edge); the bytes stored, 0 if it is nothing but fill.
+
+        Raises ChunkEncodeError, StoreError.
+        """
+        key = self._key(coords)
+        try:
+            if self._shard is not None:
+                return self._write_shard(
+                    key, self._shard.stream(self._chain.encode_view(data), self._write_empty)
+                )
+            staged = self._chain.stage(data, scratch)
+            if not self._write_empty and self._is_fill(staged):
+                self._delete(key)
+                return 0
+            buffers = self._chain.encode_staged(staged)
+        except ChunkEncodeError as error:
+            raise ChunkEncodeError(
+                f"{self._where(coords)}: {error}", join_path(self._path, key), error.codec
+            ) from (error.__cause__ or error)
+        self._write(key, buffers)
+        return sum(map(len, buffers))
+
+    def _write_shard(self, key: str, stream: Iterator[Buffer]) -> int:
+        """Store a shard as its inner chunks are encoded, unless there is none."""
+        first = next(stream, None)
+        if first is None:
+            self._delete(key)
+            return 0
+        nbytes = 0
+
+        def counted() -> Iterator[Buffer]:
+            nonlocal nbytes
+            for piece in one_after_the_other([first], stream):
+                nbytes += len(piece)
+                yield piece
+
+        self._write(key, counted())
+        return nbytes
+
+    def update_unit(
+        self, coords: Coords, inside: tuple[slice, ...], value: NDArray[Any], scratch: Scratch
+    ) -> int:
+        """Change a part of a unit; the bytes stored then. The caller holds the lock of the unit.
+
+        Raises ChunkDecodeError if the unit that is stored is damaged, ChunkEncodeError, StoreError.
+        """
+        chunk = scratch.chunk
+        raw = self.source(coords, scratch)
+        if raw is None:
+            chunk[...] = self.fill
+        else:
+            self._decode(raw, coords, chunk)
+        chunk[inside] = value
+        self._clear_beyond(coords, chunk)
+        return self.write_unit(coords, chunk, scratch)
+
+    def _decode(self, raw: Buffer, coords: Coords, chunk: NDArray[Any]) -> None:
+        try:
+            self._chain.decode_into(raw, chunk)
+        except ChunkDecodeError as error:
+            raise ChunkDecodeError(
+                f"{self._where(coords)}: {error}; nothing was written. To replace the chunk write all of it",
+                join_path(self._path, self._key(coords)),
+                error.codec,
+            ) from (error.__cause__ or error)
+
+    def _clear_beyond(self, coords: Coords, chunk: NDArray[Any]) -> None:
+        """Set what lies beyond the array's edge to fill: a later growth must not bring back old elements."""
+        for axis, (start, stop) in enumerate(self.grid.extent(coords)):
+            if stop - start < chunk.shape[axis]:
+                chunk[(slice(None),) * axis + (slice(stop - start, None),)] = self.fill
+
+    def _where(self, coords: Coords) -> str:
+        return _where(self._url, self._key(coords), self.grid.extent(coords))

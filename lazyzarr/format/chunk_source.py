@@ -1,0 +1,172 @@
+"""Where the encoded bytes of one chunk are: a file of its own, or a part of a shard.
+
+A shard may be replaced between the reading of its index and of what the index names. So the end of the index,
+its checksum, is read again together with the data; if it differs, the index is read anew.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from ..errors import ChunkDecodeError
+from .codecs.chain import CodecChain
+from .codecs.protocol import Spare
+from .codecs.sharding import Shard, ShardIndex, ShardingCodec
+from .stores.protocol import Buffer, ByteRange, ChunkFiles
+
+__all__ = ["FileSource", "Scratch", "ShardSource"]
+
+Coords = tuple[int, ...]
+LARGE = 16 * 1024 * 1024  # bytes of a read buffer made beforehand; a larger chunk's is made when it is read
+GAP = 4096  # bytes between two inner chunks that are rather read than skipped
+ATTEMPTS = 100  # a shard that is replaced as often while it is read is no shard
+
+
+class Scratch(Spare):
+    """What one thread keeps between chunks, so that no memory is allocated for each."""
+
+    __slots__ = ("empties", "index", "raw", "shard", "tail")
+
+    def __init__(self, chain: CodecChain) -> None:
+        super().__init__(chain.new_chunk)
+        nbytes = chain.nbytes
+        self.raw = bytearray(min(nbytes + nbytes // 16 + 4096, LARGE))
+        self.empties = 0
+        """Chunks that were missing since the last check."""
+        self.shard: Coords | None = None
+        self.index: ShardIndex | None = None
+        self.tail = b""
+
+
+class FileSource:
+    """Chunks that are files of their own."""
+
+    def __init__(self, files: ChunkFiles, key: Callable[[Coords], str]) -> None:
+        self.key = key
+        self._key = key
+        self._read = files.read
+
+    def __call__(self, coords: Coords, scratch: Scratch) -> Buffer | None:
+        """The encoded bytes of a chunk until the next one is read, or None."""
+        raw = self._read(self._key(coords), scratch.raw)
+        if raw is None:
+            scratch.empties += 1
+        return raw
+
+
+class ShardSource:
+    """Chunks that are parts of shards; the last shard's index is kept."""
+
+    def __init__(
+        self, files: ChunkFiles, key: Callable[[Coords], str], chain: CodecChain, shard: Shard
+    ) -> None:
+        self._files = files
+        self._shard_key = key
+        self._shard = shard
+        n = shard.index_nbytes
+        self._tail_range: ByteRange = (n - 4, n) if shard.index_first else (-4, None)
+        counts, axes = shard.counts, chain.axes
+        strides = [int(np.prod(counts[i + 1 :])) for i in range(len(counts))]
+        # The index runs over the stored axes; coordinates come in the array's.
+        self.per_shard = tuple(counts[axes.index(axis)] for axis in range(len(axes)))
+        """Inner chunks along each axis of the array."""
+        self._strides = tuple(strides[axes.index(axis)] for axis in range(len(axes)))
+
+    def key(self, coords: Coords) -> str:
+        """The key of the shard that holds an inner chunk."""
+        return self._shard_key(self._shard_of(coords))
+
+    def __call__(self, coords: Coords, scratch: Scratch) -> Buffer | None:
+        """The encoded bytes of an inner chunk, or None."""
+        inside = tuple(map(operator.mod, coords, self.per_shard))
+        return next(self.read(self._shard_of(coords), [inside], scratch))[1]
+
+    def read(
+        self, shard: Coords, inner: Sequence[Coords], scratch: Scratch
+    ) -> Iterator[tuple[int, Buffer | None]]:
+        """Several inner chunks of one shard: (number in `inner`, encoded bytes or None), in stored order."""
+        name, wanted = self._shard_key(shard), list(range(len(inner)))
+        places = [sum(map(operator.mul, coords, self._strides)) for coords in inner]
+        for _ in range(ATTEMPTS):
+            index = self._index(shard, name, scratch)
+            if index is None:
+                scratch.empties += len(wanted)
+                yield from ((number, None) for number in wanted)
+                return
+            spans = [(index.span(places[number]), number) for number in wanted]
+            yield from ((number, None) for span, number in spans if span is None)
+            stored = sorted((*span, number) for span, number in spans if span is not None)
+            done = 0
+            for run in _runs(stored):
+                found = self._files.read_ranges(name, [*run.ranges, self._tail_range])
+                if found is None or found[-1] != scratch.tail:  # replaced since its index was read
+                    scratch.shard = None
+                    break
+                yield from run.cut(found)
+                done += len(run.chunks)
+            wanted = [number for _, _, number in stored[done:]]
+            if not wanted:
+                return
+        raise ChunkDecodeError(
+            "the shard was replaced each time that it was read", codec=self._shard.codec.name
+        )
+
+    def _shard_of(self, coords: Coords) -> Coords:
+        return tuple(map(operator.floordiv, coords, self.per_shard))
+
+    def _index(self, shard: Coords, name: str, scratch: Scratch) -> ShardIndex | None:
+        """The shard's index, read if it is not the last one; None where there is no shard."""
+        if scratch.shard == shard:
+            return scratch.index
+        scratch.shard = None
+        found = self._files.read_ranges(name, [self._shard.index_range])
+        if found is None:
+            return None
+        scratch.index = self._shard.read_index(found[0])
+        scratch.tail = bytes(memoryview(found[0])[-4:])
+        scratch.shard = shard
+        return scratch.index
+
+
+class _Run:
+    """Inner chunks that are read in one go."""
+
+    def __init__(self) -> None:
+        self.chunks: list[tuple[int, int, int]] = []
+        self.ranges: list[tuple[int, int]] = []
+
+    def cut(self, found: Sequence[Buffer]) -> Iterator[tuple[int, Buffer]]:
+        """(number, encoded bytes) of each chunk, from the ranges that were read."""
+        views = [memoryview(buffer) for buffer in found]
+        which = 0
+        for start, stop, number in self.chunks:
+            while start >= self.ranges[which][1]:
+                which += 1
+            first = self.ranges[which][0]
+            part = views[which][start - first : stop - first]
+            if len(part) != stop - start:
+                raise ChunkDecodeError(
+                    f"the shard ends inside an inner chunk at {start:,}:{stop:,}", codec=ShardingCodec.name
+                )
+            yield number, part
+
+
+def _runs(stored: Sequence[tuple[int, int, int]]) -> Iterator[_Run]:
+    """The chunks, (start, stop, number) by start, in runs of some MB whose neighbours share a range."""
+    run, nbytes = _Run(), 0
+    for start, stop, number in stored:
+        if run.chunks and nbytes + stop - start > LARGE:
+            yield run
+            run, nbytes = _Run(), 0
+        if run.ranges and start - run.ranges[-1][1] <= GAP:
+            nbytes += stop - run.ranges[-1][1]
+            run.ranges[-1] = (run.ranges[-1][0], stop)
+        else:
+            nbytes += stop - start
+            run.ranges.append((start, stop))
+        run.chunks.append((start, stop, number))
+    if run.chunks:
+        yield run

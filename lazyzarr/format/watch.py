@@ -1,0 +1,85 @@
+"""Whether the array that is open is still the one at its path: asked before a write, and after a miss.
+
+A reader keeps a folder open, and a replaced array's old folder has no chunks left in it: each of them would
+read as fill. So a missing chunk is believed only while the metadata at the path is what it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..errors import ArrayReplacedError
+from . import metadata_v2, metadata_v3
+from .keys import join_path
+from .metadata import ArrayMetadata
+from .stores.protocol import ChunkFiles, Generation, Store
+
+__all__ = ["ArrayWatch"]
+
+
+class ArrayWatch:
+    """What an array's metadata was when it was opened, and a look at what it is now."""
+
+    def __init__(self, store: Store, path: str, metadata: ArrayMetadata, files: ChunkFiles) -> None:
+        self._store = store
+        self._path = path
+        self._metadata = metadata
+        self._generation = files.generation
+        # None: not published yet; its writer alone knows of it.
+        self._first = files.generation()
+        self._seen: Generation | None = None
+
+    def check_reading(self) -> None:
+        """Raise ArrayReplacedError if a chunk that is missing could be another array's; it may have grown."""
+        self._check(lambda old, new: old <= new)
+
+    def check_writing(self) -> None:
+        """Raise ArrayReplacedError if the array was replaced, deleted, or resized either way."""
+        self._check(lambda old, new: old == new)
+
+    def _check(self, fits: Callable[[int, int], bool]) -> None:
+        now = self._generation()
+        if now is not None and now == self._seen:
+            return
+        if now is None:
+            if self._first is not None:
+                raise self._replaced("was deleted")
+            return
+        if self._first is not None and now.place != self._first.place:
+            raise self._replaced("was replaced")
+        self._compare(fits)
+        self._seen = now
+
+    def _compare(self, fits: Callable[[int, int], bool]) -> None:
+        """Compare the metadata that is stored with that which was opened."""
+        old, new = self._metadata, self._stored()
+        if new is None or not _same_chunks(old, new):
+            raise self._replaced("was replaced")
+        if not all(map(fits, old.shape, new.shape)):
+            raise self._replaced(f"was resized from {old.shape} to {new.shape}")
+
+    def _stored(self) -> ArrayMetadata | None:
+        key, parse = (
+            ("zarr.json", metadata_v3.parse_array)
+            if self._metadata.zarr_format == 3
+            else (".zarray", metadata_v2.parse_array)
+        )
+        stored = self._store.get(join_path(self._path, key))
+        return None if stored is None else parse({key: bytes(stored)}, self._store.url(self._path))
+
+    def _replaced(self, what: str) -> ArrayReplacedError:
+        return ArrayReplacedError(
+            f"{self._store.url(self._path)} {what} since it was opened; open it again and repeat this"
+        )
+
+
+def _same_chunks(old: ArrayMetadata, new: ArrayMetadata) -> bool:
+    """Whether stored chunks mean the same in both."""
+    return (
+        len(old.shape) == len(new.shape)
+        and old.chunk_shape == new.chunk_shape
+        and old.data_type == new.data_type
+        and old.codecs == new.codecs
+        and old.chunk_key_encoding == new.chunk_key_encoding
+        and old.fill.tobytes() == new.fill.tobytes()
+    )

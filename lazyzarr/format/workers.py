@@ -1,0 +1,84 @@
+"""Work over chunks on one thread or on all cores: batches for a kept pool of threads, never a future a chunk.
+
+Chunks of little work are done by the calling thread alone: each of their short releases of the GIL would
+start a convoy, and a second thread cost more than it brings (settings.SMALL_CHUNK). The calling thread always
+works too, so nothing waits for a busy pool.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from ..settings import SMALL_CHUNK, cpu_count
+
+__all__ = ["spread"]
+
+Item = TypeVar("Item")
+
+_pool: ThreadPoolExecutor | None = None
+_making = threading.Lock()
+
+
+def spread(batch: Callable[[Iterator[Item]], None], items: Iterable[Item], count: int, nbytes: int) -> None:
+    """Call `batch` with an iterator over the items, in several threads with shares of them if that pays.
+
+    Parameters
+    ----------
+    batch
+        Works through the iterator it is given.
+    items, count
+        What is to be done, and at most how many.
+    nbytes
+        Decoded bytes of the work on a chunk.
+
+    The first exception ends the others' work too, and is raised when all have come to rest.
+    """
+    threads = 1 if nbytes < SMALL_CHUNK else min(cpu_count(), count)
+    if threads < 2:
+        batch(iter(items))
+        return
+    # `next` of a list's iterator is one step for the interpreter, so threads can share it.
+    shared = iter(list(items))
+
+    def work() -> None:
+        try:
+            batch(shared)
+        except BaseException:
+            for _ in shared:  # leaves the others nothing to do
+                pass
+            raise
+
+    futures = _submit(work, threads - 1)
+    try:
+        work()
+    finally:
+        # What the pool has not begun, it need not: nothing is left to be done.
+        running = [future for future in futures if not future.cancel()]
+        errors = [error for future in running if (error := future.exception()) is not None]
+    if errors:
+        raise errors[0]
+
+
+def _submit(work: Callable[[], None], count: int) -> list[Future[None]]:
+    global _pool
+    try:
+        with _making:
+            if _pool is None:
+                _pool = ThreadPoolExecutor(cpu_count(), "lazyzarr")
+            pool = _pool
+        return [pool.submit(work) for _ in range(count)]
+    except RuntimeError:  # the interpreter is shutting down, or gives no more threads
+        return []
+
+
+def _after_fork() -> None:
+    """In a child the pool has no threads, and its maker's lock may be held by one that is not there."""
+    global _pool, _making
+    _pool, _making = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
