@@ -52,7 +52,7 @@ class Document:
         Raises MetadataValidationError for what JSON cannot hold.
         """
         margin = _leading_space(self.text)
-        text = _rewritten(self.text.strip(), self.value, _plain(value, ""), "", margin or _INDENT)
+        text = _rewritten(self.text.strip(), self.value, value, "", margin or _INDENT, "")
         return self if text == self.text else loads(text.encode(), "the edited document")
 
     def members(self) -> dict[str, Document]:
@@ -169,54 +169,62 @@ def _lines(items: list[str], margin: str | None, indent: str) -> str:
 
 
 class _Member(NamedTuple):
-    """Where a member of an object stands in the text: `lead` is where the white space before it begins."""
+    """Where a member of an object stands in the text, with the white space around it."""
 
     name: str
     lead: int
     begin: int
     start: int
     stop: int
+    end: int
 
 
 def _members(text: str) -> Iterator[_Member]:
     """The members of the object that a valid text spells, in its order; names may repeat."""
-    lead = text.index("{") + 1
+    end = text.index("{")
     while True:
+        lead = end + 1
         begin = _after_space(text, lead)
         if text[begin] == "}":
             return
-        name, end = _DECODER.raw_decode(text, begin)
-        start = _after_space(text, text.index(":", end) + 1)
+        name, colon = _DECODER.raw_decode(text, begin)
+        start = _after_space(text, text.index(":", colon) + 1)
         _, stop = _DECODER.raw_decode(text, start)
-        yield _Member(name, lead, begin, start, stop)
-        comma = _after_space(text, stop)
-        if text[comma] == "}":
+        end = _after_space(text, stop)
+        yield _Member(name, lead, begin, start, stop, end)
+        if text[end] == "}":
             return
-        lead = comma + 1
 
 
-def _rewritten(text: str, old: Any, new: Any, margin: str | None, indent: str) -> str:
-    """The text of `new`, given the text of `old`: members that are the same keep theirs."""
-    if not isinstance(new, Document) and _is_same(old, new):
+def _rewritten(text: str, old: Any, new: Any, margin: str | None, indent: str, where: str) -> str:
+    """The text of `new`, given the text of `old`: what is the same keeps its words."""
+    if new is old:
         return text
-    if not (isinstance(old, dict) and old and isinstance(new, dict)):
-        return _spelled(new, margin, indent)
+    if not (isinstance(new, Mapping) and isinstance(old, dict) and old):
+        plain = _plain(new, where)
+        same = not isinstance(plain, Document) and _is_same(old, plain)
+        return text if same else _spelled(plain, margin, indent)
     # where a name is repeated, the last member is the one that counts
     members = list({member.name: member for member in _members(text)}.values())
     space = text[members[-1].lead : members[-1].begin]
     inner = space.rpartition("\n")[2] if "\n" in space else None
-    items = []
+    items = {_name(name, where): item for name, item in new.items()}
+    parts = []
     for member in members:
-        if member.name in new:
+        if member.name in items:
+            item, place = items.pop(member.name), f"{where}.{member.name}"
             value = text[member.start : member.stop]
-            value = _rewritten(value, old[member.name], new[member.name], inner, indent)
-            items.append(text[member.lead : member.start] + value)
-    items += [
-        f"{space}{json.dumps(name)}: {_spelled(item, inner, indent)}"
-        for name, item in new.items()
-        if name not in old
-    ]
-    return "{" + ",".join(items) + text[members[-1].stop :] if items else "{}"
+            value = _rewritten(value, old[member.name], item, inner, indent, place)
+            space_after = "" if member is members[-1] else text[member.stop : member.end]
+            parts.append((text[member.lead : member.start] + value, space_after))
+    for name, item in items.items():
+        value = _spelled(_plain(item, f"{where}.{name}"), inner, indent)
+        parts.append((f"{space}{json.dumps(name)}: {value}", ""))
+    if not parts:
+        return "{}"
+    *others, (last, _) = parts
+    tail = text[members[-1].stop : members[-1].end]
+    return "{" + "".join(f"{part}{after}," for part, after in others) + last + tail + "}"
 
 
 def _is_same(old: Any, new: Any) -> bool:

@@ -114,7 +114,7 @@ def test_any_edit_says_what_was_asked(text, other):
 
 
 def sort(value, text):
-    """Members sorted, since an edit keeps the old order, and infinities as strings, as new ones are written."""
+    """Members sorted, since an edit keeps the old order; infinities as strings, as new ones are written."""
     if isinstance(value, dict):
         return {k: sort(value[k], text) for k in sorted(value)}
     if isinstance(value, list):
@@ -138,6 +138,18 @@ def test_new_lines_follow_the_document():
         '                    "w": 1\n                }\n            ]\n        }\n    },\n    "b": {}\n}'
     )
     assert loads(b'{"a":1}', "").edited({"a": 1, "b": [1, 2]}).text == '{"a":1,"b": [1, 2]}'
+
+
+def test_white_space_stays():
+    document = loads(b' { "a" : 1 ,\t"b":{ } ,"c" : [1 , 2] } ', "zarr.json")
+    assert (
+        document.edited({"a": 2, "b": {}, "c": [1, 2]}).text
+        == ' { "a" : 2 ,\t"b":{ } ,"c" : [1 , 2] } '.strip()
+    )
+    assert document.edited({"a": 1, "b": {}}).text == '{ "a" : 1 ,\t"b":{ } }'
+    assert document.edited({"a": 1, "b": {}, "c": [1, 2], "d": 0}).text == (
+        '{ "a" : 1 ,\t"b":{ } ,"c" : [1 , 2],"d": 0 }'
+    )
 
 
 def test_documents_within_documents():
