@@ -16,7 +16,7 @@ from tests import source
 # Optional or heavy packages, loaded on first use; everything else is imported at the head of a file.
 ON_FIRST_USE = set("asyncio dask distributed donfig fsspec obstore rich threadpoolctl xarray".split())
 HEAVY = ("dask", "distributed", "fsspec", "rich", "asyncio")
-PUBLIC_MODULES = ["lazyzarr", "lazyzarr.storage", "lazyzarr.codecs", "lazyzarr.numpy"]
+PUBLIC_MODULES = ["lazyzarr", "lazyzarr.errors", "lazyzarr.storage", "lazyzarr.codecs", "lazyzarr.numpy"]
 MODULES = sorted(source.modules())
 # tasks.py alone knows Dask's types, schedule.py alone calls a scheduler.
 DASK_FILES = {"graph.tasks", "graph.schedule"}
