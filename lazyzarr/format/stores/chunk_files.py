@@ -1,8 +1,9 @@
 """The chunks of one array below one directory handle: two system calls more than nothing a chunk.
 
-1. The handle is opened on first use and stays on the folder it found: when the array is replaced, it goes on
-   naming the old folder. So a writer takes the write lock before its first write, and the lock looks at the
-   path each time; and a reader that misses a chunk asks `generation`, which looks at the path again.
+1. The handle is opened on first use and stays on the folder it found (another one than that whose `generation`
+   was asked before is refused). When the array is replaced, it goes on naming the old folder. So a writer takes
+   the write lock before its first write, and the lock looks at the path each time; and a reader that misses a
+   chunk asks `generation`, which looks at the path again.
 2. Names are relative to the handle, as deep as they are: no path is joined, none is resolved from the root.
 3. The handle closes when the last reader or writer that uses it lets go of it, never under one of them.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 from ...errors import ArrayReplacedError, StoreError
 from .. import os_calls
@@ -50,6 +51,7 @@ class LocalFiles(ChunkFiles):
         self._folder: _Folder | None = None
         self._opening = threading.Lock()
         self._known: set[str] = set()
+        self._place: Hashable | None = None  # of the array when its generation was first asked
         self._taken = False  # a chunk that was written had been there before
 
     def read(self, name: str, buffer: bytearray) -> memoryview | None:
@@ -100,6 +102,7 @@ class LocalFiles(ChunkFiles):
         for name in METADATA_OF_ARRAY:
             found = self._store.generation(f"{self._path}/{name}" if self._path else name)
             if found is not None:
+                self._place = self._place or found.place
                 return found
         return None
 
@@ -110,13 +113,18 @@ class LocalFiles(ChunkFiles):
         """The handle, opened; None where the array's folder does not exist."""
         path = self._store.directory(self._path) or ""
         with self._opening:
+            if self._folder is not None:
+                return self._folder
             try:
-                self._folder = self._folder or _Folder(path)
+                folder = _Folder(path)
             except FileNotFoundError:
                 return None
             except OSError as error:
                 raise self._failed("open", "", error) from error
-            return self._folder
+            if self._place not in (None, folder.identity):
+                raise self._replaced()
+            self._folder = folder
+            return folder
 
     def _make(self) -> _Folder:
         try:

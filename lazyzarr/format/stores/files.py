@@ -39,6 +39,7 @@ _WRITE = os.O_WRONLY | os.O_CLOEXEC
 _NAMELESS = getattr(os, "O_TMPFILE", 0) if os.path.isdir("/proc/self/fd") else 0
 _NO_NAMELESS = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOSYS}
 _PAGE = 4095
+_TRIES = 16
 _MANY = 512  # buffers a writev; the system's limit is 1024
 
 _run = os.urandom(4).hex()
@@ -222,12 +223,13 @@ def _rename(at: int | None, hidden: str, path: str) -> None:
 
 
 def _open_in(at: int | None, folder: str, path: str, flags: int) -> int:
-    """Open for writing, the folder made where it is missing."""
-    try:
-        return os_calls.calls.open(path, flags, 0o666, dir_fd=at)
-    except FileNotFoundError:
-        make_folders(at, folder)
-        return os_calls.calls.open(path, flags, 0o666, dir_fd=at)
+    """Open for writing, the folder made where it is missing; others may remove it, as empty, meanwhile."""
+    for _ in range(_TRIES):
+        try:
+            return os_calls.calls.open(path, flags, 0o666, dir_fd=at)
+        except FileNotFoundError:
+            make_folders(at, folder)
+    return os_calls.calls.open(path, flags, 0o666, dir_fd=at)
 
 
 def _hidden_name(folder: str) -> str:

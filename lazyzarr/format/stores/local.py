@@ -93,6 +93,7 @@ class LocalStore(Store):
         self.check_writable(validate_key(key))
         try:
             files.remove(None, self._path(key))
+            self._prune(key)
         except OSError as error:
             raise self._failed("delete", key, error) from error
 
@@ -104,6 +105,7 @@ class LocalStore(Store):
             for name in METADATA_KEYS:
                 files.remove(None, os.path.join(self._path(path), name))
             remove_tree(self._path(path))
+            self._prune(path)
         except OSError as error:
             raise self._failed("delete", path, error) from error
 
@@ -179,6 +181,14 @@ class LocalStore(Store):
             return None
         files.check_regular(info)
         return info
+
+    def _prune(self, key: str) -> None:
+        """Remove the folders above what was deleted that are empty now; the root stays."""
+        while key := key.rpartition("/")[0]:
+            try:
+                os_calls.calls.rmdir(self._path(key))
+            except OSError:  # not empty, or a link: it stays
+                return
 
     def _failed(self, verb: str, key: str, error: OSError) -> StoreError:
         if isinstance(error, StoreError):

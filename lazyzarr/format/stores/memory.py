@@ -139,6 +139,7 @@ class MemoryStore(Store):
             if there and not replace:
                 return False
             self._count_up(target)
+            self._count_up(new)
             old = {_moved(key, target, new): self._contents.pop(key) for key in there}
             made = {_moved(key, new, target): self._contents.pop(key) for key in moving}
             self._contents.update(made | old)

@@ -1,0 +1,28 @@
+"""The only place where several keys change, and in which order.
+
+A reader sees the state before a change or the state after it, and so does whoever comes after a kill:
+
+- **Create** (nodes.py): what is there already refuses it; the groups above are made first, then the node's
+  metadata, where none is. With data, it is built aside (staging.py) and takes its place in one step.
+- **Replace** (staging.py): the new array is built beside the old one, which is read until they trade places.
+- **Attributes** (nodes.py): read again, changed and written under the lock, so that none is lost.
+- **Grow and shrink** (shapes.py): data, then metadata; metadata, then data.
+- **Delete** (nodes.py): the node leaves its place in one step, and is removed where nobody looks.
+
+Whatever changes, the consolidated metadata of the groups above is made true right after (consolidation.py).
+"""
+
+from .nodes import create_array, create_group, delete_node, edit_attributes
+from .shapes import append, resize
+from .staging import StagedArray, stage_array
+
+__all__ = [
+    "StagedArray",
+    "append",
+    "create_array",
+    "create_group",
+    "delete_node",
+    "edit_attributes",
+    "resize",
+    "stage_array",
+]

@@ -1,0 +1,57 @@
+"""Consolidated metadata above a change, made true again.
+
+1. For each group above the changed node that has consolidated metadata, from the nearest up:
+2. take its lock, and read it and the node again: a change that came between is seen, and none is undone;
+3. store the group with its entry for the node as the node is now, or without one.
+"""
+
+from __future__ import annotations
+
+from ...errors import ArrayReplacedError, BaseZarrError
+from ..consolidated import refresh
+from ..keys import join_path
+from ..locks import array_lock
+from ..lookup import read_node
+from ..metadata import GroupMetadata
+from ..stores.protocol import Store
+from .documents import store_changed
+
+__all__ = ["above", "refresh_above"]
+
+
+def above(path: str) -> list[str]:
+    """The paths above one, the nearest first, the root last.
+
+    >>> above("a/b")
+    ['a', '']
+    """
+    parts = path.split("/") if path else []
+    return ["/".join(parts[:n]) for n in range(len(parts) - 1, -1, -1)]
+
+
+def refresh_above(store: Store, path: str) -> None:
+    """Make true what the groups above a node say of it, and what a v2 group says of itself."""
+    for group in [path, *above(path)]:
+        if _consolidated(store, group) is not None:
+            _refresh(store, group, path[len(group) :].lstrip("/"))
+
+
+def _refresh(store: Store, group: str, below: str) -> None:
+    try:
+        with array_lock(store, group).alone():
+            found = _consolidated(store, group)
+            if found is not None:
+                node = read_node(store, join_path(group, below))
+                fresh = refresh(found, below, None if node is None else node.documents)
+                store_changed(store, group, found, fresh)
+    except ArrayReplacedError:  # the group is gone meanwhile, and what it said with it
+        return
+
+
+def _consolidated(store: Store, path: str) -> GroupMetadata | None:
+    """The group at a path, if it is readable and has consolidated metadata."""
+    try:
+        found = read_node(store, path)
+    except BaseZarrError:  # nobody reads it, so nobody reads something stale in it
+        return None
+    return found if isinstance(found, GroupMetadata) and found.consolidated is not None else None

@@ -1,0 +1,126 @@
+"""Nodes made, edited and deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...errors import NodeNotFoundError
+from ..keys import join_path, normalize_path
+from ..locks import array_lock
+from ..lookup import NodeMetadata, read_node
+from ..metadata import ArrayMetadata, GroupMetadata
+from ..stores.protocol import Store
+from .consolidation import refresh_above
+from .documents import store_changed, store_new
+from .places import check_place, make_groups_above, unmake_groups
+from .runs import begin_run, end_run
+from .staging import stage_node
+
+__all__ = ["create_array", "create_group", "delete_node", "edit_attributes"]
+
+WriteData = Callable[[Store, str], object]
+
+
+def create_array(
+    store: Store,
+    path: str,
+    metadata: ArrayMetadata,
+    *,
+    overwrite: bool = False,
+    write_data: WriteData | None = None,
+) -> None:
+    """Make an array at a path, and the groups above it that are missing.
+
+    `write_data(store, path)` writes its chunks, to where they are built aside: a reader sees no array, or the
+    old one, until they are complete. Whatever fails leaves what was there before.
+
+    Raises ContainsArrayError or ContainsGroupError where a node is and `overwrite` is not given,
+    ContainsNodeError for what is no node and stands in the way, ReadOnlyStoreError, InvalidKeyError.
+    """
+    _create(store, normalize_path(path), metadata, overwrite, write_data)
+
+
+def create_group(store: Store, path: str, metadata: GroupMetadata, *, overwrite: bool = False) -> None:
+    """Make a group at a path, and the groups above it that are missing; raises as `create_array`.
+
+    With `overwrite`, a node that is there is replaced with all that it holds.
+    """
+    _create(store, normalize_path(path), metadata, overwrite, None)
+
+
+def edit_attributes(
+    store: Store, path: str, change: Callable[[dict[str, Any]], Mapping[str, Any]]
+) -> NodeMetadata:
+    """Change a node's attributes, so that no one else's change at the same time is lost.
+
+    `change` is given a copy of the attributes as they are stored now, and returns what they shall be. Returns
+    the node's new metadata. Raises NodeNotFoundError where the node is gone, MetadataValidationError for what
+    JSON cannot hold.
+    """
+    path = normalize_path(path)
+    store.check_writable(path)
+    _check_there(store, path)
+    with array_lock(store, path).alone():
+        old = _check_there(store, path)
+        new = old.with_attributes(change(dict(old.attributes)))
+        store_changed(store, path, old, new)
+    refresh_above(store, path)
+    return new
+
+
+def delete_node(store: Store, path: str) -> None:
+    """Delete a node with all that it holds: it is there, or not there, at each moment.
+
+    Raises NodeNotFoundError where none is.
+    """
+    path = normalize_path(path)
+    store.check_writable(path)
+    _check_there(store, path)
+    base, target = store.beside(path)
+    run = begin_run(base, target)
+    try:
+        with array_lock(store, path).alone():
+            base.swap_prefix(target, join_path(run, "node"), replace=False)
+    finally:
+        end_run(base, run)
+    refresh_above(store, path)
+
+
+def _check_there(store: Store, path: str) -> NodeMetadata:
+    node = read_node(store, path)
+    if node is None:
+        raise NodeNotFoundError(f"no array or group at {store.url(path)} any more; it was deleted")
+    return node
+
+
+def _create(
+    store: Store, path: str, metadata: NodeMetadata, overwrite: bool, write_data: WriteData | None
+) -> None:
+    replace = check_place(store, path, metadata, overwrite)
+    if not replace and not overwrite and write_data is None and len(metadata.documents) == 1:
+        _create_in_place(store, path, metadata)
+        return
+    staged = stage_node(store, path, metadata, "w" if overwrite else "w-")
+    try:
+        if write_data is not None:
+            write_data(staged.store, staged.path)
+        staged.publish()
+    except BaseException:
+        staged.discard()
+        raise
+
+
+def _create_in_place(store: Store, path: str, metadata: NodeMetadata) -> None:
+    """Make a node of one document: that document is all that has to appear."""
+    made = list(make_groups_above(store, path, metadata))
+    try:
+        if not store_new(store, path, metadata):
+            check_place(store, path, metadata, overwrite=False)  # raises: someone else was faster
+    except BaseException:
+        unmake_groups(store, made)
+        raise
+    # a group above that was unmade meanwhile, because what it was made for failed, is made again
+    made += make_groups_above(store, path, metadata)
+    for changed in [*made, path]:
+        refresh_above(store, changed)
