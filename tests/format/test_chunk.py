@@ -467,6 +467,7 @@ def values_of(dtype: str) -> np.ndarray:
 
 @pytest.mark.peer
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # a peer compares signalling NaNs
+@pytest.mark.filterwarnings("ignore:The .generic. unit:DeprecationWarning")  # zarr-python on NumPy 2.5
 @pytest.mark.parametrize("layout", PEER_LAYOUTS, ids=lambda layout: "-".join(map(str, layout.values())))
 def test_zarr_python_and_we_read_each_other(layout: dict[str, Any], tmp_path: Any) -> None:
     zarr = pytest.importorskip("zarr")
@@ -482,6 +483,7 @@ def test_zarr_python_and_we_read_each_other(layout: dict[str, Any], tmp_path: An
 
 @pytest.mark.peer
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # a peer compares signalling NaNs
+@pytest.mark.filterwarnings("ignore:The .generic. unit:DeprecationWarning")  # zarr-python on NumPy 2.5
 @pytest.mark.parametrize("layout", PEER_LAYOUTS, ids=lambda layout: "-".join(map(str, layout.values())))
 def test_tensorstore_and_we_read_each_other(layout: dict[str, Any], tmp_path: Any) -> None:
     tensorstore = pytest.importorskip("tensorstore")

@@ -76,7 +76,9 @@ def _blosc(members: Mapping[str, Any]) -> BloscCodec:
 
 
 def _zstd(members: Mapping[str, Any]) -> ZstdCodec:
-    return ZstdCodec(level=members.get("level", 0), checksum=members.get("checksum", False))
+    # A checksum belongs to the frame, so it can be written where the document says nothing of it; and
+    # it says nothing in ours: tensorstore refuses the member.
+    return ZstdCodec(level=members.get("level", 0), checksum=members.get("checksum", True))
 
 
 def _gzip(members: Mapping[str, Any]) -> GzipCodec:

@@ -29,7 +29,7 @@ _NAMED_V3: dict[str, list[dict[str, Any]]] = {
     "none": [],
 }
 _NAMED_V2: dict[str, dict[str, Any] | None] = {
-    "zstd": {"id": "zstd", **_ZSTD},
+    "zstd": {"id": "zstd", "level": 0},  # with a checksum, see v2_codec
     "blosc-lz4": {"id": "blosc", **_BLOSC, "shuffle": 1},
     "gzip": {"id": "gzip", "level": 5},
     "none": None,
@@ -182,6 +182,8 @@ def _v2_document(given: Any) -> dict[str, Any]:
         if isinstance(given, BloscCodec):
             document["shuffle"] = -1 if given.shuffle is None else SHUFFLES.index(given.shuffle)
             del document["typesize"]
+        if document.get("checksum"):  # said by leaving it out
+            del document["checksum"]
         return document
     document = _document(given)
     if not isinstance(document, Mapping) or "id" not in document:

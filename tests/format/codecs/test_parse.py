@@ -14,6 +14,7 @@ from lazyzarr.format.codecs.bytes import BytesCodec
 from lazyzarr.format.codecs.crc32c import Crc32cCodec
 from lazyzarr.format.codecs.parse import parse_codecs
 from lazyzarr.format.codecs.transpose import TransposeCodec
+from lazyzarr.format.codecs.zstd import ZstdCodec
 
 F4 = np.dtype("f4")
 BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
@@ -42,7 +43,7 @@ def parsed(dtype: Any = F4, chunk_shape: tuple[int, ...] = (4, 6), **how: Any) -
         ([BloscCodec(cname="lz4"), Crc32cCodec()], [BLOSC, {"name": "crc32c"}]),
         (numcodecs.Blosc("lz4"), [BLOSC]),
         (numcodecs.GZip(3), [{"name": "gzip", "configuration": {"level": 3}}]),
-        ({"id": "zstd", "level": 3}, [{"name": "zstd", "configuration": {"level": 3, "checksum": False}}]),
+        ({"id": "zstd", "level": 3}, [{"name": "zstd", "configuration": {"level": 3, "checksum": True}}]),
         ({"name": "crc32c"}, [{"name": "crc32c"}]),
         (["crc32c"], [{"name": "crc32c"}]),
     ],
@@ -90,7 +91,9 @@ def test_shards_hold_the_chain() -> None:
 @pytest.mark.parametrize(
     ("compressors", "expected"),
     [
-        ("auto", {"id": "zstd", "level": 0, "checksum": True}),
+        ("auto", {"id": "zstd", "level": 0}),
+        (ZstdCodec(level=3, checksum=True), {"id": "zstd", "level": 3}),
+        (ZstdCodec(level=3), {"id": "zstd", "level": 3, "checksum": False}),
         (None, None),
         ("none", None),
         ("gzip", {"id": "gzip", "level": 5}),
