@@ -1,0 +1,137 @@
+"""Access: the leaves of a stage, their chunk grids, and how many bytes a layout decodes of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from lazyzarr.graph.layout import Access, Cuts, most_chunks, sizes_to_cuts
+from lazyzarr.graph.node import Chunks, Node
+from lazyzarr.graph.ops.blocks import MapBlocks
+from lazyzarr.graph.ops.reductions import Reduce
+from lazyzarr.graph.ops.sources import ForeignSource, MemorySource, ZarrSource
+from lazyzarr.graph.program import hulls_of
+from lazyzarr.graph.region import Region, whole
+
+__all__ = ["accesses", "block_capacities", "decoded_bytes", "inline_blocks", "leaf_name", "ranked", "read_bytes_bound"]
+
+
+def accesses(roots: Sequence[Node], domain: tuple[int, ...], inline: frozenset[Node]) -> list[Access]:
+    """What the whole domain needs of each leaf."""
+    hulls = hulls_of(roots, domain, inline)
+    return [_access(node, region) for node in hulls if node.is_leaf and node not in inline for region in hulls[node]]
+
+
+def _access(leaf: Node, region: Region) -> Access:
+    grid, decodes = _grid(leaf)
+    chunk = math.prod(int(np.diff(cuts).max(initial=0)) for cuts in grid)
+    return Access(leaf, region, grid, chunk * leaf.dtype.itemsize if decodes else 0, decodes)
+
+
+def _grid(leaf: Node) -> tuple[tuple[Cuts, ...], bool]:
+    """The boundaries of what is read of a leaf at once, and whether reading it costs anything."""
+    if isinstance(leaf, ZarrSource):
+        chunk_shape = leaf.handle.open().reader().grid.chunk_shape
+        return tuple(_regular(n, c) for n, c in zip(leaf.shape, chunk_shape, strict=True)), True
+    if isinstance(leaf, (MapBlocks, ForeignSource)):
+        return tuple(map(sizes_to_cuts, leaf.chunks)), True
+    return tuple(np.array([0, n]) for n in leaf.shape), False
+
+
+def _regular(n: int, chunk: int) -> Cuts:
+    return np.append(np.arange(0, n, chunk, dtype=np.int64), n)
+
+
+def ranked(found: Sequence[Access], domain: tuple[int, ...]) -> list[Access]:
+    """The accesses, those first whose chunks should shape the tiles: the largest chunks, read or else held."""
+    held = [_by_chunks(access) if isinstance(access.leaf, MemorySource) else access for access in found]
+    return sorted(held, key=lambda access: (not access.decodes, -access.chunk_nbytes, -math.prod(access.leaf.shape)))
+
+
+def _by_chunks(access: Access) -> Access:
+    """An array in memory as if read by the chunks it was given: they decide where blocks are cut."""
+    grid = tuple(map(sizes_to_cuts, access.leaf.chunks))
+    return Access(access.leaf, access.region, grid, access.chunk_nbytes, access.decodes)
+
+
+def decoded_bytes(found: Sequence[Access], blocks: Sequence[Cuts], domain: tuple[int, ...]) -> int:
+    """Bytes decoded when each block decodes every chunk that it touches once."""
+    return sum(_decoded(access, blocks, domain) for access in found if access.decodes)
+
+
+def _decoded(access: Access, blocks: Sequence[Cuts], domain: tuple[int, ...]) -> int:
+    count, moved = 1, set()
+    for own, span in enumerate(access.region):
+        cuts = blocks[span.axis] if span.axis is not None else np.array([0, 1])
+        first, last = access.touched(own, cuts[:-1], cuts[1:], domain)
+        touched = last - first + 1
+        if span.axis is not None and abs(span.rate) == span.step:
+            # Steps longer than a chunk pass over some.
+            touched = np.minimum(touched, np.diff(cuts))
+        count *= int(touched.sum())
+        moved.add(span.axis)
+    for axis, cuts in enumerate(blocks):
+        if axis not in moved:
+            count *= len(cuts) - 1
+    return count * access.chunk_nbytes
+
+
+def inline_blocks(roots: Sequence[Node], domain: tuple[int, ...], units: Sequence[Cuts] | None) -> frozenset[Node]:
+    """The map_blocks nodes that can be called tile by tile, where their chunks are the stage's tiles."""
+    inline: frozenset[Node] = frozenset()
+    chunks: Chunks | None = None
+    while True:
+        hulls = hulls_of(roots, domain, inline)
+        if any(hulls[node] != [whole(domain)] for node in inline):
+            return frozenset()
+        new = set()
+        for node, regions in hulls.items():
+            if not isinstance(node, MapBlocks) or node in inline or regions != [whole(domain)]:
+                continue
+            if chunks is None and _units_fit(node, units):
+                chunks = node.chunks
+            if node.chunks == chunks and all(_blocks_align(source, node) for source in node.inputs):
+                new.add(node)
+        if not new:
+            return inline
+        inline |= new
+
+
+def block_capacities(node: MapBlocks) -> dict[Node, int]:
+    """For each leaf below a map_blocks, how many of its chunks computing one block touches."""
+    result: dict[Node, int] = {}
+    for source in node.inputs:
+        blocks = [sizes_to_cuts(sizes) for sizes in source.chunks]
+        for access in accesses((source,), source.shape, frozenset()):
+            result[access.leaf] = result.get(access.leaf, 0) + most_chunks(access, blocks, source.shape)
+    return result
+
+
+def _units_fit(leaf: Node, units: Sequence[Cuts] | None) -> bool:
+    """Whether what is written at once is whole blocks."""
+    if units is None:
+        return True
+    return all(np.isin(unit, sizes_to_cuts(sizes)).all() for unit, sizes in zip(units, leaf.chunks, strict=True))
+
+
+def _blocks_align(source: Node, node: Node) -> bool:
+    """Whether each block of the input has the place and extents of the output's, or is broadcast."""
+    if source.ndim > node.ndim:
+        return False
+    own = node.chunks[node.ndim - source.ndim :]
+    return all(n == 1 or sizes == out for n, sizes, out in zip(source.shape, source.chunks, own, strict=True))
+
+
+def leaf_name(leaf: Node) -> str:
+    """The word for a leaf in plans: the last part of the array's path, or what kind of array it is."""
+    if isinstance(leaf, ZarrSource):
+        last = leaf.handle.name.rstrip("/").rsplit("/", 1)[-1]
+        return last.removesuffix(".zarr") or "array"
+    return leaf.label if isinstance(leaf, (MapBlocks, Reduce)) else "array"
+
+
+def read_bytes_bound(access: Access) -> int:
+    """Bytes that an encoded chunk may take while it is read."""
+    return access.chunk_nbytes + access.chunk_nbytes // 8 + 65536 if isinstance(access.leaf, ZarrSource) else 0

@@ -1,0 +1,118 @@
+"""The laws of a plan: each is checked after planning, and a plan that breaks one is refused before any I/O."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from lazyzarr.errors import MemoryBudgetError, StoreReachError, TargetIsSourceError, WriteConflictError
+from lazyzarr.graph.access import leaf_name
+from lazyzarr.graph.node import Node, walk
+from lazyzarr.graph.ops.sources import ZarrSource
+from lazyzarr.graph.plan import Stages
+from lazyzarr.graph.sink import Sink
+from lazyzarr.settings import format_bytes
+
+__all__ = ["LAWS", "check", "enough_memory", "one_writer", "stores_in_reach", "target_is_no_source"]
+
+
+def check(planned: Stages, reach: str) -> None:
+    """Raises for the first law that the plan breaks; `reach`: where its tasks run (thread, host, anywhere)."""
+    for law in LAWS:
+        law(planned, reach)
+
+
+def one_writer(planned: Stages, reach: str) -> None:
+    """Every write unit has one writer: blocks end where units end, and no two targets meet in a unit."""
+    for stage in planned.stages:
+        for sink in filter(None, stage.sinks):
+            for block, unit in zip(stage.layout.blocks, sink.cuts(stage.domain), strict=True):
+                if not np.isin(block, unit).all():
+                    raise WriteConflictError(
+                        f"{stage.name} would write parts of one chunk of {sink.url} from two tasks. Nothing was written. "
+                        "This is an error in the planning itself: please report it with the shapes and chunks of both arrays"
+                    )
+    _no_two_in_a_unit(planned)
+
+
+def _no_two_in_a_unit(planned: Stages) -> None:
+    """Raises where two outputs write to one unit of one array."""
+    written = [(output.node, output.sink) for output in planned.outputs if output.sink is not None]
+    for (a, first), (b, second) in itertools.combinations(written, 2):
+        if first.url != second.url:
+            continue
+        shared = [_units_met(axis, a, first, b, second) for axis in range(len(first.shape))]
+        if all(low <= high for low, high in shared):
+            coords = tuple(low for low, _ in shared)
+            raise WriteConflictError(
+                f"store() has two writers for chunk {coords} of {first.url}: {_region(a, first)} and {_region(b, second)}. "
+                "Nothing was written. Store the two as one array (np.concatenate), or let the regions meet where a chunk ends"
+            )
+
+
+def _units_met(axis: int, a: Node, first: Sink, b: Node, second: Sink) -> tuple[int, int]:
+    """The first and last unit along an axis that both write to; the last is the smaller where there is none."""
+    unit = first.unit[axis]
+    ranges = [(s.start[axis] // unit, (s.start[axis] + node.shape[axis] - 1) // unit) for node, s in ((a, first), (b, second))]
+    return max(low for low, _ in ranges), min(high for _, high in ranges)
+
+
+def _region(node: Node, sink: Sink) -> str:
+    return "[" + ", ".join(f"{start}:{start + n}" for start, n in zip(sink.start, node.shape, strict=True)) + "]"
+
+
+def target_is_no_source(planned: Stages, reach: str) -> None:
+    """What is read is not written meanwhile; a staged target is another array until the end."""
+    targets = {sink.url for output in planned.outputs if (sink := output.sink) and not sink.staged}
+    for leaf in walk([output.node for output in planned.outputs]):
+        if isinstance(leaf, ZarrSource) and leaf.handle.url in targets:
+            raise TargetIsSourceError(
+                f"{leaf.handle.url} is read by this expression while it would be written. "
+                'to_zarr(..., mode="w") builds the new array beside it and swaps at the end; or choose another target'
+            )
+
+
+_RANK = {"thread": 0, "host": 1, "anywhere": 2}
+
+
+def stores_in_reach(planned: Stages, reach: str) -> None:
+    """Every store can be seen from where the tasks run."""
+    handles = [leaf.handle for leaf in _sources(planned)] + [o.sink.handle for o in planned.outputs if o.sink]
+    for handle in handles:
+        if _RANK[handle.reach] < _RANK[reach]:
+            raise StoreReachError(
+                f"{handle.url} lives in the memory of this process, where worker processes cannot see it. "
+                'Use scheduler="threads", or a store that they can open: lz.save("data.zarr", z[...])'
+            )
+
+
+def _sources(planned: Stages) -> Sequence[ZarrSource]:
+    nodes = walk([output.node for output in planned.outputs])
+    return [node for node in nodes if isinstance(node, ZarrSource)]
+
+
+def enough_memory(planned: Stages, reach: str) -> None:
+    """Every stage fits the budget."""
+    if planned.peak_memory <= planned.memory:
+        return
+    needs, allows = format_bytes(planned.peak_memory), format_bytes(planned.memory)
+    lines = [f"this needs {needs} at its peak; memory= allows {allows}."]
+    worst = max(planned.stages, key=planned.peak, default=None)
+    if worst is not None:
+        part, at_once = worst.memory, min(planned.workers, worst.layout.tasks)
+        reads = ", ".join(dict.fromkeys(leaf_name(access.leaf) for access in worst.accesses))
+        lines.append(
+            f"  {worst.name} over {reads}: {format_bytes(part.task)} a task, {at_once} at once: decoded chunks "
+            f"{format_bytes(part.chunks)}, values between {format_bytes(part.registers)}, sums and write buffers "
+            f"{format_bytes(part.accumulators + part.unit)}; results {format_bytes(planned.results)}."
+        )
+    lines.append(f'  What fits:  memory="{math.ceil(planned.peak_memory / 1e6)}MB"')
+    if planned.results > planned.memory // 2:
+        lines.append("              y.to_zarr(...) instead of y.compute(): the result alone does not fit")
+    raise MemoryBudgetError("\n".join(lines))
+
+
+LAWS = [one_writer, target_is_no_source, stores_in_reach, enough_memory]

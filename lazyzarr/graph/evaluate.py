@@ -1,0 +1,361 @@
+"""Evaluation: programs bound to memory, and the loops over the tiles of a block. NumPy on tiles, nothing else."""
+
+from __future__ import annotations
+
+import itertools
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lazyzarr.graph.access import block_capacities
+from lazyzarr.graph.layout import capacity
+from lazyzarr.graph.leaves import ChunkCache, ChunkedLeaf, Leaf, open_leaf
+from lazyzarr.graph.node import Node
+from lazyzarr.graph.ops.blocks import MapBlocks
+from lazyzarr.graph.ops.elementwise import Constant, Elementwise
+from lazyzarr.graph.ops.reductions import Reduce, State
+from lazyzarr.graph.program import Program, Step, compile_program, view_of
+from lazyzarr.graph.stage import Stage
+from lazyzarr.graph.write import UnitWriter
+
+__all__ = ["Array", "BlockResult", "StageRunner", "Stopped"]
+
+Array = np.ndarray[Any, Any]
+Box = tuple[tuple[int, int], ...]
+Values = Mapping[Node, Array]
+BlockResult = list[Any]
+"""For each root or reduction of a stage, what a block gives: values, a state, or None where they went into place."""
+
+
+class Stopped(Exception):
+    """The run was stopped; nothing more may be written."""
+
+
+class Leaves:
+    """The leaves of one evaluator, opened on first use, each keeping as many chunks as it is asked for at once.
+
+    They are not shared between evaluators: what one has borrowed must not be overwritten for another.
+    """
+
+    def __init__(self, capacities: Mapping[Node, int], values: Values) -> None:
+        self._capacities, self._values = capacities, values
+        self._open: dict[Node, Leaf] = {}
+
+    def __getitem__(self, node: Node) -> Leaf:
+        leaf = self._open.get(node)
+        if leaf is None:
+            kept = self._capacities[node]
+            made = computed_leaf(node, kept, self._values) if isinstance(node, MapBlocks) else open_leaf(node, kept, self._values)
+            leaf = self._open[node] = made
+        return leaf
+
+    def check(self) -> None:
+        """Raises ArrayReplacedError where chunks were missing because the array is another by now."""
+        for leaf in self._open.values():
+            leaf.check()
+
+
+def stage_leaves(stage: Stage, values: Values) -> Leaves:
+    """The leaves of a stage, as its layout needs them."""
+    kept: dict[Node, int] = {}
+    for access in stage.accesses:
+        kept[access.leaf] = kept.get(access.leaf, 0) + capacity(access, stage.layout)
+    return Leaves(kept, values)
+
+
+def computed_leaf(node: MapBlocks, kept: int, values: Values) -> ChunkedLeaf:
+    """A map_blocks as a leaf: its chunks are computed when they are asked for, and kept like decoded ones."""
+    cuts = tuple(list(itertools.accumulate(sizes, initial=0)) for sizes in node.chunks)
+    leaves = Leaves(block_capacities(node), values)
+    evaluators = [Evaluator((source,), frozenset(), leaves) for source in node.inputs]
+
+    def fetch(coords: tuple[int, ...], spare: Array | None) -> Array:
+        origin = tuple(axis[i] for axis, i in zip(cuts, coords, strict=True))
+        extent = tuple(axis[i + 1] - axis[i] for axis, i in zip(cuts, coords, strict=True))
+        pieces = []
+        for source, evaluator in zip(node.inputs, evaluators, strict=True):
+            own_origin, own_extent = _block_of(source, node, coords, origin, extent)
+            pieces.append(evaluator.values(own_origin, own_extent)[0])
+        return _kept_copy(node.call(pieces, origin, coords), pieces)
+
+    return ChunkedLeaf(cuts, ChunkCache(fetch, kept), node.dtype, leaves.check)
+
+
+def _block_of(
+    source: Node, node: MapBlocks, coords: tuple[int, ...], origin: tuple[int, ...], extent: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Origin and extent of the input block that goes with an output block: by index where chunks differ."""
+    new = node.ndim - source.ndim
+    starts, counts = [], []
+    for axis, (n, sizes) in enumerate(zip(source.shape, source.chunks, strict=True)):
+        if n == 1:
+            starts.append(0)
+            counts.append(1)
+        elif sizes == node.chunks[axis + new]:
+            starts.append(origin[axis + new])
+            counts.append(extent[axis + new])
+        else:
+            starts.append(sum(sizes[: coords[axis + new]]))
+            counts.append(sizes[coords[axis + new]])
+    return tuple(starts), tuple(counts)
+
+
+def _kept_copy(values: Array, pieces: Sequence[Array]) -> Array:
+    """The values in memory of their own: what the function was lent is soon used for something else."""
+    if any(np.may_share_memory(values, piece) for piece in pieces):
+        return values.copy()
+    return values
+
+
+class Bound:
+    """A program with memory to run in: registers, slots, and one closure a step."""
+
+    def __init__(self, program: Program, arena: list[Array], leaves: Leaves) -> None:
+        self.origin: tuple[int, ...] = ()
+        self._registers: list[Any] = [None] * program.registers
+        self._loads = [(load.register, leaves[load.leaf].loader(load.region)) for load in program.loads]
+        self._roots = program.roots
+        steps = {step.register: step for step in program.steps}
+        self._slots = {step.register: _carve(step, arena) for step in program.steps if step.slot is not None}
+        for register, slot in self._slots.items():
+            self._registers[register] = slot
+        # The value of a root that is computed is computed where it is wanted.
+        self._direct = [r in self._slots and program.roots.count(r) == 1 and not isinstance(steps[r].node, MapBlocks) for r in program.roots]
+        self._steps = [self._bind(step) for step in program.steps]
+
+    def _constant(self, value: Any) -> int:
+        self._registers.append(value)
+        return len(self._registers) - 1
+
+    def _bind(self, step: Step) -> Callable[[list[Any]], None]:
+        """The closure that makes a step's value."""
+        r, node = step.register, step.node
+        if step.is_view:
+            make, a = view_of(step), step.arguments[0]
+
+            def view(registers: list[Any]) -> None:
+                registers[r] = make(registers[a])
+
+            return view
+        if isinstance(node, MapBlocks):
+            return self._bind_call(step, node)
+        assert isinstance(node, Elementwise)
+        if node.in_place and not node.params[2]:
+            places = [self._constant(o.value) if isinstance(o, Constant) else step.arguments[o] for o in node.operands]
+            return _bind_ufunc(node.function, places, r)
+
+        def apply(registers: list[Any]) -> None:
+            out = registers[r]
+            result = node.apply([registers[a] for a in step.arguments], out)
+            if result is not out:
+                np.copyto(out, result, casting="unsafe")
+
+        return apply
+
+    def _bind_call(self, step: Step, node: MapBlocks) -> Callable[[list[Any]], None]:
+        """The closure that calls a user's function with the tile, which is its block."""
+        cuts = [list(itertools.accumulate(sizes, initial=0)) for sizes in node.chunks]
+
+        def call(registers: list[Any]) -> None:
+            block_id = tuple(bisect_right(axis, o) - 1 for axis, o in zip(cuts, self.origin, strict=True))
+            pieces = []
+            for a in step.arguments:
+                piece = registers[a].view()
+                piece.flags.writeable = False
+                pieces.append(piece)
+            registers[step.register] = _kept_copy(node.call(pieces, self.origin, block_id), pieces)
+
+        return call
+
+    def run(self, origin: tuple[int, ...], targets: Sequence[Array | None]) -> list[Array]:
+        """The roots' values for a tile, in their targets where those are given; else valid until the next run."""
+        self.origin, registers = origin, self._registers
+        for register, load in self._loads:
+            registers[register] = load(origin)
+        for register, direct, target in zip(self._roots, self._direct, targets, strict=True):
+            if direct:
+                registers[register] = self._slots[register] if target is None else target
+        for step in self._steps:
+            step(registers)
+        for register, direct, target in zip(self._roots, self._direct, targets, strict=True):
+            if target is not None and not direct:
+                np.copyto(target, registers[register])
+        return [registers[register] for register in self._roots]
+
+
+def _bind_ufunc(function: Callable[..., Any], places: list[int], r: int) -> Callable[[list[Any]], None]:
+    """The closure of a ufunc of one, two or more operands."""
+    if len(places) == 1:
+        (a,) = places
+
+        def unary(registers: list[Any]) -> None:
+            function(registers[a], out=registers[r])
+
+        return unary
+    if len(places) == 2:
+        a, b = places
+
+        def binary(registers: list[Any]) -> None:
+            function(registers[a], registers[b], out=registers[r])
+
+        return binary
+
+    def many(registers: list[Any]) -> None:
+        function(*[registers[a] for a in places], out=registers[r])
+
+    return many
+
+
+def _carve(step: Step, arena: list[Array]) -> Array:
+    """The step's value as an array in its slot."""
+    assert step.slot is not None
+    return np.ndarray(step.shape, step.dtype, buffer=arena[step.slot].data if step.nbytes else np.empty(1, np.uint8).data)
+
+
+class Evaluator:
+    """Programs for each shape of tile, in one arena of slots."""
+
+    def __init__(self, roots: tuple[Node, ...], inline: frozenset[Node], leaves: Leaves) -> None:
+        self._roots, self._inline, self._leaves = roots, inline, leaves
+        self._arena: list[Array] = []
+        self._bound: dict[tuple[int, ...], Bound] = {}
+        self._none: list[Array | None] = [None] * len(roots)
+
+    def bound(self, shape: tuple[int, ...]) -> Bound:
+        """The program for tiles of this shape."""
+        known = self._bound.get(shape)
+        if known is None:
+            program = compile_program(self._roots, shape, self._inline)
+            if self._grow(program.slots):
+                self._bound.clear()  # they hold the smaller slots
+            known = self._bound[shape] = Bound(program, self._arena, self._leaves)
+        return known
+
+    def _grow(self, slots: list[int]) -> bool:
+        """Makes the arena's slots large enough; whether one was replaced."""
+        replaced = False
+        for i, nbytes in enumerate(slots):
+            if i == len(self._arena):
+                self._arena.append(np.empty(nbytes, np.uint8))
+            elif self._arena[i].nbytes < nbytes:
+                self._arena[i] = np.empty(nbytes, np.uint8)
+                replaced = True
+        return replaced
+
+    def values(self, origin: tuple[int, ...], shape: tuple[int, ...]) -> list[Array]:
+        """The roots' values for a box, valid until the next call."""
+        return self.bound(shape).run(origin, self._none)
+
+
+class StageRunner:
+    """What a task needs to run blocks of a stage, one at a time; kept from task to task."""
+
+    def __init__(self, stage: Stage, values: Values, stopped: Callable[[], bool]) -> None:
+        self._stage, self._stopped = stage, stopped
+        self._leaves = stage_leaves(stage, values)
+        self._evaluator = Evaluator(stage.roots, stage.inline, self._leaves)
+        self._writers = [None if sink is None else UnitWriter(sink) for sink in stage.sinks]
+
+    def run(self, index: tuple[int, ...], results: Sequence[Array | None] | None) -> BlockResult:
+        """Runs a block. What is not written is put into `results` where they are given, else returned."""
+        if self._stage.kind == "reduce":
+            return self._reduce(index, results)
+        return self._map(index, results)
+
+    def _map(self, index: tuple[int, ...], results: Sequence[Array | None] | None) -> BlockResult:
+        """The roots' values over a block."""
+        bounds = self._stage.layout.block(index)
+        answers = [self._answer(i, bounds, results) for i in range(len(self._stage.roots))]
+        bound = self._evaluator.bound
+        for unit, boxes in self._stage.layout.walk(index):
+            if self._stopped():
+                raise Stopped
+            places = [self._place(i, unit, bounds, answers[i]) for i in range(len(answers))]
+            for box in boxes:
+                origin = tuple([low for low, _ in box])
+                shape = tuple([high - low for low, high in box])
+                targets = [values[(*[slice(b[0] - o, b[1] - o) for b, o in zip(box, base, strict=True)], ...)] for values, base in places]
+                bound(shape).run(origin, targets)
+            self._leaves.check()
+            for writer, (values, _) in zip(self._writers, places, strict=True):
+                if writer is not None:
+                    if self._stopped():
+                        raise Stopped
+                    writer.write(tuple(low for low, _ in unit), values)
+        return [None if writer is not None or results is not None else answer for writer, answer in zip(self._writers, answers, strict=True)]
+
+    def _answer(self, i: int, bounds: Box, results: Sequence[Array | None] | None) -> Array | None:
+        """Where a block's values of a root go: a part of the result, an array of the block, or nowhere but a unit."""
+        if self._writers[i] is not None:
+            return None
+        result = None if results is None else results[i]
+        if result is not None:
+            return result[(*(slice(*b) for b in bounds), ...)]
+        return np.empty([high - low for low, high in bounds], self._stage.roots[i].dtype)
+
+    def _place(self, i: int, unit: Box, bounds: Box, answer: Array | None) -> tuple[Array, tuple[int, ...]]:
+        """The array that tiles of a unit are put into, and where in the domain it begins."""
+        writer = self._writers[i]
+        if writer is None:
+            assert answer is not None
+            return answer, tuple(low for low, _ in bounds)
+        return writer.buffer(tuple(high - low for low, high in unit)), tuple(low for low, _ in unit)
+
+    def _reduce(self, index: tuple[int, ...], results: Sequence[Array | None] | None) -> BlockResult:
+        """The reductions of a block: finished where it holds all that is reduced, else their states."""
+        stage = self._stage
+        bounds = stage.layout.block(index)
+        folds = [_Fold(reduce, stage.roots.index(reduce.operand), bounds) for reduce in stage.reduces]
+        for _, boxes in stage.layout.walk(index):
+            if self._stopped():
+                raise Stopped
+            for box in boxes:
+                origin = tuple([low for low, _ in box])
+                shape = tuple([high - low for low, high in box])
+                values = self._evaluator.values(origin, shape)
+                for fold in folds:
+                    fold.take(box, values[fold.root])
+            self._leaves.check()
+        finished = []
+        for i, fold in enumerate(folds):
+            result = None if results is None else results[i]
+            finished.append(fold.finish(stage.whole_in_block(fold.reduce), result))
+        return finished
+
+
+class _Fold:
+    """The accumulators of one reduction over one block."""
+
+    def __init__(self, reduce: Reduce, root: int, bounds: Box) -> None:
+        self.reduce, self.root, self._bounds = reduce, root, bounds
+        self._kept = [axis not in reduce.axes for axis in range(len(bounds))]
+        self._state = reduce.start(tuple(high - low if kept else 1 for (low, high), kept in zip(bounds, self._kept, strict=True)))
+        self._seen: dict[tuple[int, ...], int] = {}
+
+    def take(self, box: Box, tile: Array) -> None:
+        """Folds a tile into the part of the state that it belongs to."""
+        place, key = [], []
+        for kept, (low, high), (start, _) in zip(self._kept, box, self._bounds, strict=True):
+            if kept:
+                place.append(slice(low - start, high - start))
+                key.append(low)
+            else:
+                place.append(slice(0, 1))
+        where = tuple(key)
+        before = self._seen.get(where, 0)
+        self.reduce.fold(tuple([part[(*place, ...)] for part in self._state]), tile, before)
+        self._seen[where] = before + self.reduce.count(tile.shape)
+
+    def finish(self, whole_axes: bool, result: Array | None) -> Array | State | None:
+        """The finished values (in `result`, if given), or the state that is to be joined with others."""
+        if not whole_axes:
+            return self._state
+        count = self.reduce.count([high - low for low, high in self._bounds])
+        values = self.reduce.finish(self._state, count)
+        if result is None:
+            return values
+        place = tuple(slice(*b) if kept else slice(0, 1) for kept, b in zip(self._kept, self._bounds, strict=True))
+        result[(*place, ...)] = values
+        return None

@@ -1,0 +1,253 @@
+"""Layouts: where a stage's domain is cut into blocks, cells, units and tiles, and what of a leaf each touches.
+
+    domain   all indices a stage walks
+    block    one task
+    cell     the stretch of a block after which no decoded chunk is needed again, where that can be
+    unit     what is written at once (a chunk or shard of the target); the whole cell where nothing is written
+    tile     what a program computes at once: small enough to stay in the processor's cache
+
+Every cut of one level is a cut of the next, so only integers along each axis are kept.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lazyzarr.graph.node import Node
+from lazyzarr.graph.region import Region, Span
+
+__all__ = ["Access", "Cuts", "Layout", "capacity", "join_cuts", "most_chunks", "sizes_to_cuts", "split_blocks", "split_tiles", "thin"]
+
+Cuts = np.ndarray[Any, Any]
+"""Positions along an axis, ascending, from 0 to its length."""
+
+
+def sizes_to_cuts(sizes: Sequence[int]) -> Cuts:
+    """The boundaries of chunks of these sizes.
+
+    >>> sizes_to_cuts((4, 4, 2)).tolist()
+    [0, 4, 8, 10]
+    """
+    cuts = np.zeros(len(sizes) + 1, np.int64)
+    np.cumsum(sizes, out=cuts[1:])
+    return cuts
+
+
+def join_cuts(*cuts: Cuts) -> Cuts:
+    """All boundaries of several.
+
+    >>> join_cuts(np.array([0, 4, 10]), np.array([0, 5, 10])).tolist()
+    [0, 4, 5, 10]
+    """
+    return cuts[0] if len(cuts) == 1 else np.unique(np.concatenate(cuts))
+
+
+def thin(fine: Cuts, coarse: Cuts) -> Cuts:
+    """Those of the fine cuts that come first at or after each coarse one.
+
+    >>> thin(np.array([0, 3, 6, 9, 10]), np.array([0, 5, 10])).tolist()
+    [0, 6, 10]
+    """
+    return np.unique(fine[np.searchsorted(fine, coarse)])
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What tiles of a stage need of a leaf: the region that the whole domain needs, and the leaf's chunks."""
+
+    leaf: Node
+    region: Region
+    grid: tuple[Cuts, ...]
+    chunk_nbytes: int
+    decodes: bool
+
+    def touched(self, axis: int, lows: Cuts, highs: Cuts, domain: Sequence[int]) -> tuple[Cuts, Cuts]:
+        """The first and last chunk along an axis of the leaf that each interval of the domain touches."""
+        span, cuts = self.region[axis], self.grid[axis]
+        if span.axis is None:
+            first, last = np.full(len(lows), span.start), np.full(len(lows), span.last)
+        else:
+            extra = span.last - span.start - abs(span.rate) * (domain[span.axis] - 1)
+            ends = span.rate * lows, span.rate * (highs - 1)
+            shift = span.start - min(0, span.rate * (domain[span.axis] - 1))
+            first = shift + np.minimum(*ends)
+            last = shift + np.maximum(*ends) + extra
+        return np.searchsorted(cuts, first, "right") - 1, np.searchsorted(cuts, last, "right") - 1
+
+    def boundaries(self, axis: int, domain: Sequence[int]) -> Cuts | None:
+        """The leaf's chunk boundaries as cuts of the domain's axis, or None where the leaf does not move with it."""
+        for own, span in enumerate(self.region):
+            if span.axis == axis and span.rate:
+                return _as_domain_cuts(span, self.grid[own], domain[axis])
+        return None
+
+
+def _as_domain_cuts(span: Span, grid: Cuts, n: int) -> Cuts:
+    """Domain positions at which a moving span enters another chunk."""
+    shift = span.start - min(0, span.rate * (n - 1))
+    if span.rate > 0:
+        cuts = -((shift - grid) // span.rate)
+    else:
+        cuts = (shift - grid) // -span.rate + 1
+    return np.unique(np.concatenate([np.clip(cuts, 0, n), [0, n]]))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The cuts of a stage along each axis of its domain, and the order in which axes are walked."""
+
+    domain: tuple[int, ...]
+    blocks: tuple[Cuts, ...]
+    cells: tuple[Cuts, ...]
+    units: tuple[Cuts, ...]
+    tiles: tuple[Cuts, ...]
+    order: tuple[int, ...]
+    """Axes, outermost first, for the walk through cells, and through the tiles of each."""
+
+    @property
+    def numblocks(self) -> tuple[int, ...]:
+        """Blocks along each axis."""
+        return tuple(len(cuts) - 1 for cuts in self.blocks)
+
+    @property
+    def tasks(self) -> int:
+        """The number of blocks."""
+        return math.prod(self.numblocks)
+
+    def block(self, index: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        """Start and stop of a block along each axis."""
+        return tuple((int(cuts[i]), int(cuts[i + 1])) for cuts, i in zip(self.blocks, index, strict=True))
+
+    def largest_tile(self) -> tuple[int, ...]:
+        """The largest extent of a tile along each axis."""
+        return tuple(int(np.diff(cuts).max(initial=0)) for cuts in self.tiles)
+
+    def largest(self, cuts: Sequence[Cuts]) -> int:
+        """The number of elements in the largest box between these cuts."""
+        return math.prod(int(np.diff(axis).max(initial=0)) for axis in cuts)
+
+    def walk(self, index: Sequence[int]) -> Iterator[tuple[tuple[tuple[int, int], ...], list[tuple[tuple[int, int], ...]]]]:
+        """Each unit of a block as its (start, stop) along each axis, with the tiles in it."""
+        bounds = self.block(index)
+        nested = [_nest(self.cells[a], self.units[a], self.tiles[a], *bounds[a]) for a in self.order]
+        place = [self.order.index(a) for a in range(len(self.order))]
+        in_order = place == sorted(place)
+        for cell in itertools.product(*nested):
+            for unit in itertools.product(*cell):
+                boxes = list(itertools.product(*(tiles for _, tiles in unit)))
+                extent = tuple(bounds for bounds, _ in unit)
+                if not in_order:
+                    boxes = [tuple(box[i] for i in place) for box in boxes]
+                    extent = tuple(extent[i] for i in place)
+                yield extent, boxes
+
+
+Nested = list[list[tuple[tuple[int, int], list[tuple[int, int]]]]]
+
+
+def _nest(cells: Cuts, units: Cuts, tiles: Cuts, low: int, high: int) -> Nested:
+    """The cells of an interval, each a list of its units with their tiles."""
+    nested = []
+    for cell in _intervals(cells, low, high):
+        nested.append([(unit, _intervals(tiles, *unit)) for unit in _intervals(units, *cell)])
+    return nested
+
+
+def _intervals(cuts: Cuts, low: int, high: int) -> list[tuple[int, int]]:
+    """The intervals between the cuts from low to high."""
+    inside = cuts[np.searchsorted(cuts, low) : np.searchsorted(cuts, high, "right")].tolist()
+    return list(itertools.pairwise(inside))
+
+
+def split_tiles(cuts: Sequence[Cuts], limit: int) -> tuple[Cuts, ...]:
+    """The cuts with more between them, leading axes first, so that no tile holds more than `limit` elements.
+
+    >>> [axis.tolist() for axis in split_tiles([np.array([0, 4]), np.array([0, 8])], 16)]
+    [[0, 2, 4], [0, 8]]
+    """
+    extents = [int(np.diff(axis).max(initial=0)) for axis in cuts]
+    result = list(cuts)
+    for axis, extent in enumerate(extents):
+        rest = math.prod(extents[axis + 1 :])
+        if extent * rest <= limit:
+            break
+        result[axis] = _subdivide(cuts[axis], max(1, limit // max(rest, 1)))
+    return tuple(result)
+
+
+def _subdivide(cuts: Cuts, most: int) -> Cuts:
+    """The cuts with evenly many more in each interval, so that none is longer than `most`."""
+    lengths = np.diff(cuts)
+    counts = np.maximum(-(-lengths // most), 1)
+    if int(counts.max(initial=1)) == 1:
+        return cuts
+    index = np.repeat(np.arange(len(lengths)), counts)
+    inside = np.arange(len(index)) - np.repeat(np.cumsum(counts) - counts, counts)
+    starts = cuts[:-1][index] + inside * -(-lengths // counts)[index]
+    return np.unique(np.append(np.minimum(starts, cuts[1:][index]), cuts[-1]))
+
+
+def split_blocks(cells: Sequence[Cuts], groups: Sequence[int]) -> tuple[Cuts, ...]:
+    """Block boundaries: the cells along each axis in so many groups, as even as whole cells allow."""
+    result = []
+    for cuts, count in zip(cells, groups, strict=True):
+        n = len(cuts) - 1
+        picks = np.round(np.linspace(0, n, min(count, max(n, 1)) + 1)).astype(np.int64)
+        result.append(cuts[np.unique(picks)])
+    return tuple(result)
+
+
+def capacity(access: Access, layout: Layout) -> int:
+    """How many decoded chunks of a leaf must be kept so that none is decoded twice in a block.
+
+    At each level of the walk: where neighbouring steps along an axis share chunks, those of all axes
+    walked inside it must stay; where none share, only what one step needs.
+    """
+    levels = [layout.blocks, layout.cells, layout.units, layout.tiles]
+    need = most_chunks(access, layout.tiles, layout.domain)
+    for outer, inner in itertools.pairwise(levels):
+        need = max(need, _kept_between(access, outer, inner, layout))
+    return need
+
+
+def most_chunks(access: Access, cuts: Sequence[Cuts], domain: Sequence[int]) -> int:
+    """The most chunks that one box between the cuts touches."""
+    return math.prod(_touched_most(access, own, cuts, domain) for own in range(len(access.region)))
+
+
+def _touched_most(access: Access, own: int, cuts: Sequence[Cuts], domain: Sequence[int]) -> int:
+    span = access.region[own]
+    axis_cuts = cuts[span.axis] if span.axis is not None else np.array([0, 1])
+    first, last = access.touched(own, axis_cuts[:-1], axis_cuts[1:], domain)
+    return int((last - first).max(initial=0)) + 1
+
+
+def _kept_between(access: Access, outer: Sequence[Cuts], inner: Sequence[Cuts], layout: Layout) -> int:
+    """Chunks to keep while the inner boxes of one outer box are walked, 1 where none is shared."""
+    shared_at = next((p for p, axis in enumerate(layout.order) if _shares(access, axis, outer[axis], inner[axis], layout.domain)), None)
+    if shared_at is None:
+        return 1
+    inside = set(layout.order[shared_at + 1 :])
+    kept = 1
+    for own, span in enumerate(access.region):
+        cuts = outer if span.axis in inside else inner
+        kept *= _touched_most(access, own, cuts, layout.domain)
+    return kept
+
+
+def _shares(access: Access, axis: int, outer: Cuts, inner: Cuts, domain: Sequence[int]) -> bool:
+    """Whether two neighbouring inner intervals, in one outer one, touch a chunk in common."""
+    if len(inner) == len(outer):
+        return False
+    moving = [own for own, span in enumerate(access.region) if span.axis == axis and span.rate]
+    together = ~np.isin(inner[1:-1], outer)
+    for own in moving:
+        first, last = access.touched(own, inner[:-1], inner[1:], domain)
+        together = together & (np.maximum(first[1:], first[:-1]) <= np.minimum(last[1:], last[:-1]))
+    return bool(together.any())

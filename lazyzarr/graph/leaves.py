@@ -1,0 +1,199 @@
+"""Leaves at work: where tiles get the values that their programs load, and which decoded chunks are kept."""
+
+from __future__ import annotations
+
+import itertools
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from lazyzarr.format.chunk import ChunkReader
+from lazyzarr.graph.node import Node
+from lazyzarr.graph.ops.sources import ForeignSource, MemorySource, ZarrSource
+from lazyzarr.graph.region import Region, Span
+
+__all__ = ["ArrayLeaf", "ChunkCache", "ChunkedLeaf", "Leaf", "open_leaf"]
+
+Array = np.ndarray[Any, Any]
+Loader = Callable[[tuple[int, ...]], Array]
+
+
+class ArrayLeaf:
+    """Values that are in memory already: loads are views."""
+
+    def __init__(self, array: Array) -> None:
+        self._array = array.view()
+        self._array.flags.writeable = False
+
+    def loader(self, region: Region) -> Loader:
+        """What gives the region's values for a tile at an origin."""
+        array, spans = self._array, region
+
+        def load(origin: tuple[int, ...]) -> Array:
+            return array[(*(_moved(span, origin) for span in spans), ...)]  # type: ignore[no-any-return]
+
+        return load
+
+    def check(self) -> None:
+        """Nothing can be missing."""
+
+
+def _moved(span: Span, origin: tuple[int, ...]) -> slice:
+    start = span.start if span.axis is None else span.start + span.rate * origin[span.axis]
+    return slice(start, start + (span.count - 1) * span.step + 1, span.step)
+
+
+class ChunkCache:
+    """The decoded chunks of a leaf that are kept: the ones used last, in buffers used again.
+
+    A chunk that is handed out stays as it is until `capacity` others were asked for after it.
+    """
+
+    def __init__(self, fetch: Callable[[tuple[int, ...], Array | None], Array], capacity: int) -> None:
+        self._fetch, self._capacity = fetch, max(capacity, 1)
+        self._kept: dict[tuple[int, ...], Array] = {}
+
+    def get(self, coords: tuple[int, ...]) -> Array:
+        """The chunk at these coordinates."""
+        kept = self._kept
+        chunk = kept.pop(coords, None)
+        if chunk is None:
+            spare = kept.pop(next(iter(kept))) if len(kept) >= self._capacity else None
+            chunk = self._fetch(coords, spare)
+        kept[coords] = chunk
+        return chunk
+
+
+class ChunkedLeaf:
+    """Values that come by chunks: a load is a view of one chunk, or put together from several."""
+
+    def __init__(self, cuts: tuple[list[int] | int, ...], cache: ChunkCache, dtype: np.dtype[Any], check: Callable[[], None]) -> None:
+        self._cuts, self._cache, self._dtype, self.check = cuts, cache, dtype, check
+
+    def loader(self, region: Region) -> Loader:
+        """What gives the region's values for a tile at an origin."""
+        axes = [(span.axis or 0, span.axis is None, {}, span, cuts) for span, cuts in zip(region, self._cuts, strict=True)]
+        shape = tuple(span.count for span in region)
+        get = self._cache.get
+        gather = self._gatherer(shape)
+
+        def load(origin: tuple[int, ...]) -> Array:
+            coords, places, single, whole = [], [], True, True
+            for axis, still, table, span, cuts in axes:
+                at = 0 if still else origin[axis]
+                entry = table.get(at)
+                if entry is None:
+                    entry = table[at] = _entry(span, cuts, at)
+                coords.append(entry[0])
+                places.append(entry[1])
+                whole = whole and entry[2]
+                single = single and entry[3]
+            if not single:
+                return gather(coords, places)
+            chunk = get(tuple(coords))
+            return chunk if whole else chunk[(*places, ...)]
+
+        return load
+
+    def _gatherer(self, shape: tuple[int, ...]) -> Callable[[list[Any], list[Any]], Array]:
+        """What puts a region together from the parts of several chunks, in one buffer used again."""
+        get, dtype = self._cache.get, self._dtype
+        held: list[Array] = []
+
+        def gather(coords: list[Any], places: list[Any]) -> Array:
+            if not held:
+                held.append(np.empty(shape, dtype))
+            out = held[0]
+            parts = [
+                place if isinstance(place, list) else [(coord, place, slice(None))] for coord, place in zip(coords, places, strict=True)
+            ]
+            for combination in itertools.product(*parts):
+                chunk = get(tuple(part[0] for part in combination))
+                out[tuple(part[2] for part in combination)] = chunk[tuple(part[1] for part in combination)]
+            return out
+
+        return gather
+
+
+Entry = tuple[int, Any, bool, bool]
+
+
+def _entry(span: Span, cuts: list[int] | int, origin: int) -> Entry:
+    """Where a span lies for a tile: (chunk, slice in it, all of it, one chunk only), or the parts in several."""
+    start = span.start + span.rate * origin
+    last = start + span.step * (span.count - 1)
+    first_chunk, last_chunk = _chunk_at(cuts, start), _chunk_at(cuts, last)
+    if first_chunk == last_chunk:
+        low, high = _bounds(cuts, first_chunk)
+        place = slice(start - low, last - low + 1, span.step)
+        return first_chunk, place, place == slice(0, high - low, 1), True
+    return first_chunk, _parts(span, cuts, start, first_chunk, last_chunk), False, False
+
+
+def _parts(span: Span, cuts: list[int] | int, start: int, first: int, last: int) -> list[tuple[int, slice, slice]]:
+    """(chunk, slice in it, slice of the load) for each chunk that a span has elements in."""
+    parts, done = [], 0
+    for chunk in range(first, last + 1):
+        low, high = _bounds(cuts, chunk)
+        position = start + done * span.step
+        count = min(-(-(high - position) // span.step), span.count - done)
+        if count > 0:
+            stop = position + (count - 1) * span.step + 1
+            parts.append((chunk, slice(position - low, stop - low, span.step), slice(done, done + count)))
+            done += count
+    return parts
+
+
+def _chunk_at(cuts: list[int] | int, position: int) -> int:
+    return position // cuts if isinstance(cuts, int) else bisect_right(cuts, position) - 1
+
+
+def _bounds(cuts: list[int] | int, chunk: int) -> tuple[int, int]:
+    return (chunk * cuts, (chunk + 1) * cuts) if isinstance(cuts, int) else (cuts[chunk], cuts[chunk + 1])
+
+
+Leaf = ArrayLeaf | ChunkedLeaf
+
+
+def open_leaf(node: Node, capacity: int, values: Mapping[Node, Array]) -> Leaf:
+    """The leaf of a source, or of a reduction whose result is among the values."""
+    if isinstance(node, ZarrSource):
+        return _zarr_leaf(node.handle.open().reader(), capacity)
+    if isinstance(node, MemorySource):
+        return ArrayLeaf(node.array)
+    if isinstance(node, ForeignSource):
+        return _foreign_leaf(node, capacity)
+    return ArrayLeaf(values[node])
+
+
+def _zarr_leaf(reader: ChunkReader, capacity: int) -> ChunkedLeaf:
+    """A stored array's chunks, decoded into kept buffers."""
+    scratch = reader.new_scratch()
+
+    def fetch(coords: tuple[int, ...], spare: Array | None) -> Array:
+        chunk = reader.new_chunk() if spare is None else spare
+        chunk.flags.writeable = True
+        reader.read_into(coords, chunk, scratch)
+        # Decoded chunks are lent to programs and to users' functions.
+        chunk.flags.writeable = False
+        return chunk
+
+    chunk_shape = tuple(map(int, reader.grid.chunk_shape))
+    return ChunkedLeaf(chunk_shape, ChunkCache(fetch, capacity), reader.dtype, lambda: reader.check(scratch))
+
+
+def _foreign_leaf(node: ForeignSource, capacity: int) -> ChunkedLeaf:
+    """An array-like's chunks, as it gives them when sliced."""
+    cuts = tuple(list(itertools.accumulate(sizes, initial=0)) for sizes in node.chunks)
+
+    def fetch(coords: tuple[int, ...], spare: Array | None) -> Array:
+        place = tuple(slice(axis[i], axis[i + 1]) for axis, i in zip(cuts, coords, strict=True))
+        values = np.asarray(node.array[place])
+        expected = tuple(s.stop - s.start for s in place)
+        if values.shape != expected:
+            values = values.reshape(expected)
+        return values if values.dtype == node.dtype else values.astype(node.dtype)
+
+    return ChunkedLeaf(cuts, ChunkCache(fetch, capacity), node.dtype, lambda: None)

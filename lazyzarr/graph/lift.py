@@ -1,0 +1,59 @@
+"""Lifting: what a user hands to an operation (numbers, NumPy arrays, lists, stored and lazy arrays) as nodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lazyzarr.format.array import Array
+from lazyzarr.graph.chunking import normalize_chunks
+from lazyzarr.graph.node import Node
+from lazyzarr.graph.ops.elementwise import Constant
+from lazyzarr.graph.ops.sources import foreign, memory, stored
+
+__all__ = ["array_node", "lift", "stored_node"]
+
+
+def lift(value: Any) -> Node | Constant:
+    """The node of an array, or the constant of a number; a Python number stays one, for NumPy's weak casting."""
+    node = getattr(value, "__lazyzarr_node__", None)
+    if node is not None:
+        return node  # type: ignore[no-any-return]
+    if isinstance(value, Array):
+        return stored_node(value, None)
+    if isinstance(value, (bool, int, float, complex, np.generic, str, bytes)):
+        return Constant(value)
+    array = np.asarray(value)
+    if array.dtype == object:
+        raise TypeError(f"{type(value).__name__} is no array of numbers, dates or strings that lazyzarr could compute with")
+    return Constant(array[()]) if array.ndim == 0 else array_node(array, "auto", None)
+
+
+def stored_node(array: Array, chunks: Any) -> Node:
+    """The node of a stored array, with its read chunks or others."""
+    dims = tuple(array.dimension_names or (None,) * array.ndim)
+    present = array.reader().grid.clipped_chunks()
+    if isinstance(chunks, str) and chunks == "shards":
+        chunks = array.shards or array.chunks
+    grid = present if chunks is None else normalize_chunks(chunks, array.shape, array.dtype.itemsize, dims, present)
+    return stored(array.handle, array.handle.nonce, array.shape, array.dtype, grid, dims)
+
+
+def array_node(value: Any, chunks: Any, dims: tuple[str | None, ...] | None) -> Node:
+    """The node of a NumPy array or of anything with a shape, a dtype and slices that give NumPy."""
+    plain = isinstance(value, np.ndarray) or not hasattr(value, "shape") or not hasattr(value, "dtype")
+    array = np.asarray(value) if plain else value
+    shape = tuple(map(int, array.shape))
+    names = (None,) * len(shape) if dims is None else tuple(dims)
+    if len(names) != len(shape):
+        raise ValueError(f"dims={names} names {len(names)} axes, the array has {len(shape)}: {shape}")
+    own = getattr(array, "chunks", None)
+    present = tuple((n,) for n in shape)
+    if isinstance(own, tuple) and len(own) == len(shape) and not plain:
+        present = normalize_chunks(own, shape, array.dtype.itemsize, names, present)
+        chunks = None if chunks == "auto" else chunks
+    if array.dtype == object:
+        raise TypeError("an array of objects cannot be computed with; convert it to numbers, dates or fixed-length strings")
+    grid = present if chunks is None else normalize_chunks(chunks, shape, array.dtype.itemsize, names, present)
+    return memory(array, grid, names) if plain else foreign(array, grid, names)

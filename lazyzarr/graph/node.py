@@ -1,0 +1,179 @@
+"""Nodes: one operation each, interned by token, walked in loops and never by recursion."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from lazyzarr.graph.region import Region
+
+__all__ = ["Chunks", "Flat", "Node", "flatten", "make", "token_of", "unflatten", "walk"]
+
+Chunks = tuple[tuple[int, ...], ...]
+"""Chunk sizes along each axis, as Dask writes them."""
+
+
+class Node:
+    """One operation on its inputs; compared by identity, because equal ones are one object.
+
+    A kind sets `shape`, `dtype`, `chunks` and `dims` in `infer`, from `inputs` and `params`,
+    which together are the whole of it.
+    """
+
+    __slots__ = ("__weakref__", "chunks", "dims", "dtype", "inputs", "params", "shape", "token")
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    chunks: Chunks
+    dims: tuple[str | None, ...]
+    inputs: tuple[Node, ...]
+    params: tuple[Any, ...]
+    token: str
+
+    label = "node"
+    """The word that names this operation in plans and task keys."""
+
+    def infer(self) -> None:
+        """Sets shape, dtype, chunks and dims from the inputs and parameters."""
+        raise NotImplementedError
+
+    def pull(self, region: Region) -> list[Region]:
+        """For each input, the region of it that `region` of the output needs."""
+        raise NotImplementedError
+
+    def apply(self, pieces: Sequence[Any], out: np.ndarray | None) -> Any:
+        """The values of a region, from the pieces that `pull` asked for; in `out` where it is given."""
+        raise NotImplementedError
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether values come from elsewhere than `pull` and `apply`: stored, computed before, or by block."""
+        return not self.inputs
+
+    @property
+    def is_view(self) -> bool:
+        """Whether `apply` returns a view of its only piece and computes nothing."""
+        return False
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all values."""
+        count = self.dtype.itemsize
+        for n in self.shape:
+            count *= n
+        return count
+
+
+N = TypeVar("N", bound=Node)
+
+_interned: weakref.WeakValueDictionary[str, Node] = weakref.WeakValueDictionary()
+_nonces = itertools.count()
+# What has no content to hash is known by a number given on first sight, for as long as it lives.
+_seen: dict[int, tuple[Any, str]] = {}
+
+
+def make(kind: type[N], inputs: tuple[Node, ...], params: tuple[Any, ...]) -> N:
+    """The node of that kind, inputs and parameters: the same object each time it is asked for."""
+    digest = hashlib.blake2b(kind.__qualname__.encode(), digest_size=16)
+    for node in inputs:
+        digest.update(node.token.encode())
+    digest.update(token_of(params).encode())
+    token = digest.hexdigest()
+    known = _interned.get(token)
+    if known is not None:
+        return known  # type: ignore[return-value]
+    node = kind()
+    node.inputs, node.params, node.token = inputs, params, token
+    node.infer()
+    _interned[token] = node
+    return node
+
+
+def token_of(value: Any) -> str:
+    """A string that is equal for equal parameters, of the same type, within this process.
+
+    >>> token_of((1, "a")) == token_of((1, "a")), token_of(1) == token_of(1.0)
+    (True, False)
+    """
+    if isinstance(value, (tuple, list)):
+        return f"{type(value).__name__}({','.join(map(token_of, value))})"
+    if isinstance(value, dict):
+        return f"dict({','.join(f'{token_of(k)}:{token_of(v)}' for k, v in value.items())})"
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes, slice, np.dtype)):
+        return f"{type(value).__name__}:{value!r}"
+    if isinstance(value, np.generic):
+        return f"{value.dtype.str}:{value.tobytes().hex()}"
+    if isinstance(value, np.ufunc):
+        return f"ufunc:{value.__name__}:{_nonce(value)}"
+    token = getattr(value, "__lazyzarr_token__", None)
+    return token() if token is not None and not isinstance(value, type) else _nonce(value)
+
+
+def _nonce(value: Any) -> str:
+    """A number for an object that has no content to hash, kept while the object lives."""
+    known = _seen.get(id(value))
+    if known is not None and known[0]() is value:
+        return known[1]
+    try:
+        reference: Callable[[], Any] = weakref.ref(value, lambda _, key=id(value): _seen.pop(key, None))
+    except TypeError:
+        # Not weakly referable (a builtin, a partial's cell): kept alive, so that its id stays its own.
+        reference = lambda: value  # noqa: E731
+    name = f"{getattr(value, '__qualname__', type(value).__name__)}#{next(_nonces)}"
+    _seen[id(value)] = (reference, name)
+    return name
+
+
+def walk(roots: Iterable[Node], inputs: Callable[[Node], Sequence[Node]] | None = None) -> list[Node]:
+    """All nodes below the roots, inputs before what uses them, each once.
+
+    `inputs` may cut the walk short: it gives the inputs that are to be followed.
+    """
+    follow = inputs or (lambda node: node.inputs)
+    order: list[Node] = []
+    done: set[Node] = set()
+    stack: list[tuple[Node, Iterator[Node]]] = [(root, iter(follow(root))) for root in roots][::-1]
+    while stack:
+        node, rest = stack[-1]
+        if node in done:
+            stack.pop()
+            continue
+        for child in rest:
+            if child not in done:
+                stack.append((child, iter(follow(child))))
+                break
+        else:
+            stack.pop()
+            done.add(node)
+            order.append(node)
+    return order
+
+
+Flat = list[tuple[type[Node], tuple[int, ...], tuple[Any, ...]]]
+"""Nodes as (kind, positions of the inputs, parameters), inputs first: pickles at any depth."""
+
+
+def flatten(roots: Sequence[Node]) -> tuple[Flat, list[int]]:
+    """The graph below the roots as a flat list, and where in it the roots are."""
+    order = walk(roots)
+    position = {node: i for i, node in enumerate(order)}
+    flat = [(type(node), tuple(position[i] for i in node.inputs), node.params) for node in order]
+    return flat, [position[root] for root in roots]
+
+
+def unflatten(flat: Flat, roots: Sequence[int]) -> list[Node]:
+    """The nodes that `flatten` laid flat."""
+    nodes: list[Node] = []
+    for kind, inputs, params in flat:
+        nodes.append(make(kind, tuple(nodes[i] for i in inputs), params))
+    return [nodes[i] for i in roots]

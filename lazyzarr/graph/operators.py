@@ -1,0 +1,103 @@
+"""The operators of a lazy array, each of which gives another one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn, Protocol, Self
+
+import numpy as np
+
+from lazyzarr.graph.lift import lift
+from lazyzarr.graph.node import Node
+from lazyzarr.graph.ops.elementwise import power, ufunc
+
+__all__ = ["Operators"]
+
+
+class Lazy(Protocol):
+    """What the operators ask of the class they are mixed into."""
+
+    @property
+    def __lazyzarr_node__(self) -> Node: ...
+
+    @classmethod
+    def _of(cls, node: Node) -> Any: ...
+
+
+def _unary(function: np.ufunc) -> Callable[[Any], Any]:
+    def method(self: Lazy) -> Any:
+        return self._of(ufunc(function, self.__lazyzarr_node__))
+
+    return method
+
+
+def _binary(function: np.ufunc, swapped: bool = False) -> Callable[[Any, Any], Any]:
+    def method(self: Lazy, other: Any) -> Any:
+        if not _liftable(other):
+            return NotImplemented
+        one, two = self.__lazyzarr_node__, lift(other)
+        return self._of(ufunc(function, two, one) if swapped else ufunc(function, one, two))
+
+    return method
+
+
+def _power(self: Lazy, other: Any) -> Any:
+    return self._of(power(self.__lazyzarr_node__, lift(other))) if _liftable(other) else NotImplemented
+
+
+def _reflected_power(self: Lazy, other: Any) -> Any:
+    return self._of(power(lift(other), self.__lazyzarr_node__)) if _liftable(other) else NotImplemented
+
+
+def _liftable(other: Any) -> bool:
+    """Whether an operand is ours to compute with: what asks for priority (xarray, pandas) goes first."""
+    return getattr(other, "__array_ufunc__", True) is not None
+
+
+class Operators:
+    """NumPy's operators, by the ufuncs that NumPy itself calls for them."""
+
+    __slots__ = ()
+
+    __add__, __radd__ = _binary(np.add), _binary(np.add, True)
+    __sub__, __rsub__ = _binary(np.subtract), _binary(np.subtract, True)
+    __mul__, __rmul__ = _binary(np.multiply), _binary(np.multiply, True)
+    __truediv__, __rtruediv__ = _binary(np.true_divide), _binary(np.true_divide, True)
+    __floordiv__, __rfloordiv__ = _binary(np.floor_divide), _binary(np.floor_divide, True)
+    __mod__, __rmod__ = _binary(np.remainder), _binary(np.remainder, True)
+    __pow__, __rpow__ = _power, _reflected_power
+    __and__, __rand__ = _binary(np.bitwise_and), _binary(np.bitwise_and, True)
+    __or__, __ror__ = _binary(np.bitwise_or), _binary(np.bitwise_or, True)
+    __xor__, __rxor__ = _binary(np.bitwise_xor), _binary(np.bitwise_xor, True)
+    __lshift__, __rlshift__ = _binary(np.left_shift), _binary(np.left_shift, True)
+    __rshift__, __rrshift__ = _binary(np.right_shift), _binary(np.right_shift, True)
+    __lt__, __le__ = _binary(np.less), _binary(np.less_equal)
+    __gt__, __ge__ = _binary(np.greater), _binary(np.greater_equal)
+    __eq__, __ne__ = _binary(np.equal), _binary(np.not_equal)
+    __neg__, __pos__ = _unary(np.negative), _unary(np.positive)
+    __abs__, __invert__ = _unary(np.absolute), _unary(np.invert)
+    # `==` is elementwise; sets and dictionaries go by identity.
+    __hash__ = object.__hash__
+
+    def __divmod__(self: Any, other: Any) -> tuple[Any, Any]:
+        return self // other, self % other
+
+    def __rdivmod__(self: Any, other: Any) -> tuple[Any, Any]:
+        return other // self, other % self
+
+    def __matmul__(self, other: Any) -> NoReturn:
+        raise TypeError("matrix products are not computed lazily; x.compute() @ y works in memory")
+
+    def __setitem__(self: Any, selection: Any, value: Any) -> NoReturn:
+        raise TypeError(
+            "a lazy array is an expression, not a place to write to: use np.where(condition, value, x) for a changed copy, "
+            "or open the stored array and assign to that"
+        )
+
+    def __iter__(self: Any) -> Any:
+        if not self.shape:
+            raise TypeError("iteration over a 0-d array")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __copy__(self) -> Self:
+        return self

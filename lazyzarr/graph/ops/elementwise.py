@@ -1,0 +1,251 @@
+"""Elementwise operations: one value out for each value in, after broadcasting, by NumPy's casting rules."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lazyzarr.errors import ShapeMismatchError
+from lazyzarr.graph.node import Chunks, Node, make
+from lazyzarr.graph.region import Region, Span
+
+__all__ = ["Cast", "Constant", "Elementwise", "Where", "astype", "call", "common_chunks", "power", "ufunc", "where"]
+
+ONE = Span(0, 1, 1)
+
+
+class Constant(NamedTuple):
+    """An operand that is one number: a Python number keeps NumPy's weak casting."""
+
+    value: Any
+
+
+Operand = int | Constant
+"""An operand of an operation: the position of an input, or a constant."""
+
+
+class Elementwise(Node):
+    """A function applied value by value; parameters: function, operands, keywords, dtype or None."""
+
+    __slots__ = ()
+
+    @property
+    def label(self) -> str:  # type: ignore[override]
+        """The function's name."""
+        return getattr(self.function, "__name__", "elementwise").strip("<>")
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """What is applied."""
+        return self.params[0]  # type: ignore[no-any-return]
+
+    @property
+    def operands(self) -> tuple[Operand, ...]:
+        """What it is applied to, in order."""
+        return self.params[1]  # type: ignore[no-any-return]
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the function takes `out=`, which may be one of its operands."""
+        return isinstance(self.function, np.ufunc)
+
+    def infer(self) -> None:
+        """NumPy's broadcast shape and result dtype, asked of NumPy with empty arrays."""
+        self.shape = _broadcast_shape(self.label, self.inputs)
+        self.dims = _common_dims(self.shape, self.inputs)
+        self.chunks = common_chunks(self.shape, self.inputs)
+        self.dtype = self._result_dtype()
+
+    def _result_dtype(self) -> np.dtype[Any]:
+        function, _, keywords, dtype = self.params
+        if dtype is not None:
+            return np.dtype(dtype)
+        with np.errstate(all="ignore"):
+            result = function(*self._arguments([np.empty((0,), node.dtype) for node in self.inputs]), **dict(keywords))
+        if not isinstance(result, np.ndarray):
+            raise TypeError(f"{self.label} gives {type(result).__name__}, not one array; it is not elementwise")
+        return result.dtype
+
+    def _arguments(self, pieces: Sequence[Any]) -> list[Any]:
+        return [operand.value if isinstance(operand, Constant) else pieces[operand] for operand in self.operands]
+
+    def pull(self, region: Region) -> list[Region]:
+        """The same region of each input, less the axes that are broadcast."""
+        return [_broadcast_region(region, node.shape) for node in self.inputs]
+
+    def apply(self, pieces: Sequence[Any], out: np.ndarray[Any, Any] | None) -> Any:
+        """The function's values, in `out` where it takes one."""
+        arguments, keywords = self._arguments(pieces), dict(self.params[2])
+        if out is not None and self.in_place:
+            return self.function(*arguments, out=out, **keywords)
+        return self.function(*arguments, **keywords)
+
+
+class Cast(Elementwise):
+    """Another dtype, by NumPy's rules; parameters as Elementwise."""
+
+    __slots__ = ()
+    label = "astype"
+
+    @property
+    def in_place(self) -> bool:
+        """A cast writes to another array than it reads."""
+        return False
+
+    def apply(self, pieces: Sequence[Any], out: np.ndarray[Any, Any] | None) -> Any:
+        """The piece in the other dtype."""
+        if out is None:
+            return pieces[0].astype(self.dtype)
+        np.copyto(out, pieces[0], casting="unsafe")
+        return out
+
+
+class Where(Elementwise):
+    """One of two values; parameters as Elementwise."""
+
+    __slots__ = ()
+    label = "where"
+
+    def apply(self, pieces: Sequence[Any], out: np.ndarray[Any, Any] | None) -> Any:
+        """`yes` where the condition holds, else `no`."""
+        condition, yes, no = self._arguments(pieces)
+        if out is None:
+            return np.where(condition, yes, no)
+        np.copyto(out, no, casting="unsafe")
+        np.copyto(out, yes, casting="unsafe", where=np.asarray(condition, bool))
+        return out
+
+    @property
+    def in_place(self) -> bool:
+        """The condition is read after the first value is written."""
+        return False
+
+
+def ufunc(function: np.ufunc, *operands: Node | Constant, **keywords: Any) -> Elementwise:
+    """The node of a NumPy ufunc with one output; keywords are the ufunc's own (`dtype`, `casting`)."""
+    if function.nout != 1 or function.signature is not None:
+        raise TypeError(f"np.{function.__name__} is not elementwise with one output; call it block by block with map_blocks")
+    return call(Elementwise, function, operands, tuple(keywords.items()), None)
+
+
+def call(
+    kind: type[Elementwise],
+    function: Callable[..., Any],
+    operands: Sequence[Node | Constant],
+    keywords: tuple[tuple[str, Any], ...],
+    dtype: np.dtype[Any] | None,
+) -> Elementwise:
+    """The node of an elementwise function of nodes and constants."""
+    nodes: list[Node] = []
+    places: list[Operand] = []
+    for operand in operands:
+        if isinstance(operand, Constant):
+            places.append(operand)
+            continue
+        if operand not in nodes:
+            nodes.append(operand)
+        places.append(nodes.index(operand))
+    return make(kind, tuple(nodes), (function, tuple(places), keywords, dtype))
+
+
+def astype(node: Node, dtype: np.dtype[Any]) -> Node:
+    """The node with values of another dtype; itself where it has that dtype."""
+    if node.dtype == dtype:
+        return node
+    return call(Cast, np.asarray, [node], (), dtype)
+
+
+def where(condition: Node | Constant, yes: Node | Constant, no: Node | Constant) -> Elementwise:
+    """The node of `yes` where the condition holds and of `no` elsewhere, in NumPy's common dtype."""
+    return call(Where, np.where, [condition, yes, no], (), None)
+
+
+# What ndarray ** scalar computes instead of np.power (NumPy: array_power's fast path); equal values
+# would differ from NumPy's in the last bit otherwise, and be many times slower.
+_FAST_POWERS: dict[float, np.ufunc] = {0.5: np.sqrt, 2: np.square, 1: np.positive, -1: np.reciprocal}
+
+
+def power(base: Node | Constant, exponent: Node | Constant) -> Elementwise:
+    """The node of `base ** exponent`, by the same function as NumPy's operator takes."""
+    if isinstance(base, Node) and isinstance(exponent, Constant) and type(exponent.value) in (int, float):
+        fast = _FAST_POWERS.get(exponent.value)
+        if fast is not None and _same_as_operator(fast, base.dtype, exponent.value):
+            return ufunc(fast, base)
+    return ufunc(np.power, base, exponent)
+
+
+def _same_as_operator(fast: np.ufunc, dtype: np.dtype[Any], exponent: float) -> bool:
+    """Whether NumPy's `**` gives the dtype that the fast function gives: it then is what NumPy calls."""
+    if dtype.kind not in "fc" and not (dtype.kind in "iu" and type(exponent) is int and exponent == 2):
+        return False
+    one = np.ones((1,), dtype)
+    result = operator.pow(one, exponent)
+    return bool(fast(one).dtype == result.dtype)
+
+
+def common_chunks(shape: tuple[int, ...], nodes: Sequence[Node]) -> Chunks:
+    """The chunks of an elementwise result: where the inputs' differ, cut at every boundary of any.
+
+    Axes that are broadcast do not count.
+    """
+    if len(nodes) == 1 and nodes[0].shape == shape:
+        return nodes[0].chunks
+    result = []
+    for axis, n in enumerate(shape):
+        candidates = []
+        for node in nodes:
+            own = axis - len(shape) + node.ndim
+            if own >= 0 and node.shape[own] == n:
+                candidates.append(node.chunks[own])
+        result.append(_refine(candidates) if candidates else (n,))
+    return tuple(result)
+
+
+def _refine(candidates: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """Chunk sizes cut at the boundaries of all candidates."""
+    first = candidates[0]
+    if all(other is first or other == first for other in candidates):
+        return first
+    cuts = np.unique(np.concatenate([np.cumsum(sizes, dtype=np.int64) for sizes in candidates]))
+    return tuple(np.diff(cuts, prepend=0).tolist())
+
+
+def _broadcast_shape(label: str, nodes: Sequence[Node]) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(*(node.shape for node in nodes))
+    except ValueError:
+        shapes = " and ".join(_describe(node) for node in nodes)
+        raise ShapeMismatchError(
+            f"{label}: shapes {shapes} do not broadcast together; lengths must be equal or 1, counted from the last "
+            "axis. Add axes with x[:, None], or check which axis is which"
+        ) from None
+
+
+def _describe(node: Node) -> str:
+    if not any(node.dims):
+        return str(node.shape)
+    return "(" + ", ".join(f"{name or '?'}: {n}" for name, n in zip(node.dims, node.shape, strict=True)) + ")"
+
+
+def _common_dims(shape: tuple[int, ...], nodes: Sequence[Node]) -> tuple[str | None, ...]:
+    """Dimension names: the ones the inputs agree on, counted from the last axis."""
+    names: list[str | None] = []
+    for axis in range(len(shape)):
+        found: set[str] = set()
+        for node in nodes:
+            own = axis - len(shape) + node.ndim
+            name = node.dims[own] if own >= 0 else None
+            if name is not None:
+                found.add(name)
+        names.append(found.pop() if len(found) == 1 else None)
+    return tuple(names)
+
+
+def _broadcast_region(region: Region, shape: tuple[int, ...]) -> Region:
+    if not shape:
+        return ()
+    spans = region[len(region) - len(shape) :]
+    return tuple(ONE if n == 1 else span for span, n in zip(spans, shape, strict=True))

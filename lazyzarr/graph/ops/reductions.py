@@ -1,0 +1,330 @@
+"""Reductions: what is kept of each tile, how two of them join, and what the whole amounts to.
+
+Sums of floats are carried in float64, and those of float64 with the rounding error of each joint
+(T. J. Dekker, "A floating-point technique for extending the available precision", 1971); variances are
+joined by the pairwise update of T. F. Chan, G. H. Golub, R. J. LeVeque (1979).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lazyzarr.graph.node import Node, make
+from lazyzarr.graph.region import Region
+
+__all__ = ["Extremum", "Logical", "Mean", "Reduce", "State", "Sum", "Variance", "reduce_node"]
+
+Array = np.ndarray[Any, Any]
+State = tuple[Array, ...]
+"""Accumulators: arrays of the kept shape (reduced axes have length 1)."""
+
+
+class Reduce(Node):
+    """A reduction; parameters: axes (sorted), keepdims, dtype of the result, options.
+
+    Tiles of the operand are folded into a state with `fold`, states of two parts of the operand into
+    one with `join`, and `finish` makes the result. Axes are kept with length 1 until then.
+    """
+
+    __slots__ = ()
+    name = ""
+
+    @property
+    def label(self) -> str:  # type: ignore[override]
+        """The operation's name."""
+        return self.name
+
+    @property
+    def is_leaf(self) -> bool:
+        """Always: what uses a reduction reads its finished result."""
+        return True
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The reduced axes of the operand."""
+        return self.params[0]  # type: ignore[no-any-return]
+
+    @property
+    def operand(self) -> Node:
+        """What is reduced."""
+        return self.inputs[0]
+
+    @property
+    def kept_shape(self) -> tuple[int, ...]:
+        """The operand's shape with reduced axes of length 1."""
+        return tuple(1 if axis in self.axes else n for axis, n in enumerate(self.operand.shape))
+
+    def infer(self) -> None:
+        """The operand's kept axes, or all with length 1 where dimensions are kept."""
+        axes, keepdims, dtype, _ = self.params
+        source = self.operand
+        kept = [axis for axis in range(source.ndim) if keepdims or axis not in axes]
+        self.shape = tuple(1 if axis in axes else source.shape[axis] for axis in kept)
+        self.chunks = tuple((1,) if axis in axes else source.chunks[axis] for axis in kept)
+        self.dims = tuple(source.dims[axis] for axis in kept)
+        self.dtype = np.dtype(dtype)
+
+    def pull(self, region: Region) -> list[Region]:
+        """Never asked: a reduction iterates its operand's index space."""
+        raise NotImplementedError
+
+    def count(self, extents: Sequence[int]) -> int:
+        """The number of elements that a part of these extents folds into one."""
+        return math.prod(extents[axis] for axis in self.axes)
+
+    def state_dtypes(self) -> tuple[np.dtype[Any], ...]:
+        """The dtypes of the accumulators."""
+        raise NotImplementedError
+
+    def start(self, shape: tuple[int, ...]) -> State:
+        """The state of no element at all."""
+        return tuple(np.zeros(shape, dtype) for dtype in self.state_dtypes())
+
+    def fold(self, state: State, tile: Array, before: int) -> None:
+        """Takes a tile into the state, which holds `before` elements of each result so far."""
+        raise NotImplementedError
+
+    def join(self, state: State, other: State, before: int, count: int) -> None:
+        """Takes a state of `count` elements into one of `before`."""
+        raise NotImplementedError
+
+    def finish(self, state: State, count: int) -> Array:
+        """The result from the state of all `count` elements, reduced axes still there with length 1."""
+        raise NotImplementedError
+
+    def shaped(self, result: Array) -> Array:
+        """A finished result without the reduced axes, unless they are kept."""
+        if self.params[1]:
+            return result
+        return result.reshape(tuple(n for axis, n in enumerate(result.shape) if axis not in self.axes))
+
+
+class Sum(Reduce):
+    """The sum."""
+
+    __slots__ = ()
+    name = "sum"
+
+    @property
+    def _exact(self) -> bool:
+        """Whether additions of accumulators have no rounding error worth carrying."""
+        return not (self.dtype.kind in "fc" and accumulator(self.dtype) == self.dtype)
+
+    def state_dtypes(self) -> tuple[np.dtype[Any], ...]:
+        """The sum, and the error of its joints where it has the result's own precision."""
+        wide = accumulator(self.dtype)
+        return (wide,) if self._exact else (wide, wide)
+
+    def fold(self, state: State, tile: Array, before: int) -> None:
+        """Adds the tile's sum."""
+        part = np.add.reduce(tile, axis=self.axes, dtype=state[0].dtype, keepdims=True)
+        _add(state, part)
+
+    def join(self, state: State, other: State, before: int, count: int) -> None:
+        """Adds the other's sum."""
+        for part in other:
+            _add(state, part)
+
+    def finish(self, state: State, count: int) -> Array:
+        """The sum in the result's dtype."""
+        return _total(state).astype(self.dtype)
+
+
+class Mean(Sum):
+    """The arithmetic mean."""
+
+    __slots__ = ()
+    name = "mean"
+
+    def finish(self, state: State, count: int) -> Array:
+        """The sum over the count; NaN with NumPy's warning where there is nothing."""
+        total = _total(state)
+        if total.dtype.kind == "m":
+            return (total / count).astype(self.dtype)
+        return np.true_divide(total, count, dtype=total.dtype).astype(self.dtype)
+
+
+class Variance(Reduce):
+    """The variance or standard deviation; options: ddof, whether the root is taken."""
+
+    __slots__ = ()
+
+    @property
+    def label(self) -> str:
+        """var or std."""
+        return "std" if self.params[3][1] else "var"
+
+    @property
+    def _mean_dtype(self) -> np.dtype[Any]:
+        kind = self.operand.dtype.kind
+        return np.result_type(accumulator(self.dtype), np.complex128) if kind == "c" else accumulator(self.dtype)
+
+    def state_dtypes(self) -> tuple[np.dtype[Any], ...]:
+        """The mean, the sum of squared deviations, and what the mean is counted from.
+
+        Values that have the accumulator's own precision are taken less the mean of the first tile:
+        the rounding of later means is then as small as the spread is, however far from zero all lies.
+        """
+        pair = self._mean_dtype, accumulator(self.dtype)
+        return (*pair, self.operand.dtype) if self.operand.dtype == self._mean_dtype else pair
+
+    def fold(self, state: State, tile: Array, before: int) -> None:
+        """Joins the tile's own mean and squared deviations."""
+        count = self.count(tile.shape)
+        if len(state) == 3:
+            if before == 0:
+                state[2][...] = self._mean(tile, count)
+            tile = tile - state[2]
+        mean = self._mean(tile, count)
+        # Deviations from the mean as the tile's own dtype holds it are nearly exact and need no wider
+        # tile; what that mean was off by is put right afterwards.
+        centre = mean.astype(tile.dtype) if tile.dtype.kind in "fc" and tile.dtype.itemsize > 2 else mean
+        deviation = np.subtract(tile, centre)
+        real = deviation.dtype.kind != "c"
+        squares = np.multiply(deviation, deviation, out=deviation) if real else np.square(np.abs(deviation))
+        total = np.add.reduce(squares, axis=self.axes, dtype=state[1].dtype, keepdims=True)
+        off = np.abs(mean - centre)
+        total -= count * off * off
+        _merge(state, mean, total, mean - state[0], before, count)
+
+    def _mean(self, tile: Array, count: int) -> Array:
+        return np.add.reduce(tile, axis=self.axes, dtype=self._mean_dtype, keepdims=True) / count
+
+    def join(self, state: State, other: State, before: int, count: int) -> None:
+        """The pairwise update of means and squared deviations."""
+        if before == 0:
+            for mine, theirs in zip(state, other, strict=True):
+                mine[...] = theirs
+            return
+        apart = other[2] - state[2] if len(state) == 3 else 0
+        mean = other[0] + apart
+        _merge(state, mean, other[1], mean - state[0], before, count)
+
+    def finish(self, state: State, count: int) -> Array:
+        """The squared deviations over count - ddof, never below zero, and their root where asked for."""
+        ddof, root = self.params[3]
+        result = np.true_divide(np.maximum(state[1], 0), max(count - ddof, 0))
+        return (np.sqrt(result) if root else result).astype(self.dtype)
+
+
+class Extremum(Reduce):
+    """The minimum or maximum; options: which ufunc."""
+
+    __slots__ = ()
+
+    @property
+    def label(self) -> str:
+        """min or max."""
+        return {"minimum": "min", "maximum": "max"}[self._ufunc.__name__]
+
+    @property
+    def _ufunc(self) -> np.ufunc:
+        return self.params[3][0]  # type: ignore[no-any-return]
+
+    def state_dtypes(self) -> tuple[np.dtype[Any], ...]:
+        """The extremum so far."""
+        return (self.dtype,)
+
+    def fold(self, state: State, tile: Array, before: int) -> None:
+        """Compares with the tile's extremum; NaN and NaT win, as in NumPy."""
+        if before == 0:
+            self._ufunc.reduce(tile, axis=self.axes, keepdims=True, out=state[0])
+        else:
+            self.join(state, (self._ufunc.reduce(tile, axis=self.axes, keepdims=True),), before, 0)
+
+    def join(self, state: State, other: State, before: int, count: int) -> None:
+        """The lesser or greater of both."""
+        if before == 0:
+            state[0][...] = other[0]
+        else:
+            self._ufunc(state[0], other[0], out=state[0])
+
+    def finish(self, state: State, count: int) -> Array:
+        """The extremum."""
+        return state[0]
+
+
+class Logical(Reduce):
+    """Whether all or any of the values are true; options: which ufunc."""
+
+    __slots__ = ()
+
+    @property
+    def label(self) -> str:
+        """all or any."""
+        return {"logical_and": "all", "logical_or": "any"}[self._ufunc.__name__]
+
+    @property
+    def _ufunc(self) -> np.ufunc:
+        return self.params[3][0]  # type: ignore[no-any-return]
+
+    def state_dtypes(self) -> tuple[np.dtype[Any], ...]:
+        """The truth so far."""
+        return (np.dtype(bool),)
+
+    def start(self, shape: tuple[int, ...]) -> State:
+        """True for all of nothing, false for any of nothing."""
+        return (np.full(shape, self._ufunc.identity, bool),)
+
+    def fold(self, state: State, tile: Array, before: int) -> None:
+        """Combines with the tile's truth."""
+        self.join(state, (self._ufunc.reduce(tile, axis=self.axes, keepdims=True),), before, 0)
+
+    def join(self, state: State, other: State, before: int, count: int) -> None:
+        """Both, or either."""
+        self._ufunc(state[0], other[0], out=state[0])
+
+    def finish(self, state: State, count: int) -> Array:
+        """The truth."""
+        return state[0]
+
+
+def _merge(state: State, mean: Array, total: Array, delta: Array, before: int, count: int) -> None:
+    """Takes the mean and squared deviations of `count` values into those of `before`; `delta`: how far they are apart."""
+    if before == 0:
+        state[0][...], state[1][...] = mean, total
+        return
+    state[0][...] += delta * (count / (before + count))
+    state[1][...] += total + np.square(np.abs(delta)) * (before * count / (before + count))
+
+
+def reduce_node(
+    kind: type[Reduce], operand: Node, axes: tuple[int, ...], keepdims: bool, dtype: np.dtype[Any], *options: Any
+) -> Reduce:
+    """The node of a reduction over these axes (sorted, not negative)."""
+    return make(kind, (operand,), (axes, keepdims, dtype, options))
+
+
+def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype in which values of a result dtype are summed: float64 at least for floats.
+
+    >>> accumulator(np.dtype("f4")), accumulator(np.dtype("i8"))
+    (dtype('float64'), dtype('int64'))
+    """
+    if dtype.kind == "f":
+        return np.result_type(dtype, np.float64)
+    return np.result_type(dtype, np.complex128) if dtype.kind == "c" else dtype
+
+
+def _add(state: State, part: Array) -> None:
+    """Adds to a sum, and what rounding lost to its second array, where it has one (TwoSum)."""
+    total = state[0]
+    if len(state) == 1:
+        np.add(total, part, out=total)
+        return
+    with np.errstate(invalid="ignore", over="ignore"):
+        new = total + part
+        shadow = new - total
+        error = (total - (new - shadow)) + (part - shadow)
+        # Beyond infinity there is no error to carry, only NaN from inf - inf.
+        state[1][...] += np.where(np.isfinite(error), error, 0)
+    total[...] = new
+
+
+def _total(state: State) -> Array:
+    """The sum with its carried error."""
+    return state[0] + state[1] if len(state) == 2 else state[0]

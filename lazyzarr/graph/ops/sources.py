@@ -1,0 +1,119 @@
+"""Sources: the leaves of a graph, where values come from; stored arrays, arrays in memory, array-likes."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from lazyzarr.format.array import ArrayHandle
+from lazyzarr.graph.node import Chunks, Node, make
+from lazyzarr.graph.region import Region
+
+__all__ = ["ArrayLike", "ForeignSource", "MemorySource", "Source", "ZarrSource", "foreign", "memory", "stored"]
+
+
+class ArrayLike(Protocol):
+    """What `from_array` takes besides NumPy arrays: a shape, a dtype, and slices that give NumPy."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    def __getitem__(self, selection: Any, /) -> Any: ...
+
+
+class Held:
+    """A parameter known by what it holds rather than by its content: tokens are its own."""
+
+    __slots__ = ("__weakref__", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __reduce__(self) -> tuple[type, tuple[Any]]:
+        return Held, (self.value,)
+
+
+class Source(Node):
+    """A leaf that is read, piece by piece."""
+
+    __slots__ = ()
+    label = "read"
+
+    def pull(self, region: Region) -> list[Region]:
+        """Nothing: a source has no inputs."""
+        return []
+
+
+class ZarrSource(Source):
+    """A stored array, known by its handle; parameters: handle, nonce of the open array, chunks, dims."""
+
+    __slots__ = ()
+
+    @property
+    def handle(self) -> ArrayHandle:
+        """What a task opens."""
+        return self.params[0]  # type: ignore[no-any-return]
+
+    def infer(self) -> None:
+        """Shape and dtype are the array's."""
+        _, _, self.shape, self.dtype, self.chunks, self.dims = self.params
+
+
+class MemorySource(Source):
+    """A NumPy array; parameters: the array (held), chunks, dims."""
+
+    __slots__ = ()
+    label = "array"
+
+    @property
+    def array(self) -> np.ndarray[Any, Any]:
+        """The values."""
+        return self.params[0].value  # type: ignore[no-any-return]
+
+    def infer(self) -> None:
+        """Shape and dtype are the array's."""
+        held, self.chunks, self.dims = self.params
+        self.shape, self.dtype = held.value.shape, held.value.dtype
+
+
+class ForeignSource(Source):
+    """Anything that gives NumPy when sliced; parameters: the object (held), chunks, dims."""
+
+    __slots__ = ()
+    label = "array"
+
+    @property
+    def array(self) -> ArrayLike:
+        """The object that is sliced."""
+        return self.params[0].value  # type: ignore[no-any-return]
+
+    def infer(self) -> None:
+        """Shape and dtype are the object's."""
+        held, self.chunks, self.dims = self.params
+        self.shape, self.dtype = tuple(map(int, held.value.shape)), np.dtype(held.value.dtype)
+
+
+def stored(
+    handle: ArrayHandle,
+    nonce: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    chunks: Chunks,
+    dims: tuple[str | None, ...],
+) -> ZarrSource:
+    """The node of a stored array."""
+    return make(ZarrSource, (), (handle, nonce, shape, dtype, chunks, dims))
+
+
+def memory(array: np.ndarray[Any, Any], chunks: Chunks, dims: tuple[str | None, ...]) -> MemorySource:
+    """The node of a NumPy array, which is read in place and must not change meanwhile."""
+    return make(MemorySource, (), (Held(array), chunks, dims))
+
+
+def foreign(array: ArrayLike, chunks: Chunks, dims: tuple[str | None, ...]) -> ForeignSource:
+    """The node of an array-like that is sliced chunk by chunk."""
+    return make(ForeignSource, (), (Held(array), chunks, dims))

@@ -1,0 +1,246 @@
+"""Programs: a stage's nodes compiled for one tile shape into flat steps on a few registers.
+
+A backward pass finds for each node the hull of what its consumers ask; a forward pass writes one step
+for each (node, hull). Only where the tile lies changes from tile to tile: `pull` is never called there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lazyzarr.graph.node import Node, walk
+from lazyzarr.graph.ops.elementwise import Elementwise
+from lazyzarr.graph.ops.views import Broadcast
+from lazyzarr.graph.region import Region, merge, offset, whole
+
+__all__ = ["Load", "Program", "Step", "compile_program", "hulls_of", "stage_inputs", "view_of"]
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Values that come from a leaf."""
+
+    register: int
+    leaf: Node
+    region: Region
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of what is loaded."""
+        return tuple(span.count for span in self.region)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what is loaded."""
+        return int(np.prod(self.shape, dtype=object)) * self.leaf.dtype.itemsize
+
+
+@dataclass(slots=True)
+class Step:
+    """One value: how it is made from earlier registers, and where it is put."""
+
+    register: int
+    node: Node | None  # None: a part of an argument
+    arguments: tuple[int, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    part: tuple[slice, ...] | None = None
+    slot: int | None = None
+
+    @property
+    def is_view(self) -> bool:
+        """Whether the value lies in its first argument's memory."""
+        return self.node is None or self.node.is_view
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the value."""
+        return int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
+
+
+@dataclass(slots=True)
+class Program:
+    """What is done for each tile of one shape."""
+
+    tile_shape: tuple[int, ...]
+    loads: list[Load]
+    steps: list[Step]
+    roots: list[int]
+    """The registers of the values that leave the program."""
+    registers: int
+    slots: list[int] = field(default_factory=list)
+    """Bytes of each buffer that steps share by liveness."""
+
+    @property
+    def computes(self) -> bool:
+        """Whether anything is computed, rather than handed on."""
+        return any(not step.is_view for step in self.steps)
+
+
+def stage_inputs(inline: frozenset[Node]) -> Callable[[Node], Sequence[Node]]:
+    """The inputs to follow within a stage: none of a leaf, unless it is computed within the stage."""
+    return lambda node: node.inputs if not node.is_leaf or node in inline else ()
+
+
+def hulls_of(
+    roots: Sequence[Node], tile_shape: tuple[int, ...], inline: frozenset[Node] = frozenset()
+) -> dict[Node, list[Region]]:
+    """For each node of a stage, the hulls that a tile of this shape needs of it."""
+    return _backward(roots, tile_shape, inline)[1]
+
+
+def compile_program(
+    roots: Sequence[Node], tile_shape: tuple[int, ...], inline: frozenset[Node] = frozenset()
+) -> Program:
+    """The program that gives the roots' values for a tile of this shape."""
+    order, hulls, pulls = _backward(roots, tile_shape, inline)
+    builder = _Builder()
+    for node in order:
+        for region in hulls[node]:
+            if node.is_leaf and node not in inline:
+                builder.load(node, region)
+            else:
+                builder.step(node, region, pulls[node, region])
+    tile = whole(tile_shape)
+    results = [builder.find(root, tile) for root in roots]
+    program = Program(tile_shape, builder.loads, builder.steps, results, builder.count)
+    program.slots = _allocate(program)
+    return program
+
+
+Pulls = dict[tuple[Node, Region], list[Region]]
+
+
+def _backward(
+    roots: Sequence[Node], tile_shape: tuple[int, ...], inline: frozenset[Node]
+) -> tuple[list[Node], dict[Node, list[Region]], Pulls]:
+    """Nodes in order, the hulls asked of each, and what each hull asks of the inputs."""
+    order = walk(roots, stage_inputs(inline))
+    asked: dict[Node, list[Region]] = {node: [] for node in order}
+    for root in roots:
+        asked[root].append(whole(tile_shape))
+    hulls: dict[Node, list[Region]] = {}
+    pulls: Pulls = {}
+    for node in reversed(order):
+        hulls[node] = merge(dict.fromkeys(asked.pop(node)))
+        if node.is_leaf and node not in inline:
+            continue
+        for region in hulls[node]:
+            wanted = pulls[node, region] = node.pull(region)
+            for source, part in zip(node.inputs, wanted, strict=True):
+                asked[source].append(part)
+    return order, hulls, pulls
+
+
+class _Builder:
+    """Loads and steps as they are written, and which register holds what."""
+
+    def __init__(self) -> None:
+        self.loads: list[Load] = []
+        self.steps: list[Step] = []
+        self.held: dict[Node, list[tuple[Region, int]]] = {}
+        self.parts: dict[tuple[int, Region], int] = {}
+        self.count = 0
+
+    def _register(self, node: Node, region: Region) -> int:
+        self.held.setdefault(node, []).append((region, self.count))
+        self.count += 1
+        return self.count - 1
+
+    def load(self, node: Node, region: Region) -> None:
+        self.loads.append(Load(self._register(node, region), node, region))
+
+    def step(self, node: Node, region: Region, pulled: list[Region]) -> None:
+        arguments = tuple(self.find(source, part) for source, part in zip(node.inputs, pulled, strict=True))
+        shape = tuple(span.count for span in region)
+        self.steps.append(Step(self._register(node, region), node, arguments, shape, node.dtype))
+
+    def find(self, node: Node, region: Region) -> int:
+        """The register of a region: a node's own, or a part of the one that holds it."""
+        for held, register in self.held[node]:
+            part = offset(region, held)
+            if part is None:
+                continue
+            if held == region:
+                return register
+            return self._part(node, region, register, part)
+        raise AssertionError(f"no hull of {node.label} holds {region}")  # merge() keeps every region it is given
+
+    def _part(self, node: Node, region: Region, register: int, part: tuple[slice, ...]) -> int:
+        known = self.parts.get((register, region))
+        if known is None:
+            known = self.parts[register, region] = self.count
+            self.count += 1
+            shape = tuple(span.count for span in region)
+            self.steps.append(Step(known, None, (register,), shape, node.dtype, part))
+        return known
+
+
+def _allocate(program: Program) -> list[int]:
+    """Gives each computed value a slot; slots are used again once nothing reads them. Their bytes."""
+    owner: dict[int, int] = {}  # register -> register whose memory it lies in
+    last: dict[int, int] = {}
+    for i, step in enumerate(program.steps):
+        owner[step.register] = owner.get(step.arguments[0], step.arguments[0]) if step.is_view else step.register
+        for argument in step.arguments:
+            last[owner.get(argument, argument)] = i
+    for root in program.roots:
+        last[owner.get(root, root)] = len(program.steps)
+    slots: list[int] = []
+    free: list[int] = []
+    slot_of: dict[int, int] = {}
+    ending: dict[int, list[int]] = {}
+    for register, i in last.items():
+        ending.setdefault(i, []).append(register)
+    shapes = {step.register: (step.shape, step.dtype) for step in program.steps}
+    for i, step in enumerate(program.steps):
+        dying = [register for register in ending.get(i, ()) if register in slot_of]
+        if not step.is_view:
+            # An operand that dies here may be overwritten by the result where each value is read
+            # before it is written: the same shape and dtype, and not seen through a view.
+            reused = next(
+                (r for r in dying if r in step.arguments and _in_place(step.node) and shapes[r] == (step.shape, step.dtype)), None
+            )
+            if reused is not None:
+                step.slot = slot_of[reused]
+                dying.remove(reused)
+            else:
+                step.slot = _take(free, slots, step.nbytes)
+            slot_of[step.register] = step.slot
+            if step.register not in last:
+                free.append(step.slot)
+        free.extend(slot_of[register] for register in dying)
+    return slots
+
+
+def _in_place(node: Node | None) -> bool:
+    return isinstance(node, Elementwise) and node.in_place
+
+
+def _take(free: list[int], slots: list[int], nbytes: int) -> int:
+    """A free slot that grows least, or a new one."""
+    if not free:
+        slots.append(nbytes)
+        return len(slots) - 1
+    best = min(free, key=lambda slot: (max(nbytes - slots[slot], 0), slots[slot]))
+    free.remove(best)
+    slots[best] = max(slots[best], nbytes)
+    return best
+
+
+def view_of(step: Step) -> Callable[[Array], Array]:
+    """What makes a view step's value from its argument."""
+    if step.node is None:
+        part = step.part
+        return lambda value: value[part]
+    if isinstance(step.node, Broadcast):
+        shape = step.shape
+        return lambda value: np.broadcast_to(value, shape)
+    node = step.node
+    return lambda value: node.apply((value,), None)

@@ -1,0 +1,66 @@
+"""Reductions as users call them: NumPy's names, axes, dtypes and refusals."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from lazyzarr.graph.chunking import axes_of
+from lazyzarr.graph.node import Node
+from lazyzarr.graph.ops.elementwise import astype
+from lazyzarr.graph.ops.reductions import Extremum, Logical, Mean, Reduce, Sum, Variance, reduce_node
+
+__all__ = ["extremum", "logical", "mean", "total", "variance"]
+
+Axis = Any
+
+
+def total(node: Node, axis: Axis, dtype: Any, keepdims: bool) -> Reduce:
+    """The node of a sum, in NumPy's dtype for it."""
+    result = np.dtype(dtype) if dtype is not None else np.add.reduce(np.zeros(1, node.dtype)).dtype
+    operand = astype(node, result) if dtype is not None and _loses(node.dtype, result) else node
+    return reduce_node(Sum, operand, axes_of(axis, node.dims), keepdims, result)
+
+
+def _loses(given: np.dtype[Any], result: np.dtype[Any]) -> bool:
+    """Whether values must be cast before they are summed, as NumPy does: the result's kind is a lesser one."""
+    return not np.can_cast(given, result, "same_kind") or (given.kind in "fc" and result.itemsize < given.itemsize)
+
+
+def mean(node: Node, axis: Axis, dtype: Any, keepdims: bool) -> Reduce:
+    """The node of an arithmetic mean: float64 of integers and bools, else the dtype of the values."""
+    kind = node.dtype.kind
+    if kind not in "biufcm":
+        raise TypeError(f"mean of {node.dtype} values is not defined")
+    result = np.dtype(dtype) if dtype is not None else np.dtype(np.float64) if kind in "biu" else node.dtype
+    operand = astype(node, result) if dtype is not None and _loses(node.dtype, result) else node
+    return reduce_node(Mean, operand, axes_of(axis, node.dims), keepdims, result)
+
+
+def variance(node: Node, axis: Axis, dtype: Any, ddof: float, keepdims: bool, root: bool) -> Reduce:
+    """The node of a variance, or of its root: the standard deviation."""
+    kind = node.dtype.kind
+    if kind not in "biufc":
+        raise TypeError(f"{'std' if root else 'var'} of {node.dtype} values is not defined")
+    values = np.dtype(dtype) if dtype is not None else np.dtype(np.float64) if kind in "biu" else node.dtype
+    operand = astype(node, values) if dtype is not None and _loses(node.dtype, values) else node
+    result = values if values.kind != "c" else np.zeros(0, values).real.dtype
+    return reduce_node(Variance, operand, axes_of(axis, node.dims), keepdims, result, ddof, root)
+
+
+def extremum(node: Node, axis: Axis, keepdims: bool, function: np.ufunc) -> Reduce:
+    """The node of a minimum or maximum; raises ValueError where there is nothing to compare."""
+    axes = axes_of(axis, node.dims)
+    kept = math.prod(n for i, n in enumerate(node.shape) if i not in axes)
+    if kept and math.prod(node.shape[i] for i in axes) == 0:
+        raise ValueError(f"zero-size array of shape {node.shape} to reduction operation {function.__name__} which has no identity")
+    if node.dtype.kind in "SU":
+        raise TypeError(f"{function.__name__} of strings is not computed here")
+    return reduce_node(Extremum, node, axes, keepdims, node.dtype, function)
+
+
+def logical(node: Node, axis: Axis, keepdims: bool, function: np.ufunc) -> Reduce:
+    """The node of all or any."""
+    return reduce_node(Logical, node, axes_of(axis, node.dims), keepdims, np.dtype(bool), function)

@@ -1,0 +1,128 @@
+"""Schedulers: which of Dask's runs a graph, and how it is called; the only file that calls one."""
+
+from __future__ import annotations
+
+import atexit
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import dask
+import dask.local
+import dask.multiprocessing
+import dask.threaded
+
+from lazyzarr.settings import cpu_count, setting
+
+__all__ = ["Scheduler", "choose_scheduler", "gather_as_completed"]
+
+Get = Callable[[Mapping[Any, Any], Any], Any]
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """A way to run a graph."""
+
+    name: str
+    workers: int
+    get: Get
+    """`get(graph, key or keys)` gives their values."""
+    client: Any = None
+    """The distributed Client, where it is one."""
+
+    @property
+    def shares_memory(self) -> bool:
+        """Whether tasks run in this process, and so can write into its arrays."""
+        return self.name in ("threads", "sync")
+
+    @property
+    def reach(self) -> str:
+        """How far a store must be seen from: this thread's process, or others."""
+        return "thread" if self.shares_memory else "host"
+
+
+def choose_scheduler(scheduler: Any = None, num_workers: int | None = None) -> Scheduler:
+    """The scheduler asked for; else the one set in lazyzarr.config, a live Client, Dask's setting, threads.
+
+    Raises ValueError for a name that Dask does not know.
+    """
+    asked = scheduler if scheduler is not None else setting("scheduler")
+    if asked is None:
+        client = _live_client()
+        asked = client if client is not None else dask.config.get("scheduler", None) or "threads"
+    workers = num_workers or setting("num_workers") or dask.config.get("num_workers", None) or cpu_count()
+    if hasattr(asked, "scheduler_info"):
+        return _distributed(asked)
+    if isinstance(asked, Executor):
+        raise ValueError("scheduler= takes a name or a distributed Client, no executor; name threads or processes and give num_workers=")
+    if callable(asked):
+        return Scheduler("callable", workers, asked)
+    return _named(str(asked).lower(), workers)
+
+
+def _named(name: str, workers: int) -> Scheduler:
+    if name in ("threads", "threading"):
+        return Scheduler("threads", workers, partial(dask.threaded.get, num_workers=workers))
+    if name in ("sync", "synchronous", "single-threaded"):
+        return Scheduler("sync", 1, dask.local.get_sync)
+    if name in ("processes", "multiprocessing"):
+        return Scheduler("processes", workers, partial(_get_in_processes, workers))
+    if name in ("distributed", "dask.distributed"):
+        client = _live_client()
+        if client is None:
+            raise ValueError('scheduler="distributed" needs a live Client: from distributed import Client; client = Client()')
+        return _distributed(client)
+    raise ValueError(f'scheduler={name!r} is not known: "threads", "sync", "processes", "distributed", or a Client')
+
+
+def _live_client() -> Any:
+    """The distributed Client that is current in this thread, or None; distributed is never imported for it."""
+    distributed = sys.modules.get("distributed")
+    if distributed is None:
+        return None
+    try:
+        return distributed.get_client()
+    except ValueError:
+        return None
+
+
+def _distributed(client: Any) -> Scheduler:
+    workers = sum(client.nthreads().values()) or 1
+    return Scheduler("distributed", workers, client.get, client)
+
+
+_pools: dict[int, ProcessPoolExecutor] = {}
+
+
+def _get_in_processes(workers: int, graph: Mapping[Any, Any], keys: Any) -> Any:
+    """Runs a graph in a kept pool of processes, one task at a time to each."""
+    pool = _pools.get(workers)
+    if pool is None or getattr(pool, "_broken", False):
+        context = dask.multiprocessing.get_context()
+        pool = _pools[workers] = ProcessPoolExecutor(
+            workers, mp_context=context, initializer=dask.multiprocessing.initialize_worker_process
+        )
+    return dask.multiprocessing.get(graph, keys, pool=pool, chunksize=1, optimize_graph=False)
+
+
+@atexit.register
+def _close_pools() -> None:
+    for pool in _pools.values():
+        pool.shutdown(cancel_futures=True)
+
+
+def gather_as_completed(client: Any, graph: Mapping[Any, Any], keys: Sequence[Any], take: Callable[[Any, Any], None]) -> None:
+    """Runs a graph on a cluster and hands over each key's value as soon as it is there."""
+    import distributed  # there is a Client, so it is loaded already
+
+    futures = client.get(graph, list(keys), sync=False)
+    try:
+        for future, value in distributed.as_completed(futures, with_results=True):
+            take(future.key, value)
+            future.release()
+    except BaseException:
+        client.cancel(futures)
+        raise

@@ -1,0 +1,269 @@
+"""Stages: one walk over a domain each, its layout, and the memory that the walk takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lazyzarr.graph.access import accesses, block_capacities, decoded_bytes, inline_blocks, leaf_name, ranked, read_bytes_bound
+from lazyzarr.graph.layout import Access, Cuts, Layout, capacity, join_cuts, sizes_to_cuts, split_blocks, split_tiles, thin
+from lazyzarr.graph.node import Node
+from lazyzarr.graph.ops.blocks import MapBlocks
+from lazyzarr.graph.ops.reductions import Reduce, Variance
+from lazyzarr.graph.program import Program, compile_program
+from lazyzarr.graph.sink import Sink
+
+__all__ = ["BLOCK_BYTES", "TILE_BYTES", "Memory", "Stage", "make_stage", "split_further", "with_groups"]
+
+# A tile and what is made of it should stay in a core's second-level cache.
+TILE_BYTES = 512 * 1024
+# A task decodes about this much: Dask's cost of a task then does not show.
+BLOCK_BYTES = 96_000_000
+# Below this much a task's own cost does.
+LEAST_BLOCK_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that one task of a stage holds at most, by what holds them."""
+
+    chunks: int
+    encoded: int
+    registers: int
+    accumulators: int
+    unit: int
+    nested: int = 0
+    """Of the chunks, those that blocks of map_blocks read."""
+
+    @property
+    def task(self) -> int:
+        """All of it."""
+        return self.chunks + self.encoded + self.registers + self.accumulators + self.unit
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A walk over one domain: `map` computes roots, `reduce` folds operands into accumulators."""
+
+    kind: str
+    roots: tuple[Node, ...]
+    """What is evaluated for each tile; in a reduce stage the operand of each reduction."""
+    reduces: tuple[Reduce, ...]
+    sinks: tuple[Sink | None, ...]
+    """Where each root of a map stage is written; None: it is part of the answer."""
+    inline: frozenset[Node]
+    accesses: tuple[Access, ...]
+    layout: Layout
+    groups: tuple[int, ...]
+    """Blocks asked for along each axis."""
+    memory: Memory
+
+    @property
+    def domain(self) -> tuple[int, ...]:
+        """The shape of the index space that is walked."""
+        return self.layout.domain
+
+    @property
+    def decode(self) -> int:
+        """Bytes decoded, at most."""
+        return decoded_bytes(self.accesses, self.layout.blocks, self.domain)
+
+    @property
+    def least_decode(self) -> int:
+        """Bytes decoded where each chunk is decoded once."""
+        return decoded_bytes(self.accesses, [np.array([0, n]) for n in self.domain], self.domain)
+
+    @property
+    def write(self) -> int:
+        """Bytes written, before they are encoded."""
+        return sum(math.prod(self.domain) * sink.itemsize for sink in self.sinks if sink)
+
+    @property
+    def writers(self) -> int:
+        """Write units, each of which has one writer."""
+        return sum(math.prod(len(cuts) - 1 for cuts in sink.cuts(self.domain)) for sink in self.sinks if sink)
+
+    @property
+    def name(self) -> str:
+        """The operation and the variable it is done to."""
+        what = self.reduces if self.reduces else self.roots
+        label = "-".join(dict.fromkeys(node.label for node in what)) if len(what) < 4 else f"{len(what)}-results"
+        leaf = ranked(self.accesses, self.domain)[:1]
+        variable = leaf_name(leaf[0].leaf) if leaf else ""
+        return f"{label}-{variable}" if variable and variable != label else label
+
+    def blocks(self) -> Iterator[tuple[int, ...]]:
+        """The index of each block."""
+        return itertools.product(*map(range, self.layout.numblocks))
+
+    def whole_in_block(self, reduce: Reduce) -> bool:
+        """Whether a block holds all of the reduced axes, so that its results need no other block."""
+        return all(self.layout.numblocks[axis] == 1 for axis in reduce.axes)
+
+    def partial_bytes(self) -> int:
+        """Bytes of accumulators that tasks hand on to be joined."""
+        total = 0
+        for reduce in self.reduces:
+            if not self.whole_in_block(reduce):
+                parts = math.prod(self.layout.numblocks[axis] for axis in reduce.axes)
+                total += parts * math.prod(reduce.kept_shape) * sum(dtype.itemsize for dtype in reduce.state_dtypes())
+        return total
+
+
+def make_stage(
+    kind: str, roots: tuple[Node, ...], reduces: tuple[Reduce, ...], sinks: tuple[Sink | None, ...], workers: int
+) -> Stage:
+    """The stage, with blocks for so many workers."""
+    domain = roots[0].shape
+    if 0 in domain:
+        return _empty_stage(kind, roots, reduces, sinks)
+    targets = [sink for sink in sinks if sink]
+    units = targets[0].cuts(domain) if targets else None
+    inline = inline_blocks(roots, domain, units)
+    found = accesses(roots, domain, inline)
+    drive = _driver_cuts(found, domain, inline)
+    cells = tuple(thin(unit, cut) for unit, cut in zip(units, drive, strict=True)) if units else drive
+    tiles = tuple(map(join_cuts, units, drive)) if units else drive
+    if not inline and _needs_small_tiles(roots, reduces, tiles):
+        tiles = split_tiles(tiles, _tile_elements(roots))
+    layout = Layout(domain, cells, cells, units or cells, tiles, tuple(range(len(domain))))
+    fixed = _fixed_memory(roots, inline, found, layout)
+    draft = Stage(kind, roots, reduces, sinks, inline, tuple(found), layout, (1,) * len(domain), fixed)
+    return with_groups(draft, _spread(draft, workers))
+
+
+def _empty_stage(
+    kind: str, roots: tuple[Node, ...], reduces: tuple[Reduce, ...], sinks: tuple[Sink | None, ...]
+) -> Stage:
+    """A stage without any element: no blocks, nothing to read."""
+    domain = roots[0].shape
+    cuts = tuple(np.array([0, n] if n else [0]) for n in domain)
+    layout = Layout(domain, cuts, cuts, cuts, cuts, tuple(range(len(domain))))
+    return Stage(kind, roots, reduces, sinks, frozenset(), (), layout, (1,) * len(domain), Memory(0, 0, 0, 0, 0))
+
+
+def _driver_cuts(found: Sequence[Access], domain: tuple[int, ...], inline: frozenset[Node]) -> tuple[Cuts, ...]:
+    """Cuts of the domain at the chunk boundaries of the leaf that costs most, axis by axis."""
+    if inline:
+        return tuple(map(sizes_to_cuts, next(iter(inline)).chunks))
+    result = []
+    order = ranked(found, domain)
+    for axis, n in enumerate(domain):
+        cuts = next((c for access in order if (c := access.boundaries(axis, domain)) is not None), None)
+        result.append(np.array([0, n]) if cuts is None else cuts)
+    return tuple(result)
+
+
+def _needs_small_tiles(roots: Sequence[Node], reduces: Sequence[Reduce], tiles: Sequence[Cuts]) -> bool:
+    """Whether a program makes values between the chunk and the result, which should not leave the cache."""
+    if any(isinstance(reduce, Variance) for reduce in reduces):
+        return True
+    return compile_program(roots, tuple(int(np.diff(cuts).max(initial=0)) for cuts in tiles)).computes
+
+
+def _tile_elements(roots: Sequence[Node]) -> int:
+    return max(1, TILE_BYTES // max(max(root.dtype.itemsize for root in roots), 1))
+
+
+def _spread(stage: Stage, workers: int) -> tuple[int, ...]:
+    """How many blocks along each axis: enough for the workers and small enough for a task."""
+    groups = (1,) * len(stage.domain)
+    size = stage.least_decode or sum(root.nbytes for root in stage.roots)
+    wanted = min(max(4 * workers, size / BLOCK_BYTES), max(1.0, size / LEAST_BLOCK_BYTES))
+    while math.prod(groups) < wanted:
+        choice = split_further(stage, groups)
+        if choice is None:
+            break
+        groups = choice
+    return groups
+
+
+def split_further(stage: Stage, groups: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Twice the blocks, along the axis where that costs least; None where every block is one cell."""
+    options = []
+    for axis, count in enumerate(groups):
+        most = len(stage.layout.cells[axis]) - 1
+        if count < most:
+            option = (*groups[:axis], min(2 * count, most), *groups[axis + 1 :])
+            blocks = split_blocks(stage.layout.cells, option)
+            partial = any(axis in reduce.axes for reduce in stage.reduces)
+            options.append((decoded_bytes(stage.accesses, blocks, stage.domain), partial, axis, option))
+    return min(options)[-1] if options else None
+
+
+def with_groups(stage: Stage, groups: tuple[int, ...]) -> Stage:
+    """The stage with so many blocks along each axis, walked in the order that keeps the fewest chunks."""
+    layout = dataclasses.replace(stage.layout, blocks=split_blocks(stage.layout.cells, groups))
+    layout = min((dataclasses.replace(layout, order=order) for order in _orders(len(stage.domain))), key=lambda x: _kept(stage, x))
+    return dataclasses.replace(stage, layout=layout, groups=groups, memory=_memory(stage, layout))
+
+
+def _orders(ndim: int) -> list[tuple[int, ...]]:
+    """Axis orders to choose from: all of few axes, else each axis last in turn."""
+    if ndim <= 4:
+        return list(itertools.permutations(range(ndim)))
+    axes = tuple(range(ndim))
+    return [axes, *((*axes[:i], *axes[i + 1 :], i) for i in range(ndim - 1))]
+
+
+def _kept(stage: Stage, layout: Layout) -> int:
+    """Bytes of decoded chunks that a task keeps."""
+    return sum(capacity(access, layout) * access.chunk_nbytes for access in stage.accesses if access.decodes)
+
+
+def _fixed_memory(roots: Sequence[Node], inline: frozenset[Node], found: Sequence[Access], layout: Layout) -> Memory:
+    """What one task holds however its block is cut."""
+    program = compile_program(roots, layout.largest_tile(), inline)
+    chunks, encoded, registers = 0, _encoded(found), _registers(program)
+    for access in found:
+        if isinstance(access.leaf, MapBlocks):
+            inner = _block_memory(access.leaf)
+            chunks, encoded, registers = chunks + inner.chunks, encoded + inner.encoded, registers + inner.registers
+    return Memory(chunks, encoded, registers, 0, 0, chunks)
+
+
+def _memory(stage: Stage, layout: Layout) -> Memory:
+    """What one task holds at most, with its block as the layout cuts it."""
+    tile = math.prod(layout.largest_tile())
+    accumulators = 0
+    for reduce in stage.reduces:
+        kept = [1 if axis in reduce.axes else int(np.diff(cuts).max(initial=0)) for axis, cuts in enumerate(layout.blocks)]
+        state = math.prod(kept) * sum(dtype.itemsize for dtype in reduce.state_dtypes())
+        # The state, a finished copy, and what folding a tile makes on the way.
+        accumulators += 2 * state + (2 * tile * max(reduce.operand.dtype.itemsize, 8) if isinstance(reduce, Variance) else 0)
+    unit = sum(layout.largest(layout.units) * sink.itemsize * 17 // 8 + 65536 for sink in stage.sinks if sink)
+    chunks = stage.memory.nested + _kept(stage, layout)
+    return dataclasses.replace(stage.memory, chunks=chunks, accumulators=accumulators, unit=unit)
+
+
+def _encoded(found: Sequence[Access]) -> int:
+    return max((read_bytes_bound(access) for access in found), default=0)
+
+
+def _registers(program: Program) -> int:
+    """Bytes of slots, of what is put together from several chunks, and of what functions return."""
+    returned = sum(step.nbytes for step in program.steps if isinstance(step.node, MapBlocks))
+    return sum(program.slots) + sum(load.nbytes for load in program.loads) + returned
+
+
+def _block_memory(leaf: MapBlocks) -> Memory:
+    """What computing one block of a map_blocks takes besides the block."""
+    chunks = encoded = registers = 0
+    pending: list[Node] = [leaf]
+    while pending:
+        node = pending.pop()
+        assert isinstance(node, MapBlocks)
+        kept = block_capacities(node)
+        for source in node.inputs:
+            block = tuple(max(sizes, default=0) for sizes in source.chunks)
+            registers += _registers(compile_program((source,), block))
+            found = accesses((source,), source.shape, frozenset())
+            encoded = max(encoded, _encoded(found))
+            chunks += sum(kept.pop(access.leaf, 0) * access.chunk_nbytes for access in found if access.decodes)
+            pending.extend(access.leaf for access in found if isinstance(access.leaf, MapBlocks))
+    return Memory(chunks, encoded, registers, 0, 0)

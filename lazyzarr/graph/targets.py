@@ -1,0 +1,122 @@
+"""Targets: the new array that a lazy one is written to, described by the same words as `create_array` takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lazyzarr.format import commit
+from lazyzarr.format.array import Array, ArrayHandle
+from lazyzarr.format.layout import chunk_lengths, lengths, new_metadata
+from lazyzarr.format.metadata import ArrayMetadata
+from lazyzarr.format.options import DEFAULT
+from lazyzarr.format.resolve import StoreLike, resolve
+from lazyzarr.format.stores.protocol import Store
+from lazyzarr.graph.chunking import axis_of
+from lazyzarr.graph.node import Node
+from lazyzarr.graph.sink import Sink
+from lazyzarr.settings import setting
+
+__all__ = ["NewTarget", "TargetOptions", "new_target", "region_sink"]
+
+
+@dataclass(frozen=True)
+class TargetOptions:
+    """How a new array is to be made; the words of `create_array`, and chunks="keep"."""
+
+    chunks: Any
+    shards: Any
+    compressors: Any
+    filters: Any
+    serializer: Any
+    fill_value: Any
+    dimension_names: Sequence[str | None] | None
+    attributes: Mapping[str, Any] | None
+    zarr_format: int | None
+    mode: str
+
+
+@dataclass(frozen=True)
+class NewTarget:
+    """A place, and the metadata of the array that is to come there."""
+
+    node: Node
+    store: Store
+    path: str
+    metadata: ArrayMetadata
+    mode: str
+
+    def planned(self) -> Sink:
+        """The sink as a plan needs it; nothing is made."""
+        return self._sink(ArrayHandle.of(self.store, self.path, self.metadata))
+
+    def stage(self) -> commit.StagedArray:
+        """The array, to be built aside. Raises ContainsArrayError for mode "w-" where there is one."""
+        return commit.stage_array(self.store, self.path, self.metadata, self.mode)  # type: ignore[arg-type]
+
+    def staged_sink(self, staged: commit.StagedArray) -> Sink:
+        """The sink that writes to the staged array."""
+        return self._sink(ArrayHandle.of(staged.store, staged.path, self.metadata))
+
+    def _sink(self, handle: ArrayHandle) -> Sink:
+        shape = self.metadata.shape
+        return Sink(
+            handle, self.store.url(self.path), shape, self.metadata.chunk_shape, self.metadata.dtype.itemsize, (0,) * len(shape), True
+        )
+
+
+def new_target(node: Node, target: StoreLike, path: str | None, options: TargetOptions) -> NewTarget:
+    """Where a node is to be written, and as what.
+
+    Raises MetadataValidationError and BaseZarrError for options that no array can have.
+    """
+    store, place = resolve(target, path)
+    chunks = _kept_chunks(node, options.shards) if isinstance(options.chunks, str) and options.chunks == "keep" else options.chunks
+    names = options.dimension_names if options.dimension_names is not None else node.dims if any(node.dims) else None
+    words = {
+        "chunks": _by_name(chunks, node),
+        "shards": _by_name(options.shards, node),
+        "compressors": options.compressors,
+        "filters": options.filters,
+        "serializer": options.serializer,
+        "fill_value": DEFAULT if options.fill_value is None else options.fill_value,
+        "attributes": options.attributes,
+        "dimension_names": names,
+    }
+    zarr_format = options.zarr_format or setting("default_zarr_format")
+    return NewTarget(node, store, place, new_metadata(node.shape, node.dtype, zarr_format, words), options.mode)
+
+
+def _by_name(given: Any, node: Node) -> Any:
+    """Lengths given by axis or dimension name, as a tuple; axes not named keep theirs."""
+    if not isinstance(given, Mapping):
+        return given
+    result = [max(sizes, default=1) or 1 for sizes in node.chunks]
+    for key, length in given.items():
+        result[axis_of(key, node.dims)] = length
+    return tuple(result)
+
+
+def _kept_chunks(node: Node, shards: Any) -> Any:
+    """The node's own chunks where they are of one size and not too large for a stored chunk, else automatic ones."""
+    sizes = tuple(max(axis, default=1) or 1 for axis in node.chunks)
+    regular = all(len(set(axis[:-1])) <= 1 and axis[-1] <= axis[0] for axis in node.chunks if axis)
+    if regular and math.prod(sizes) * node.dtype.itemsize <= MOST_CHUNK_BYTES:
+        if shards is None:
+            return sizes
+        outer = lengths(_by_name(shards, node), "shards", node.shape)
+        if all(n % size == 0 for n, size in zip(outer, sizes, strict=True)):
+            return sizes
+    return chunk_lengths("auto", node.shape, node.dtype.itemsize) if shards is None else "auto"
+
+
+# A kept chunk larger than this was made for computing (rechunk(-1)), not for storing.
+MOST_CHUNK_BYTES = 256_000_000
+
+
+def region_sink(array: Array, start: tuple[int, ...]) -> Sink:
+    """The sink of a region of an array that others can see."""
+    unit = array.shards or array.chunks
+    return Sink(array.handle, array.handle.url, array.shape, unit, array.dtype.itemsize, start, False)
