@@ -22,6 +22,9 @@ class FillTest:
 
     def __init__(self, fill: Any) -> None:
         value = np.ascontiguousarray(fill).reshape(1)
+        # As items, times become datetime's, whose range is smaller: they are counted instead.
+        self._counted = value.dtype.kind in "mM"
+        value = value.view("i8") if self._counted else value
         self._item = value.item(0)
         self._size = value.dtype.itemsize
         # Elements as numbers where there are numbers of that size, else as rows of bytes.
@@ -30,6 +33,8 @@ class FillTest:
 
     def __call__(self, chunk: NDArray[Any]) -> bool:
         """Whether every element of a C-contiguous chunk is the fill value; mostly one look is enough."""
+        if self._counted:
+            chunk = chunk.view("i8")
         first = chunk.item(0)
         # Equal bits make equal items, or two NaNs: anything else is settled here.
         if first != self._item and first == first:
