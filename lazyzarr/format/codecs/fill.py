@@ -22,19 +22,18 @@ class FillTest:
 
     def __init__(self, fill: Any) -> None:
         value = np.ascontiguousarray(fill).reshape(1)
-        # As items, times become datetime's, whose range is smaller: they are counted instead.
-        self._counted = value.dtype.kind in "mM"
-        value = value.view("i8") if self._counted else value
-        self._item = value.item(0)
+        # Not all times are datetime's, nor all code units characters: as items they are integers.
+        self._integers = {"m": "i8", "M": "i8", "U": "u4"}.get(value.dtype.kind)
         self._size = value.dtype.itemsize
+        self._item = (value.view(self._integers) if self._integers else value).item(0)
         # Elements as numbers where there are numbers of that size, else as rows of bytes.
         self._bits = np.dtype(f"u{self._size}" if self._size in (1, 2, 4, 8) else "u1")
         self._row = value.view(self._bits)
 
     def __call__(self, chunk: NDArray[Any]) -> bool:
         """Whether every element of a C-contiguous chunk is the fill value; mostly one look is enough."""
-        if self._counted:
-            chunk = chunk.view("i8")
+        if self._integers:
+            chunk = chunk.reshape(-1).view(self._integers)
         first = chunk.item(0)
         # Equal bits make equal items, or two NaNs: anything else is settled here.
         if first != self._item and first == first:
