@@ -31,6 +31,9 @@ class ArrayWatch:
 
     def check_reading(self) -> None:
         """Raise ArrayReplacedError if a chunk that is missing could be another array's; it may have grown."""
+        if self._generation() is None:
+            # Deleted before its first chunk was read: a task opens an array without looking at it.
+            raise self._replaced("was deleted")
         self._check(lambda old, new: old <= new)
 
     def check_writing(self) -> None:

@@ -42,7 +42,7 @@ def _no_two_in_a_unit(planned: Stages) -> None:
     """Raises where two outputs write to one unit of one array."""
     written = [(output.node, output.sink) for output in planned.outputs if output.sink is not None]
     for (a, first), (b, second) in itertools.combinations(written, 2):
-        if first.url != second.url:
+        if first.handle.place != second.handle.place:
             continue
         shared = [_units_met(axis, a, first, b, second) for axis in range(len(first.shape))]
         if all(low <= high for low, high in shared):
@@ -66,9 +66,9 @@ def _region(node: Node, sink: Sink) -> str:
 
 def target_is_no_source(planned: Stages, reach: str) -> None:
     """What is read is not written meanwhile; a staged target is another array until the end."""
-    targets = {sink.url for output in planned.outputs if (sink := output.sink) and not sink.staged}
+    targets = {sink.handle.place for output in planned.outputs if (sink := output.sink) and not sink.staged}
     for leaf in walk([output.node for output in planned.outputs]):
-        if isinstance(leaf, ZarrSource) and leaf.handle.url in targets:
+        if isinstance(leaf, ZarrSource) and leaf.handle.place in targets:
             raise TargetIsSourceError(
                 f"{leaf.handle.url} is read by this expression while it would be written. "
                 'to_zarr(..., mode="w") builds the new array beside it and swaps at the end; or choose another target'

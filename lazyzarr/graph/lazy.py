@@ -9,7 +9,7 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 from numpy.typing import DTypeLike
 
-from lazyzarr.errors import SelectionError
+from lazyzarr.errors import DataTypeMismatchError, SelectionError, ShapeMismatchError
 from lazyzarr.format import commit
 from lazyzarr.format.array import Array
 from lazyzarr.format.open import open_array
@@ -340,6 +340,10 @@ class LazyArray(Operators):
 
         return write() if compute else plan_new(target, job, write)
 
+    def __lazyzarr_store__(self, array: Array, selection: Any) -> None:
+        """What `z[selection] = x` does on a stored array z: streams, block by block."""
+        write_region(array, selection, self, Job())
+
     # --- numbers
 
     def item(self) -> Any:
@@ -529,17 +533,23 @@ def plan_new(target: NewTarget, job: Job, write: Callable[[], Array]) -> Plan:
 
 
 def write_region(array: Array, selection: Any, value: LazyArray, job: Job) -> None:
-    """`z[selection] = lazy`: streams the values into a region of a stored array.
-
-    Raises TargetIsSourceError where the values are read from the same array, SelectionError for steps.
-    """
+    """Streams a lazy array into a selection of a stored one; broadcasts and casts as an assignment does."""
     picked = parse_basic(selection, array.shape)
-    if any(r.step != 1 for r in picked.ranges):
+    if any(r.step != 1 and r.count > 1 for r in picked.ranges):
         raise SelectionError("z[::step] = lazy is not streamed; write whole ranges, or z[...] = lazy.compute()")
-    node = elementwise.astype(value.__lazyzarr_node__, array.dtype)
-    node = views.broadcast_to(node, picked.out_shape)
-    for axis in sorted(picked.newaxes, reverse=True):
-        node = views.index(node, parse_basic((slice(None),) * axis + (0,), node.shape))
-    fill_in = tuple(None if axis in picked.int_axes else slice(None) for axis in range(array.ndim))
-    node = views.index(node, parse_basic(fill_in, node.shape))
+    node = value.__lazyzarr_node__
+    if not np.can_cast(node.dtype, array.dtype, "same_kind"):
+        raise DataTypeMismatchError(
+            f"{array.store_path} holds {array.dtype}, the value is {node.dtype}; convert it first: x.astype({array.dtype.name!r})"
+        )
+    try:
+        node = views.broadcast_to(elementwise.astype(node, array.dtype), picked.out_shape)
+    except ValueError:
+        raise ShapeMismatchError(
+            f"{array.store_path}: a value of shape {node.shape} does not fit a selection of shape {picked.out_shape}"
+        ) from None
+    without_new = tuple(0 if axis in picked.newaxes else slice(None) for axis in range(len(picked.out_shape)))
+    node = views.index(node, parse_basic(without_new, node.shape))
+    with_dropped = tuple(None if axis in picked.int_axes else slice(None) for axis in range(array.ndim))
+    node = views.index(node, parse_basic(with_dropped, node.shape))
     run([Output(node, region_sink(array, tuple(r.start for r in picked.ranges)))], job)

@@ -115,8 +115,8 @@ def token_of(value: Any) -> str:
         return f"{value.dtype.str}:{value.tobytes().hex()}"
     if isinstance(value, np.ufunc):
         return f"ufunc:{value.__name__}:{_nonce(value)}"
-    token = getattr(value, "__lazyzarr_token__", None)
-    return token() if token is not None and not isinstance(value, type) else _nonce(value)
+    token = getattr(value, "token", None)
+    return token if isinstance(token, str) else _nonce(value)
 
 
 def _nonce(value: Any) -> str:

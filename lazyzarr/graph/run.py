@@ -108,8 +108,8 @@ def refuse_changed_sources(outputs: Sequence[Output]) -> None:
     """Raises SourceChangedError where a source is no longer the array that the expression was made of."""
     for node in walk([output.node for output in outputs]):
         if isinstance(node, ZarrSource):
-            now = node.handle.reopen()
-            if (now.shape, now.dtype, now.chunks) != node.handle.layout:
+            now, then = node.handle.current(), node.handle.open().metadata
+            if any(getattr(now, fact) != getattr(then, fact) for fact in ("shape", "dtype", "chunk_shape", "codecs")):
                 raise SourceChangedError(
                     f"{node.handle.url} has changed since the expression was made: it is {now.shape} {now.dtype} by now, "
                     f"and was {node.shape} {node.dtype}. Make the expression again: x = lz.from_zarr(...)"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -45,26 +46,34 @@ class UnitWriter:
             for s, n, unit, extent in zip(start, values.shape, sink.unit, sink.shape, strict=True)
         ]
         for parts in itertools.product(*spans):
-            coords = tuple(part[0] for part in parts)
-            here = values[(*(part[1] for part in parts), ...)]
-            if all(part[3] for part in parts):
-                with self._whole():
-                    self._writer.write_unit(coords, here, self._scratch)
+            self._write_unit(tuple(part[0] for part in parts), parts, values[(*(part[1] for part in parts), ...)])
+
+    def _write_unit(self, coords: tuple[int, ...], parts: tuple[Part, ...], values: Array) -> None:
+        """Writes what goes to one unit: all of it, or a part."""
+        whole = all(part[3] for part in parts)
+        with self._locked(whole, coords):
+            if whole:
+                self._writer.write_unit(coords, values, self._scratch)
             else:
-                with self._partial(), self._unit(coords):
-                    self._writer.update_unit(coords, tuple(part[2] for part in parts), here, self._scratch)
+                self._writer.update_unit(coords, tuple(part[2] for part in parts), values, self._scratch)
 
-    def _whole(self) -> AbstractContextManager[Any]:
-        return nullcontext() if self._sink.staged else self._array.lock.whole()
+    @contextmanager
+    def _locked(self, whole: bool, coords: tuple[int, ...]) -> Iterator[None]:
+        """Holds the array's lock, where others can see the array."""
+        if self._sink.staged:
+            yield
+            return
+        lock = self._array.lock()
+        with lock.whole() if whole else lock.partial():
+            self._writer.check()
+            with nullcontext() if whole else lock.unit(coords):
+                yield
 
-    def _partial(self) -> AbstractContextManager[Any]:
-        return nullcontext() if self._sink.staged else self._array.lock.partial()
 
-    def _unit(self, coords: tuple[int, ...]) -> AbstractContextManager[Any]:
-        return nullcontext() if self._sink.staged else self._array.lock.unit(coords)
+Part = tuple[int, slice, slice, bool]
 
 
-def _units_of(start: int, count: int, unit: int, extent: int) -> list[tuple[int, slice, slice, bool]]:
+def _units_of(start: int, count: int, unit: int, extent: int) -> list[Part]:
     """For each unit that an interval meets: its index, the part of the interval, the part of the unit, all of it."""
     result = []
     for index in range(start // unit, -(-(start + count) // unit)):

@@ -1,0 +1,144 @@
+"""The verbs of the compute half: open a stored array lazily, compute several at once, store several at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lazyzarr.format.array import Array
+from lazyzarr.format.open import open_array
+from lazyzarr.format.resolve import StoreLike
+from lazyzarr.graph.lazy import LazyArray, compute_outputs
+from lazyzarr.graph.lift import array_node, stored_node
+from lazyzarr.graph.ops.elementwise import astype
+from lazyzarr.graph.run import Job
+
+__all__ = ["compute", "from_zarr", "lazy_from_array"]
+
+
+def from_zarr(
+    store: StoreLike | Array,
+    component: str | None = None,
+    *,
+    path: str | None = None,
+    chunks: Any = None,
+    dtype: Any = None,
+    mask_and_scale: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
+) -> LazyArray:
+    """The LazyArray over a stored array; nothing but its metadata is read.
+
+    Parameters
+    ----------
+    store : path, Store or Array
+        Where the array is: "data.zarr/u" is the array u in the hierarchy data.zarr.
+    component, path : str, optional
+        The array's path within the store, in dask's word and in zarr's.
+    chunks : optional
+        The chunks that `map_blocks` sees and `to_zarr(chunks="keep")` writes: by default those that can be
+        read alone (inner chunks, where there are shards); "shards", "auto", "64MB", lengths, or a mapping.
+    dtype : dtype, optional
+        Values are cast to it.
+    mask_and_scale : bool
+        Whether values are decoded by the CF attributes of the array, to float64: NaN where they equal
+        `_FillValue` or `missing_value`, else times `scale_factor` plus `add_offset`.
+    storage_options : mapping, optional
+        Of remote stores.
+
+    Raises ArrayNotFoundError, and what reading its metadata raises.
+
+    >>> path = lz.save("data.zarr/u", np.arange(6.0))
+    >>> lz.from_zarr("data.zarr/u").mean().compute()
+    np.float64(2.5)
+    """
+    array = store if isinstance(store, Array) else open_array(store, path=component or path, mode="r", storage_options=storage_options)
+    lazy = LazyArray(stored_node(array, chunks))
+    if mask_and_scale:
+        lazy = _decoded(lazy, array.attrs)
+    return lazy if dtype is None else LazyArray(astype(lazy.__lazyzarr_node__, np.dtype(dtype)))
+
+
+def _decoded(lazy: LazyArray, attributes: Mapping[str, Any]) -> LazyArray:
+    """The values that CF attributes say are meant (CF conventions, section 8.1, "Packed data")."""
+    missing = [attributes[name] for name in ("_FillValue", "missing_value") if name in attributes]
+    values = lazy.astype("f8")
+    if "scale_factor" in attributes:
+        values = values * float(attributes["scale_factor"])
+    if "add_offset" in attributes:
+        values = values + float(attributes["add_offset"])
+    for value in missing:
+        values = np.where(lazy != np.asarray(value).astype(lazy.dtype)[()], values, np.nan)
+    return values
+
+
+def lazy_from_array(x: ArrayLike, chunks: Any = "auto", *, dims: Sequence[str | None] | None = None) -> LazyArray:
+    """The LazyArray over a NumPy array, or over anything with a shape, a dtype and slices that give NumPy.
+
+    Parameters
+    ----------
+    x : array_like
+        Read when the expression is computed, and not copied before: it must not change meanwhile. Slices of
+        what is no NumPy array are taken by several threads at once.
+    chunks : optional
+        Lengths, "auto", a size in bytes, or a mapping from axis number or dimension name.
+    dims : sequence of str or None, optional
+        The name of each axis.
+
+    >>> lazy_from_array(np.eye(3), chunks=2).sum().compute()
+    np.float64(3.0)
+    """
+    if isinstance(x, Array):
+        return LazyArray(stored_node(x, None if chunks == "auto" else chunks))
+    if isinstance(x, LazyArray):
+        return x if chunks == "auto" else x.rechunk(chunks)
+    if isinstance(x, str):
+        raise TypeError(f"from_array takes arrays; to open a stored one: from_zarr({x!r})")
+    return LazyArray(array_node(x, chunks, None if dims is None else tuple(dims)))
+
+
+def compute(
+    *values: Any,
+    scheduler: Any = None,
+    num_workers: int | None = None,
+    memory: str | float | None = None,
+    progress: bool | None = None,
+) -> tuple[Any, ...]:
+    """The values of several lazy arrays, in as few passes over their sources as they allow.
+
+    Lists, tuples and dicts are descended into; what is not lazy is handed back as it is. Arrays over the same
+    shape share a pass: each chunk is decoded once. Options as `LazyArray.compute` takes them.
+
+    >>> x = lz.from_array(np.arange(4.0))
+    >>> compute(x.sum(), {"most": x.max()})
+    (np.float64(6.0), {'most': np.float64(3.0)})
+    """
+    found: dict[LazyArray, None] = {}
+    _find(values, found)
+    arrays = list(found)
+    answers = compute_outputs(arrays, Job(scheduler, num_workers, memory, progress)) if arrays else []
+    by_array = dict(zip(arrays, answers, strict=True))
+    return tuple(_put(value, by_array) for value in values)
+
+
+def _find(value: Any, found: dict[LazyArray, None]) -> None:
+    if isinstance(value, LazyArray):
+        found[value] = None
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _find(item, found)
+    elif isinstance(value, dict):
+        for item in value.values():
+            _find(item, found)
+
+
+def _put(value: Any, answers: Mapping[LazyArray, Any]) -> Any:
+    if isinstance(value, LazyArray):
+        return answers[value]
+    if type(value) in (list, tuple):
+        return type(value)(_put(item, answers) for item in value)
+    if type(value) is dict:
+        return {key: _put(item, answers) for key, item in value.items()}
+    return value
