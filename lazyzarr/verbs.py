@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Required, Unpack, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lazyzarr.format.array import Array
+from lazyzarr.format.creation import from_array as stored_from_array
 from lazyzarr.format.open import open_array
+from lazyzarr.format.options import ArrayOptions
 from lazyzarr.format.resolve import StoreLike
 from lazyzarr.graph.lazy import LazyArray, compute_outputs
+from lazyzarr.graph.lazy import elementwise_call as elementwise
 from lazyzarr.graph.lift import array_node, stored_node
 from lazyzarr.graph.ops.elementwise import astype
 from lazyzarr.graph.run import Job
 
-__all__ = ["compute", "from_zarr", "lazy_from_array"]
+__all__ = ["compute", "elementwise", "from_array", "from_zarr"]
 
 
 def from_zarr(
@@ -74,22 +77,57 @@ def _decoded(lazy: LazyArray, attributes: Mapping[str, Any]) -> LazyArray:
     return values
 
 
-def lazy_from_array(x: ArrayLike, chunks: Any = "auto", *, dims: Sequence[str | None] | None = None) -> LazyArray:
-    """The LazyArray over a NumPy array, or over anything with a shape, a dtype and slices that give NumPy.
+class FromArrayOptions(ArrayOptions, total=False):
+    """What `from_array(store, data=...)` takes besides."""
+
+    data: Required[Any]
+    name: str | None
+    fill_value: Any
+    write_data: bool
+    storage_options: Mapping[str, Any] | None
+
+
+@overload
+def from_array(x: StoreLike | None, **options: Unpack[FromArrayOptions]) -> Array: ...
+
+
+@overload
+def from_array(x: ArrayLike, chunks: Any = ..., *, dims: Sequence[str | None] | None = ...) -> LazyArray: ...
+
+
+def from_array(x: Any, chunks: Any = "auto", *, dims: Sequence[str | None] | None = None, **options: Any) -> Array | LazyArray:
+    """A LazyArray over an array in memory; with `data=`, a new stored array that holds the data.
 
     Parameters
     ----------
-    x : array_like
-        Read when the expression is computed, and not copied before: it must not change meanwhile. Slices of
-        what is no NumPy array are taken by several threads at once.
+    x : array_like, or a path or Store with `data=`
+        The array to compute with: NumPy's, or anything with a shape, a dtype and slices that give NumPy. It is
+        read when the expression is computed, and not copied before: it must not change meanwhile. With `data=`:
+        where the new array is to lie.
     chunks : optional
         Lengths, "auto", a size in bytes, or a mapping from axis number or dimension name.
     dims : sequence of str or None, optional
         The name of each axis.
+    **options
+        With `data=`: what `create_array` takes, and `name`, `write_data`, `storage_options`; the layout of a stored array
+        given as data is kept where nothing else is said.
 
-    >>> lazy_from_array(np.eye(3), chunks=2).sum().compute()
+    >>> lz.from_array(np.eye(3), chunks=2).sum().compute()
     np.float64(3.0)
+    >>> lz.from_array("copy.zarr", data=np.eye(3))
+    <Array file://copy.zarr shape=(3, 3) dtype=float64>
     """
+    if "data" in options:
+        if not (isinstance(chunks, str) and chunks == "auto"):
+            options["chunks"] = chunks
+        return stored_from_array(x, **options)
+    if options:
+        raise TypeError(f"from_array() of an array in memory takes chunks= and dims=, not {', '.join(options)}; data= makes a stored array")
+    return _lazy_over(x, chunks, dims=dims)
+
+
+def _lazy_over(x: ArrayLike, chunks: Any, *, dims: Sequence[str | None] | None) -> LazyArray:
+    """The LazyArray over an array; see `from_array`."""
     if isinstance(x, Array):
         return LazyArray(stored_node(x, None if chunks == "auto" else chunks))
     if isinstance(x, LazyArray):

@@ -6,6 +6,7 @@ for each (node, hull). Only where the tile lies changes from tile to tile: `pull
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,7 +39,7 @@ class Load:
     @property
     def nbytes(self) -> int:
         """Bytes of what is loaded."""
-        return int(np.prod(self.shape, dtype=object)) * self.leaf.dtype.itemsize
+        return math.prod(self.shape) * self.leaf.dtype.itemsize
 
 
 @dataclass(slots=True)
@@ -61,7 +62,7 @@ class Step:
     @property
     def nbytes(self) -> int:
         """Bytes of the value."""
-        return int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
+        return math.prod(self.shape) * self.dtype.itemsize
 
 
 @dataclass(slots=True)

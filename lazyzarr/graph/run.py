@@ -85,7 +85,7 @@ def _run(spec: Spec, scheduler: Scheduler, commit: Callable[[], None] | None) ->
     if scheduler.shares_memory:
         spec.shared = Shared(spec.stages)
         with blas_threads_capped(spec.stages.workers):
-            if sum(stage.layout.tasks for stage in spec.stages.stages) <= len(spec.stages.stages) or spec.stages.workers == 1:
+            if all(stage.layout.tasks <= 1 for stage in spec.stages.stages):
                 return run_inline(spec, commit)
             scheduler = choose_scheduler(scheduler.name, spec.stages.workers)
             return scheduler.get(build_graph(spec, commit), final_key(spec))  # type: ignore[no-any-return]

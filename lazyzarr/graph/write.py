@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -32,7 +33,7 @@ class UnitWriter:
 
     def buffer(self, shape: tuple[int, ...]) -> Array:
         """An array for a unit's values, valid until the next call."""
-        nbytes = int(np.prod(shape, dtype=object)) * self._array.dtype.itemsize
+        nbytes = math.prod(shape) * self._array.dtype.itemsize
         if self._buffer.nbytes < nbytes:
             self._buffer = np.empty(nbytes, np.uint8)
         return np.ndarray(shape, self._array.dtype, buffer=self._buffer.data if nbytes else np.empty(1, np.uint8).data)
