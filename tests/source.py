@@ -21,8 +21,10 @@ ORDER = """
     format.stores.wrappers
     format.codecs.* format.watch format.chunk_source format.chunk format.locks format.workers format.chunk_loops
     format.consolidated format.lookup format.commit.*
-    format.slots format.operators format.assign format.info format.tree format.resolve format.attributes
-    format.array format.options format.creation format.group format.open format.saving
+    format.slots format.operators format.assign format.info format.tree format.resolve
+    format.options format.layout
+    format.attributes format.member format.array_codecs format.array_facts format.array format.making
+    format.group_arrays format.group format.creation format.open format.saving
     graph.region graph.node graph.ops.* graph.sink graph.optimize graph.plan graph.check graph.journal
     graph.program graph.evaluate graph.tasks graph.schedule graph.run graph.lazy
     storage codecs numpy display __init__ demo cli

@@ -86,7 +86,7 @@ def _exactly(values: np.ndarray[Any, Any], dtype: np.dtype[Any], where: str) -> 
             real = values.real if values.dtype.kind == "c" and dtype.kind != "c" else values
             cast = real.astype(dtype)
             # both ways: -1 becomes 255 and comes back; a float beyond the range comes back by chance
-            changed = (cast.astype(values.dtype) != values) | ~_within(real, dtype)
+            changed = (cast.astype(values.dtype) != values) | np.logical_not(_within(real, dtype))
     except (ValueError, OverflowError) as error:
         raise DataTypeMismatchError(f"{where} holds {dtype}; the value does not convert: {error}") from error
     if values.dtype.kind in "mM":
@@ -96,10 +96,10 @@ def _exactly(values: np.ndarray[Any, Any], dtype: np.dtype[Any], where: str) -> 
     return cast
 
 
-def _within(values: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any] | bool:
+def _within(values: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> Any:
     """Which numbers lie within the range of an integer type; all, for other types."""
     if dtype.kind not in "iu" or values.dtype.kind not in "iuf":
-        return np.True_
+        return True
     limits = np.iinfo(dtype)
     if values.dtype.kind == "f":  # the first integers beyond are powers of two, which floats hold exactly
         return (values >= float(limits.min)) & (values < float(limits.max + 1))

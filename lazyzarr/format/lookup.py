@@ -14,11 +14,10 @@ from ..errors import (
     NodeTypeValidationError,
     StoreError,
 )
-from . import metadata_v2, metadata_v3
-from .documents import loads
+from .consolidated import parse_node
 from .keys import METADATA_KEYS, join_path
-from .metadata import ArrayMetadata, GroupMetadata, located, shown
-from .stores.protocol import Store
+from .metadata import ArrayMetadata, GroupMetadata
+from .stores.protocol import Buffer, Store
 
 __all__ = [
     "NodeMetadata",
@@ -41,46 +40,22 @@ def read_node(store: Store, path: str, zarr_format: ZarrFormat | None = None) ->
     Where documents of both formats lie, v3's counts. Raises MetadataValidationError for a damaged document,
     StoreError where the store fails.
     """
-    found = None
-    if zarr_format in (None, 3):
-        found = _read_v3(store, path)
-    if found is None and zarr_format in (None, 2):
-        found = _read_v2(store, path)
-    return found
-
-
-def _read_v3(store: Store, path: str) -> NodeMetadata | None:
-    raw = store.get(join_path(path, "zarr.json"))
-    if raw is None:
-        return None
-    where = store.url(path)
-    with located(where):
-        document = loads(raw, "zarr.json")
-        node_type = document.value.get("node_type")
-        if node_type not in ("array", "group"):
-            raise NodeTypeValidationError(
-                f"zarr.json describes {shown(node_type)}, neither an array nor a group"
+    documents = _read(store, path, ["zarr.json"]) if zarr_format != 2 else {}
+    if not documents and zarr_format != 3:
+        documents = _read(store, path, [".zarray", ".zgroup"])
+        if len(documents) == 2:
+            raise ContainsArrayAndGroupError(
+                f"{store.url(path)} holds .zarray and .zgroup, an array and a group: delete the wrong one"
             )
-    parse = metadata_v3.parse_array if node_type == "array" else metadata_v3.parse_group
-    return parse({"zarr.json": document}, where)
+        if documents:
+            extra = [".zattrs", ".zmetadata"] if ".zgroup" in documents else [".zattrs"]
+            documents |= _read(store, path, extra)
+    return parse_node(documents, store.url(path))
 
 
-def _read_v2(store: Store, path: str) -> NodeMetadata | None:
-    array, group = (store.get(join_path(path, key)) for key in (".zarray", ".zgroup"))
-    if array is None and group is None:
-        return None
-    where = store.url(path)
-    if array is not None and group is not None:
-        raise ContainsArrayAndGroupError(
-            f"{where} holds both .zarray and .zgroup: an array and a group at once; delete the wrong one"
-        )
-    attributes = store.get(join_path(path, ".zattrs"))
-    if array is not None:
-        return metadata_v2.parse_array({".zarray": array, ".zattrs": attributes}, where)
-    consolidated = store.get(join_path(path, ".zmetadata"))
-    return metadata_v2.parse_group(
-        {".zgroup": group, ".zattrs": attributes, ".zmetadata": consolidated}, where
-    )
+def _read(store: Store, path: str, keys: Sequence[str]) -> dict[str, Buffer]:
+    found = ((key, store.get(join_path(path, key))) for key in keys)
+    return {key: raw for key, raw in found if raw is not None}
 
 
 def child_names(store: Store, path: str) -> list[str]:

@@ -59,7 +59,7 @@ def resolve(
 
     A local path climbs as long as the folder above holds a node, so that "data.zarr/u" is the path "u" in
     the store data.zarr. Where nothing exists yet, the last component that ends in ".zarr" is the store. None
-    is a new MemoryStore, unless `path` alone is given, which then names both.
+    is a new MemoryStore.
 
     Raises NodeNotFoundError for a file, StoreError for a kind of store that is not known, InvalidKeyError
     for a path that leads out of the store.
@@ -67,8 +67,6 @@ def resolve(
     >>> resolve("new.zarr/a/b")
     (LocalStore('file://new.zarr'), 'a/b')
     """
-    if target is None and path is not None:
-        target, path = os.fspath(path), None
     below = normalize_path(os.fspath(path)) if path is not None else ""
     store, place = _named(target, read_only)
     if storage_options:

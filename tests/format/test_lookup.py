@@ -113,7 +113,7 @@ def test_many_names_are_cut():
 
 def test_damaged():
     store = MemoryStore({"a/zarr.json": b"{", "b/zarr.json": b'{"zarr_format": 3, "node_type": "table"}'})
-    with pytest.raises(MetadataValidationError, match=rf"{store.url()}/a: zarr.json is no valid JSON"):
+    with pytest.raises(MetadataValidationError, match=rf"{store.url()}/a/zarr.json is no valid JSON"):
         find_node(store, "a")
     with pytest.raises(NodeTypeValidationError, match=rf"{store.url()}/b: zarr.json describes 'table'"):
         find_node(store, "b")

@@ -87,7 +87,6 @@ def test_a_folder_without_metadata_is_the_store_by_its_name():
 def test_a_path_beside_the_target():
     assert placed("new.zarr", "a//b/") == ("file://new.zarr", "a/b")
     assert placed("new.zarr/a", "b") == ("file://new.zarr", "a/b")
-    assert placed(None, "new.zarr/a") == ("file://new.zarr", "a")
 
 
 def test_stores_dicts_and_places():
@@ -97,6 +96,7 @@ def test_stores_dicts_and_places():
     resolve(contents)[0].set("k", b"1")
     assert list(contents) == ["k"]
     assert resolve(None)[0] != resolve(None)[0]
+    assert resolve(None, "a")[1] == "a"
 
 
 def test_read_only():

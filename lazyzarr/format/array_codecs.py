@@ -1,0 +1,52 @@
+"""An array's codecs as zarr-python shows them: filters, serializer, compressors."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numcodecs
+
+from .codecs.protocol import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
+from .codecs.registry import codec_of
+from .codecs.sharding import ShardingCodec
+from .metadata import ArrayMetadata, CodecSpec, located
+
+__all__ = ["ArrayCodecs", "codecs_of"]
+
+
+class ArrayCodecs(NamedTuple):
+    """The codecs of a chunk, in the order of encoding; those of an inner chunk, where there are shards."""
+
+    filters: tuple[Any, ...]
+    serializer: Any
+    compressors: tuple[Any, ...]
+
+
+def codecs_of(metadata: ArrayMetadata, where: str = "") -> ArrayCodecs:
+    """The codecs that the metadata names: objects of lazyzarr.codecs for v3, of numcodecs for v2.
+
+    Raises UnknownCodecError, MetadataValidationError, PickleCodecDisabledError; they name `where`.
+    """
+    with located(where):
+        codecs = [codec_of(spec) for spec in metadata.codecs]
+        if metadata.zarr_format == 2:
+            return _v2(metadata.codecs)
+        filters: list[Any] = []
+        while any(isinstance(codec, ShardingCodec) for codec in codecs):
+            shard = next(codec for codec in codecs if isinstance(codec, ShardingCodec))
+            filters += [codec for codec in codecs if isinstance(codec, ArrayArrayCodec)]
+            codecs = [codec_of(inner) for inner in shard.codecs]
+        return ArrayCodecs(
+            tuple(filters) + tuple(codec for codec in codecs if isinstance(codec, ArrayArrayCodec)),
+            next(codec for codec in codecs if isinstance(codec, ArrayBytesCodec)),
+            tuple(codec for codec in codecs if isinstance(codec, BytesBytesCodec)),
+        )
+
+
+def _v2(codecs: tuple[CodecSpec, ...]) -> ArrayCodecs:
+    by_name = {codec.name: codec.configuration for codec in codecs}
+    filters = tuple(
+        numcodecs.get_codec(dict(document)) for document in by_name.get("v2.filters", {}).get("filters", ())
+    )
+    compressor = by_name.get("v2.compressor")
+    return ArrayCodecs(filters, None, () if compressor is None else (numcodecs.get_codec(dict(compressor)),))

@@ -1,0 +1,212 @@
+"""How arrays and groups are made at a path of a store, whichever function was called for it."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import BaseZarrError, ContainsGroupError, ShapeMismatchError
+from ..settings import setting
+from . import commit, metadata_v2, metadata_v3
+from .array import Array, ArrayConfig, default_config
+from .grid import RegularGrid
+from .layout import checked_format, new_metadata, shape_of
+from .lookup import ZarrFormat, find_group, read_node
+from .metadata import GroupMetadata
+from .options import DEFAULT, modern
+from .stores.protocol import Store
+from .stores.wrappers import ReadOnlyStore
+
+__all__ = ["array_config", "kept_words", "make_array", "make_group", "require_group"]
+
+BLOCK = 64_000_000  # bytes of a stored array that are held while it is copied
+
+
+def make_array(
+    store: Store,
+    path: str,
+    caller: str,
+    options: Mapping[str, Any],
+    *,
+    shape: Any = None,
+    data: Any = None,
+    fill_value: Any = DEFAULT,
+    write_data: bool = True,
+) -> Array:
+    """A new array, as the options (options.py) describe it; with `data`, complete when it appears.
+
+    Raises what `commit.create_array` raises, and for the options BaseZarrError and its kinds, which name the
+    place; nothing is made then.
+    """
+    words = modern(options, caller)
+    with _named(store.url(path)):
+        source = _source(data)
+        shape = _shape(shape, source)
+        dtype = words.get("dtype")
+        dtype = dtype if dtype is not None else np.float64 if source is None else source.dtype
+        config, words["order"] = _config_and_order(words)
+        zarr_format = words.get("zarr_format") or _format_around(store, path)
+        metadata = new_metadata(shape, dtype, zarr_format, words | {"fill_value": fill_value})
+
+    def write(place: Store, staged: str) -> None:
+        _copy(source, Array(place, staged, metadata, config))
+
+    commit.create_array(
+        store,
+        path,
+        metadata,
+        overwrite=bool(words.get("overwrite")),
+        write_data=write if source is not None and write_data else None,
+    )
+    return Array(ReadOnlyStore(store) if words.get("read_only") else store, path, metadata, config)
+
+
+def make_group(
+    store: Store,
+    path: str,
+    *,
+    attributes: Mapping[str, Any] | None = None,
+    zarr_format: ZarrFormat | None = None,
+    overwrite: bool = False,
+) -> GroupMetadata:
+    """The metadata of a new group; raises what `commit.create_group` raises."""
+    with _named(store.url(path)):
+        version = checked_format(zarr_format or _format_around(store, path))
+        build = metadata_v3.build_group if version == 3 else metadata_v2.build_group
+        metadata = build(attributes)
+    commit.create_group(store, path, metadata, overwrite=overwrite)
+    return metadata
+
+
+def require_group(
+    store: Store,
+    path: str,
+    *,
+    attributes: Mapping[str, Any] | None = None,
+    zarr_format: ZarrFormat | None = None,
+    overwrite: bool = False,
+) -> GroupMetadata:
+    """The metadata of the group at a path, made if there is none (with `overwrite`: always).
+
+    Raises NodeTypeValidationError where an array is, and what `commit.create_group` raises.
+    """
+    if not overwrite and read_node(store, path) is not None:
+        return find_group(store, path, zarr_format)
+    try:
+        return make_group(store, path, attributes=attributes, zarr_format=zarr_format, overwrite=overwrite)
+    except ContainsGroupError:  # someone else was faster
+        return find_group(store, path, zarr_format)
+
+
+@contextlib.contextmanager
+def _named(url: str) -> Iterator[None]:
+    """What is wrong with a new node is said with its place."""
+    try:
+        yield
+    except BaseZarrError as error:
+        if url in str(error):
+            raise
+        raise type(error)(f"{url}: {error}; nothing was made") from error
+
+
+def _source(data: Any) -> Any:
+    """The data as something with shape and dtype: stored and lazy arrays stay what they are."""
+    if data is None or isinstance(data, Array) or hasattr(type(data), "__lazyzarr_store__"):
+        return data
+    return np.asarray(data)
+
+
+def _shape(shape: Any, source: Any) -> tuple[int, ...]:
+    if shape is None and source is None:
+        raise BaseZarrError("neither data= or shape= was given; a new array needs one of them")
+    if shape is None:
+        return tuple(source.shape)
+    wanted = shape_of(shape)
+    if source is not None and wanted != source.shape:
+        raise ShapeMismatchError(f"shape={wanted} is not that of data=, {source.shape}; leave shape= out")
+    return wanted
+
+
+def _config_and_order(words: Mapping[str, Any]) -> tuple[ArrayConfig, Any]:
+    """The config, and the order that was asked for, by itself or in the config as zarr-python has it."""
+    config, order = words.get("config"), words.get("order")
+    if order is None and isinstance(config, Mapping):
+        order = config.get("order")
+    return array_config(config), order
+
+
+def array_config(given: Any) -> ArrayConfig:
+    """The config of an open array from what a user gave: None, a mapping of some settings, or a config.
+
+    >>> array_config({"write_empty_chunks": True})
+    ArrayConfig(write_empty_chunks=True, read_missing_chunks=True)
+    """
+    if isinstance(given, ArrayConfig):
+        return given
+    config = default_config()
+    if given is None:
+        return config
+    if not isinstance(given, Mapping) or given.keys() - {*ArrayConfig.__slots__, "order"}:
+        raise BaseZarrError(
+            f"config={given!r} is not known; write "
+            '{"write_empty_chunks": True or False, "read_missing_chunks": True or False}'
+        )
+    members = {name: bool(given.get(name, getattr(config, name))) for name in ArrayConfig.__slots__}
+    return ArrayConfig(**members)
+
+
+def _format_around(store: Store, path: str) -> ZarrFormat:
+    """The format of the nearest group above a path; the default one where there is none."""
+    names = path.split("/") if path else []
+    for depth in range(len(names) - 1, -1, -1):
+        found = read_node(store, "/".join(names[:depth]))
+        if found is not None:
+            return found.zarr_format
+    return checked_format(setting("default_zarr_format"))
+
+
+def _copy(source: Any, target: Array) -> None:
+    """Write all of the source into an array; a stored one block by block."""
+    if not isinstance(source, Array):
+        target[...] = source
+        return
+    grid = RegularGrid(target.shape, _block(target))
+    for coords in itertools.product(*map(range, grid.grid_shape)):
+        region = tuple(slice(*extent) for extent in grid.extent(coords))
+        target[region] = source[region]
+
+
+def _block(target: Array) -> tuple[int, ...]:
+    """As many write units as make a block, rows of them first."""
+    block = list(target.metadata.chunk_shape)
+    for axis in reversed(range(target.ndim)):
+        room = max(1, BLOCK // (math.prod(block) * target.itemsize))
+        block[axis] *= min(room, target.metadata.grid.grid_shape[axis] or 1)
+    return tuple(block)
+
+
+def kept_words(array: Any) -> dict[str, Any]:
+    """The layout of another array in words: all of it for a stored one, nothing for others.
+
+    >>> kept_words(lz.zeros((4, 6), chunks=(2, 3)))["chunks"]
+    (2, 3)
+    """
+    if not isinstance(array, Array):
+        return {}
+    words = {
+        "chunks": array.chunks,
+        "shards": array.shards,
+        "filters": array.filters,
+        "compressors": array.compressors,
+        "zarr_format": array.zarr_format,
+        "dimension_names": array.dimension_names,
+        "chunk_key_encoding": array.metadata.chunk_key_encoding,
+    }
+    if array.zarr_format == 2:
+        return words | {"order": array.order}
+    return words | {"serializer": array.serializer, "order": "C"}  # the filters say the order in v3

@@ -1,0 +1,100 @@
+"""What arrays and groups have in common: a place in a store, attributes, whether they may be written."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, Literal, Self, TypeVar
+
+from . import commit
+from .attributes import Attributes, Edit
+from .metadata import ArrayMetadata, GroupMetadata
+from .resolve import StorePath
+from .stores.protocol import Store
+
+__all__ = ["Member"]
+
+Metadata = TypeVar("Metadata", bound=ArrayMetadata | GroupMetadata)
+
+
+class Member(Generic[Metadata]):
+    """A node of a hierarchy. Used as a context, it gives back what it holds open at the end."""
+
+    _metadata: Metadata
+
+    def __init__(self, store: Store, path: str, metadata: Metadata) -> None:
+        self._store = store
+        self._path = path
+        self._metadata = metadata
+
+    @property
+    def store(self) -> Store:
+        """The store that the node lies in."""
+        return self._store
+
+    @property
+    def path(self) -> str:
+        """The node's path in its store; "" is the root."""
+        return self._path
+
+    @property
+    def metadata(self) -> Metadata:
+        """The node's metadata, as it was when it was opened or last changed here."""
+        return self._metadata
+
+    @property
+    def name(self) -> str:
+        """The path from the root of the store, with a slash at its head.
+
+        >>> lz.group().create_group("a/b").name
+        '/a/b'
+        """
+        return f"/{self._path}"
+
+    @property
+    def basename(self) -> str:
+        """The last part of the name.
+
+        >>> lz.group().create_group("a/b").basename
+        'b'
+        """
+        return self._path.rpartition("/")[2]
+
+    @property
+    def store_path(self) -> StorePath:
+        """The node's place: store and path. Equal places hold the same node; `str` of one is its URL."""
+        return StorePath(self._store, self._path)
+
+    @property
+    def read_only(self) -> bool:
+        """Whether every write is refused."""
+        return self._store.read_only
+
+    @property
+    def zarr_format(self) -> Literal[2, 3]:
+        """The version of the format, 2 or 3."""
+        return self._metadata.zarr_format
+
+    @property
+    def attrs(self) -> Attributes:
+        """The user's attributes, as a dictionary that is stored with each change."""
+        return Attributes(lambda: self._metadata.attributes, self._edit_attributes)
+
+    def update_attributes(self, attributes: dict[str, Any]) -> Self:
+        """The node itself, after these attributes were stored beside the others."""
+        self.attrs.update(attributes)
+        return self
+
+    def close(self) -> None:
+        """Give back what is held open; the next use opens it again."""
+
+    def _edit_attributes(self, edit: Edit) -> None:
+        self._store.check_writable(self._path)
+        self._metadata = commit.edit_attributes(self._store, self._path, edit)  # type: ignore[assignment]
+
+    def _url(self) -> str:
+        return self._store.url(self._path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
