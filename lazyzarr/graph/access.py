@@ -127,8 +127,8 @@ def _blocks_align(source: Node, node: Node) -> bool:
 def leaf_name(leaf: Node) -> str:
     """The word for a leaf in plans: the last part of the array's path, or what kind of array it is."""
     if isinstance(leaf, ZarrSource):
-        last = leaf.handle.url.rstrip("/").rsplit("/", 1)[-1]
-        return last.removesuffix(".zarr") or "array"
+        named = leaf.handle.path or leaf.handle.place
+        return named.rstrip("/").rsplit("/", 1)[-1].removesuffix(".zarr") if "memory://" not in named else "array"
     return leaf.label if isinstance(leaf, (MapBlocks, Reduce)) else "array"
 
 

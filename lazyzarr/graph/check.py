@@ -14,6 +14,7 @@ from lazyzarr.graph.node import Node, walk
 from lazyzarr.graph.ops.sources import ZarrSource
 from lazyzarr.graph.plan import Stages
 from lazyzarr.graph.sink import Sink
+from lazyzarr.graph.stage import partial_bytes
 from lazyzarr.settings import format_bytes
 
 __all__ = ["LAWS", "check", "enough_memory", "one_writer", "stores_in_reach", "target_is_no_source"]
@@ -103,11 +104,12 @@ def enough_memory(planned: Stages, reach: str) -> None:
     worst = max(planned.stages, key=planned.peak, default=None)
     if worst is not None:
         part, at_once = worst.memory, min(planned.workers, worst.layout.tasks)
+        states = partial_bytes(worst.reduces, worst.layout.numblocks)
         reads = ", ".join(dict.fromkeys(leaf_name(access.leaf) for access in worst.accesses))
         lines.append(
             f"  {worst.name} over {reads}: {format_bytes(part.task)} a task, {at_once} at once: decoded chunks "
             f"{format_bytes(part.chunks)}, values between {format_bytes(part.registers)}, sums and write buffers "
-            f"{format_bytes(part.accumulators + part.unit)}; results {format_bytes(planned.results)}."
+            f"{format_bytes(part.accumulators + part.unit)}; states to join {format_bytes(states)}; results {format_bytes(planned.results)}."
         )
     lines.append(f'  What fits:  memory="{math.ceil(planned.peak_memory / 1e6)}MB"')
     if planned.results > planned.memory // 2:

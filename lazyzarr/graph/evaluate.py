@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from lazyzarr.graph.access import block_capacities
-from lazyzarr.graph.layout import capacity
 from lazyzarr.graph.leaves import ChunkCache, ChunkedLeaf, Leaf, open_leaf
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.blocks import MapBlocks
@@ -60,8 +59,8 @@ class Leaves:
 def stage_leaves(stage: Stage, values: Values) -> Leaves:
     """The leaves of a stage, as its layout needs them."""
     kept: dict[Node, int] = {}
-    for access in stage.accesses:
-        kept[access.leaf] = kept.get(access.leaf, 0) + capacity(access, stage.layout)
+    for access, chunks in zip(stage.accesses, stage.capacities, strict=True):
+        kept[access.leaf] = kept.get(access.leaf, 0) + chunks
     return Leaves(kept, values)
 
 

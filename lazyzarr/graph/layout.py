@@ -22,7 +22,7 @@ import numpy as np
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.region import Region, Span
 
-__all__ = ["Access", "Cuts", "Layout", "capacity", "join_cuts", "most_chunks", "sizes_to_cuts", "split_blocks", "split_tiles", "thin"]
+__all__ = ["Access", "Cuts", "Layout", "Sharing", "capacity", "join_cuts", "most_chunks", "sharing", "sizes_to_cuts", "split_blocks", "split_tiles", "thin"]
 
 Cuts = np.ndarray[Any, Any]
 """Positions along an axis, ascending, from 0 to its length."""
@@ -45,7 +45,9 @@ def join_cuts(*cuts: Cuts) -> Cuts:
     >>> join_cuts(np.array([0, 4, 10]), np.array([0, 5, 10])).tolist()
     [0, 4, 5, 10]
     """
-    return cuts[0] if len(cuts) == 1 else np.unique(np.concatenate(cuts))
+    first, *others = cuts
+    others = [other for other in others if other is not first and not np.array_equal(other, first)]
+    return np.unique(np.concatenate([first, *others])) if others else first
 
 
 def thin(fine: Cuts, coarse: Cuts) -> Cuts:
@@ -95,7 +97,9 @@ def _as_domain_cuts(span: Span, grid: Cuts, n: int) -> Cuts:
         cuts = -((shift - grid) // span.rate)
     else:
         cuts = (shift - grid) // -span.rate + 1
-    return np.unique(np.concatenate([np.clip(cuts, 0, n), [0, n]]))
+    cuts = np.clip(cuts if span.rate > 0 else cuts[::-1], 0, n)
+    fresh = np.flatnonzero(np.diff(cuts)) + 1
+    return np.concatenate([[0], cuts[fresh[cuts[fresh] < n]], [n]])
 
 
 @dataclass(frozen=True)
@@ -203,17 +207,35 @@ def split_blocks(cells: Sequence[Cuts], groups: Sequence[int]) -> tuple[Cuts, ..
     return tuple(result)
 
 
-def capacity(access: Access, layout: Layout) -> int:
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """How the boxes of one level of a walk share a leaf's chunks, for one outer box at most."""
+
+    shares: tuple[bool, ...]
+    """Along each axis of the domain: whether two neighbouring inner boxes touch a chunk in common."""
+    inner: tuple[int, ...]
+    """Along each axis of the leaf: the most chunks that an inner box touches."""
+    outer: tuple[int, ...]
+    """Along each axis of the leaf: the most chunks that an outer box touches."""
+
+
+def sharing(access: Access, outer: Sequence[Cuts], inner: Sequence[Cuts], domain: Sequence[int]) -> Sharing:
+    """How inner boxes within outer ones share the leaf's chunks."""
+    own = range(len(access.region))
+    return Sharing(
+        tuple(_shares(access, axis, outer[axis], inner[axis], domain) for axis in range(len(domain))),
+        tuple(_touched_most(access, axis, inner, domain) for axis in own),
+        tuple(_touched_most(access, axis, outer, domain) for axis in own),
+    )
+
+
+def capacity(access: Access, levels: Sequence[Sharing], order: Sequence[int]) -> int:
     """How many decoded chunks of a leaf must be kept so that none is decoded twice in a block.
 
     At each level of the walk: where neighbouring steps along an axis share chunks, those of all axes
     walked inside it must stay; where none share, only what one step needs.
     """
-    levels = [layout.blocks, layout.cells, layout.units, layout.tiles]
-    need = most_chunks(access, layout.tiles, layout.domain)
-    for outer, inner in itertools.pairwise(levels):
-        need = max(need, _kept_between(access, outer, inner, layout))
-    return need
+    return max(math.prod(levels[-1].inner), *(_kept_between(access, level, order) for level in levels))
 
 
 def most_chunks(access: Access, cuts: Sequence[Cuts], domain: Sequence[int]) -> int:
@@ -228,17 +250,15 @@ def _touched_most(access: Access, own: int, cuts: Sequence[Cuts], domain: Sequen
     return int((last - first).max(initial=0)) + 1
 
 
-def _kept_between(access: Access, outer: Sequence[Cuts], inner: Sequence[Cuts], layout: Layout) -> int:
+def _kept_between(access: Access, level: Sharing, order: Sequence[int]) -> int:
     """Chunks to keep while the inner boxes of one outer box are walked, 1 where none is shared."""
-    shared_at = next((p for p, axis in enumerate(layout.order) if _shares(access, axis, outer[axis], inner[axis], layout.domain)), None)
+    shared_at = next((p for p, axis in enumerate(order) if level.shares[axis]), None)
     if shared_at is None:
         return 1
-    inside = set(layout.order[shared_at + 1 :])
-    kept = 1
-    for own, span in enumerate(access.region):
-        cuts = outer if span.axis in inside else inner
-        kept *= _touched_most(access, own, cuts, layout.domain)
-    return kept
+    inside = set(order[shared_at + 1 :])
+    return math.prod(
+        level.outer[own] if span.axis in inside else level.inner[own] for own, span in enumerate(access.region)
+    )
 
 
 def _shares(access: Access, axis: int, outer: Cuts, inner: Cuts, domain: Sequence[int]) -> bool:
@@ -246,8 +266,9 @@ def _shares(access: Access, axis: int, outer: Cuts, inner: Cuts, domain: Sequenc
     if len(inner) == len(outer):
         return False
     moving = [own for own, span in enumerate(access.region) if span.axis == axis and span.rate]
-    together = ~np.isin(inner[1:-1], outer)
+    together = np.ones(len(inner) - 2, bool)
+    together[np.searchsorted(inner, outer[1:-1]) - 1] = False
     for own in moving:
         first, last = access.touched(own, inner[:-1], inner[1:], domain)
-        together = together & (np.maximum(first[1:], first[:-1]) <= np.minimum(last[1:], last[:-1]))
+        together &= np.maximum(first[1:], first[:-1]) <= np.minimum(last[1:], last[:-1])
     return bool(together.any())

@@ -76,6 +76,9 @@ class Node:
 
 N = TypeVar("N", bound=Node)
 
+# Chunk sizes along an axis may be a million integers: their text is not made.
+LONG = 100
+
 _interned: weakref.WeakValueDictionary[str, Node] = weakref.WeakValueDictionary()
 _nonces = itertools.count()
 # What has no content to hash is known by a number given on first sight, for as long as it lives.
@@ -105,6 +108,8 @@ def token_of(value: Any) -> str:
     >>> token_of((1, "a")) == token_of((1, "a")), token_of(1) == token_of(1.0)
     (True, False)
     """
+    if isinstance(value, tuple) and len(value) > LONG and all(type(item) is int for item in value):
+        return f"ints:{hashlib.blake2b(np.array(value, np.int64).tobytes(), digest_size=16).hexdigest()}"
     if isinstance(value, (tuple, list)):
         return f"{type(value).__name__}({','.join(map(token_of, value))})"
     if isinstance(value, dict):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lazyzarr.graph.node import Node, walk
 from lazyzarr.graph.ops.reductions import Reduce
 from lazyzarr.graph.sink import Sink
-from lazyzarr.graph.stage import Stage, make_stage, split_further, with_groups
+from lazyzarr.graph.stage import Budget, Stage, make_stage, partial_bytes, split_further, with_groups
 from lazyzarr.settings import SMALL_CHUNK, format_bytes
 
 __all__ = ["BASE", "Budget", "Output", "Stages", "plan_stages"]
@@ -24,18 +24,6 @@ class Output:
 
     node: Node
     sink: Sink | None = None
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What a run may use."""
-
-    memory: int
-    """Bytes."""
-    workers: int
-    """Tasks at once, at most."""
-    fewer_if_tiny: bool = False
-    """Whether one task at once is enough where chunks are tiny: the user named no number."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +46,7 @@ class Stages:
     def peak(self, stage: Stage) -> int:
         """Bytes in use while a stage runs: R + H + W * (D + C + G + A + S) + the base."""
         at_once = min(self.workers, stage.layout.tasks)
-        return self.results + stage.partial_bytes() + at_once * stage.memory.task + BASE
+        return self.results + partial_bytes(stage.reduces, stage.layout.numblocks) + at_once * stage.memory.task + BASE
 
     @property
     def peak_memory(self) -> int:
@@ -69,7 +57,7 @@ class Stages:
 def plan_stages(outputs: Sequence[Output], budget: Budget) -> Stages:
     """The stages of the outputs, in blocks that fit the budget where they can."""
     groups = [*_reduce_groups(outputs), *_map_groups(outputs)]
-    stages = [make_stage(kind, roots, reduces, sinks, budget.workers) for kind, roots, reduces, sinks in groups]
+    stages = [make_stage(kind, roots, reduces, sinks, budget) for kind, roots, reduces, sinks in groups]
     planned = Stages(tuple(outputs), tuple(stages), budget.workers, budget.memory)
     if budget.fewer_if_tiny and budget.workers > 1 and _tiny_chunks(stages):
         why = f"1 thread: chunks decode in less than {format_bytes(SMALL_CHUNK)} a piece, where a second one only waits for the first"

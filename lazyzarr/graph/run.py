@@ -16,10 +16,11 @@ from lazyzarr.errors import SourceChangedError
 from lazyzarr.graph.check import check
 from lazyzarr.graph.node import token_of, walk
 from lazyzarr.graph.ops.sources import MemorySource, ZarrSource
-from lazyzarr.graph.plan import Budget, Output
+from lazyzarr.graph.plan import Output
 from lazyzarr.graph.progress import progress_bar
 from lazyzarr.graph.schedule import Scheduler, choose_scheduler, gather_as_completed
 from lazyzarr.graph.spec import Shared, Spec
+from lazyzarr.graph.stage import Budget
 from lazyzarr.graph.tasks import build_graph, final_key, run_inline
 from lazyzarr.settings import available_memory, format_bytes, parse_bytes, setting
 

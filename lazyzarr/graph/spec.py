@@ -13,9 +13,9 @@ import numpy as np
 from lazyzarr.graph.evaluate import BlockResult, StageRunner, Stopped
 from lazyzarr.graph.node import Flat, Node, flatten, unflatten
 from lazyzarr.graph.ops.reductions import Reduce
-from lazyzarr.graph.plan import Budget, Output, Stages, plan_stages
+from lazyzarr.graph.plan import Output, Stages, plan_stages
 from lazyzarr.graph.sink import Sink
-from lazyzarr.graph.stage import Stage
+from lazyzarr.graph.stage import Budget, Stage
 
 __all__ = ["Shared", "Spec"]
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from lazyzarr.graph.access import accesses, block_capacities, decoded_bytes, inline_blocks, leaf_name, ranked, read_bytes_bound
-from lazyzarr.graph.layout import Access, Cuts, Layout, capacity, join_cuts, sizes_to_cuts, split_blocks, split_tiles, thin
+from lazyzarr.graph.layout import Access, Cuts, Layout, Sharing, capacity, join_cuts, sharing, sizes_to_cuts, split_blocks, split_tiles, thin
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.blocks import MapBlocks
 from lazyzarr.graph.ops.reductions import Reduce, Variance
 from lazyzarr.graph.program import Program, compile_program
 from lazyzarr.graph.sink import Sink
 
-__all__ = ["BLOCK_BYTES", "TILE_BYTES", "Memory", "Stage", "make_stage", "split_further", "with_groups"]
+__all__ = ["BLOCK_BYTES", "TILE_BYTES", "Budget", "Memory", "Stage", "make_stage", "partial_bytes", "split_further", "with_groups"]
 
 # A tile and what is made of it should stay in a core's second-level cache.
 TILE_BYTES = 512 * 1024
@@ -26,6 +26,20 @@ TILE_BYTES = 512 * 1024
 BLOCK_BYTES = 96_000_000
 # Below this much a task's own cost does.
 LEAST_BLOCK_BYTES = 1_000_000
+# States that tasks hand on may take this part of the budget.
+PARTIAL_SHARE = 8
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a run may use."""
+
+    memory: int
+    """Bytes."""
+    workers: int
+    """Tasks at once, at most."""
+    fewer_if_tiny: bool = False
+    """Whether one task at once is enough where chunks are tiny: the user named no number."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +76,10 @@ class Stage:
     groups: tuple[int, ...]
     """Blocks asked for along each axis."""
     memory: Memory
+    inside: tuple[tuple[Sharing, ...], ...] = ()
+    """For each access, how chunks are shared within cells: that does not depend on the blocks."""
+    capacities: tuple[int, ...] = ()
+    """For each access, how many decoded chunks a task keeps."""
 
     @property
     def domain(self) -> tuple[int, ...]:
@@ -105,20 +123,11 @@ class Stage:
         """Whether a block holds all of the reduced axes, so that its results need no other block."""
         return all(self.layout.numblocks[axis] == 1 for axis in reduce.axes)
 
-    def partial_bytes(self) -> int:
-        """Bytes of accumulators that tasks hand on to be joined."""
-        total = 0
-        for reduce in self.reduces:
-            if not self.whole_in_block(reduce):
-                parts = math.prod(self.layout.numblocks[axis] for axis in reduce.axes)
-                total += parts * math.prod(reduce.kept_shape) * sum(dtype.itemsize for dtype in reduce.state_dtypes())
-        return total
-
 
 def make_stage(
-    kind: str, roots: tuple[Node, ...], reduces: tuple[Reduce, ...], sinks: tuple[Sink | None, ...], workers: int
+    kind: str, roots: tuple[Node, ...], reduces: tuple[Reduce, ...], sinks: tuple[Sink | None, ...], budget: Budget
 ) -> Stage:
-    """The stage, with blocks for so many workers."""
+    """The stage, in blocks for the budget's workers."""
     domain = roots[0].shape
     if 0 in domain:
         return _empty_stage(kind, roots, reduces, sinks)
@@ -133,8 +142,10 @@ def make_stage(
         tiles = split_tiles(tiles, _tile_elements(roots))
     layout = Layout(domain, cells, cells, units or cells, tiles, tuple(range(len(domain))))
     fixed = _fixed_memory(roots, inline, found, layout)
-    draft = Stage(kind, roots, reduces, sinks, inline, tuple(found), layout, (1,) * len(domain), fixed)
-    return with_groups(draft, _spread(draft, workers))
+    levels = [(layout.cells, layout.units), (layout.units, layout.tiles)]
+    inside = tuple(tuple(sharing(access, *level, domain) for level in levels) for access in found)
+    draft = Stage(kind, roots, reduces, sinks, inline, tuple(found), layout, (1,) * len(domain), fixed, inside)
+    return with_groups(draft, _spread(draft, budget))
 
 
 def _empty_stage(
@@ -170,17 +181,30 @@ def _tile_elements(roots: Sequence[Node]) -> int:
     return max(1, TILE_BYTES // max(max(root.dtype.itemsize for root in roots), 1))
 
 
-def _spread(stage: Stage, workers: int) -> tuple[int, ...]:
-    """How many blocks along each axis: enough for the workers and small enough for a task."""
+def _spread(stage: Stage, budget: Budget) -> tuple[int, ...]:
+    """How many blocks along each axis: enough for the workers and small enough for a task.
+
+    Blocks along reduced axes leave states to be joined; those must stay small beside the budget.
+    """
     groups = (1,) * len(stage.domain)
     size = stage.least_decode or sum(root.nbytes for root in stage.roots)
-    wanted = min(max(4 * workers, size / BLOCK_BYTES), max(1.0, size / LEAST_BLOCK_BYTES))
+    wanted = min(max(4 * budget.workers, size / BLOCK_BYTES), max(1.0, size / LEAST_BLOCK_BYTES))
     while math.prod(groups) < wanted:
         choice = split_further(stage, groups)
-        if choice is None:
+        if choice is None or partial_bytes(stage.reduces, choice) > budget.memory // PARTIAL_SHARE:
             break
         groups = choice
     return groups
+
+
+def partial_bytes(reduces: Sequence[Reduce], numblocks: Sequence[int]) -> int:
+    """Bytes of the states that tasks hand on to be joined."""
+    total = 0
+    for reduce in reduces:
+        parts = math.prod(numblocks[axis] for axis in reduce.axes)
+        if parts > 1:
+            total += parts * math.prod(reduce.kept_shape) * sum(dtype.itemsize for dtype in reduce.state_dtypes())
+    return total
 
 
 def split_further(stage: Stage, groups: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -199,8 +223,15 @@ def split_further(stage: Stage, groups: tuple[int, ...]) -> tuple[int, ...] | No
 def with_groups(stage: Stage, groups: tuple[int, ...]) -> Stage:
     """The stage with so many blocks along each axis, walked in the order that keeps the fewest chunks."""
     layout = dataclasses.replace(stage.layout, blocks=split_blocks(stage.layout.cells, groups))
-    layout = min((dataclasses.replace(layout, order=order) for order in _orders(len(stage.domain))), key=lambda x: _kept(stage, x))
-    return dataclasses.replace(stage, layout=layout, groups=groups, memory=_memory(stage, layout))
+    levels = [(sharing(access, layout.blocks, layout.cells, stage.domain), *inside) for access, inside in zip(stage.accesses, stage.inside, strict=True)]
+
+    def kept(order: tuple[int, ...]) -> int:
+        return sum(capacity(access, level, order) * access.chunk_nbytes for access, level in zip(stage.accesses, levels, strict=True))
+
+    order = min(_orders(len(stage.domain)), key=kept)
+    layout = dataclasses.replace(layout, order=order)
+    capacities = tuple(capacity(access, level, order) for access, level in zip(stage.accesses, levels, strict=True))
+    return dataclasses.replace(stage, layout=layout, groups=groups, capacities=capacities, memory=_memory(stage, layout, kept(order)))
 
 
 def _orders(ndim: int) -> list[tuple[int, ...]]:
@@ -209,11 +240,6 @@ def _orders(ndim: int) -> list[tuple[int, ...]]:
         return list(itertools.permutations(range(ndim)))
     axes = tuple(range(ndim))
     return [axes, *((*axes[:i], *axes[i + 1 :], i) for i in range(ndim - 1))]
-
-
-def _kept(stage: Stage, layout: Layout) -> int:
-    """Bytes of decoded chunks that a task keeps."""
-    return sum(capacity(access, layout) * access.chunk_nbytes for access in stage.accesses if access.decodes)
 
 
 def _fixed_memory(roots: Sequence[Node], inline: frozenset[Node], found: Sequence[Access], layout: Layout) -> Memory:
@@ -227,17 +253,17 @@ def _fixed_memory(roots: Sequence[Node], inline: frozenset[Node], found: Sequenc
     return Memory(chunks, encoded, registers, 0, 0, chunks)
 
 
-def _memory(stage: Stage, layout: Layout) -> Memory:
+def _memory(stage: Stage, layout: Layout, kept: int) -> Memory:
     """What one task holds at most, with its block as the layout cuts it."""
     tile = math.prod(layout.largest_tile())
     accumulators = 0
     for reduce in stage.reduces:
-        kept = [1 if axis in reduce.axes else int(np.diff(cuts).max(initial=0)) for axis, cuts in enumerate(layout.blocks)]
-        state = math.prod(kept) * sum(dtype.itemsize for dtype in reduce.state_dtypes())
+        extents = [1 if axis in reduce.axes else int(np.diff(cuts).max(initial=0)) for axis, cuts in enumerate(layout.blocks)]
+        state = math.prod(extents) * sum(dtype.itemsize for dtype in reduce.state_dtypes())
         # The state, a finished copy, and what folding a tile makes on the way.
         accumulators += 2 * state + (2 * tile * max(reduce.operand.dtype.itemsize, 8) if isinstance(reduce, Variance) else 0)
     unit = sum(layout.largest(layout.units) * sink.itemsize * 17 // 8 + 65536 for sink in stage.sinks if sink)
-    chunks = stage.memory.nested + _kept(stage, layout)
+    chunks = stage.memory.nested + kept
     return dataclasses.replace(stage.memory, chunks=chunks, accumulators=accumulators, unit=unit)
 
 
