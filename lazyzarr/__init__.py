@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from .format.creation import create_group as create_group
     from .format.creation import empty as empty
     from .format.creation import empty_like as empty_like
-    from .format.creation import from_array as from_array
     from .format.creation import full as full
     from .format.creation import full_like as full_like
     from .format.creation import group as group
@@ -51,6 +50,12 @@ if TYPE_CHECKING:
     from .format.saving import save_array as save_array
     from .format.saving import save_group as save_group
     from .format.saving import tree as tree
+    from .graph.explain import Plan as Plan
+    from .graph.lazy import LazyArray as LazyArray
+    from .verbs import compute as compute
+    from .verbs import elementwise as elementwise
+    from .verbs import from_array as from_array
+    from .verbs import from_zarr as from_zarr
 
 # Where each public name is at home. A name's home is imported when the name is first used.
 HOMES = {
@@ -58,13 +63,17 @@ HOMES = {
     ".format.group": "Group",
     ".format.open": "open open_array open_group open_consolidated",
     ".format.creation": "create create_array create_group group array zeros ones empty full "
-    "zeros_like ones_like empty_like full_like from_array",
+    "zeros_like ones_like empty_like full_like",
     ".format.saving": "save save_array save_group load tree",
+    ".graph.lazy": "LazyArray",
+    ".graph.explain": "Plan",
+    ".verbs": "from_zarr from_array compute elementwise",
 }
 MODULES = ("codecs", "errors", "storage")
 
 _HOME = {name: module for module, names in HOMES.items() for name in names.split()}
 
+__version__ = "0.1.0.dev0"
 __all__ = [*sorted(_HOME), *MODULES, "config"]
 
 
@@ -75,8 +84,6 @@ def __getattr__(name: str) -> Any:
         return import_module(f".{name}", __name__)
     elif name == "config":
         value = import_module(".settings", __name__).load_config()
-    elif name == "__version__":
-        value = import_module("importlib.metadata").version("lazyzarr")
     else:
         raise AttributeError(f"module 'lazyzarr' has no attribute {name!r}")
     globals()[name] = value
