@@ -17,14 +17,13 @@ for day in range(0, 400, 40):
 x = lz.from_zarr(f"{folder}/demo.zarr/t")
 y = (x - x.mean(axis=0)) / x.std(axis=0)
 
-# what would happen, before it happens
-print(y.explain(memory="150MB"))
-
 # several answers in one pass over the chunks
 low, high, mean = lz.compute(x.min(), x.max(), x.mean(), memory="150MB", progress=True)
 print(f"from {low:.1f} to {high:.1f}, {mean:.2f} on average")
 
-# a new array with other chunks, within the same memory
-out = y.to_zarr(f"{folder}/demo.zarr/standardised", chunks=(200, 60, 60), memory="150MB", progress=True)
+# a new array with other chunks, within the same memory: first what would happen, then it happens
+plan = y.to_zarr(f"{folder}/demo.zarr/standardised", chunks=(200, 60, 60), memory="150MB", compute=False)
+print(plan)
+out = plan.run()
 print(out)
 print(np.allclose(out[:, 5, 7].std(), 1, atol=1e-3))
