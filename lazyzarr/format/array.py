@@ -140,7 +140,7 @@ class Array(DescribedArray):
         What a growth adds reads as fill. Raises ShapeMismatchError for another number of axes,
         ReadOnlyStoreError, StoreError.
 
-        >>> z = lz.ones((2, 3))
+        >>> z = lz.array(np.ones((2, 3)))
         >>> z.resize(3, 2)
         >>> z[...]
         array([[1., 1.], [1., 1.], [0., 0.]])

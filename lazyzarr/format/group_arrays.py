@@ -124,7 +124,7 @@ class ArrayMaker(Member[GroupMetadata]):
 
     @spelled_out
     def full(self, name: str, shape: Any, fill_value: Any, **options: Unpack[ArrayOptions]) -> Array:
-        """A new array of a shape that reads as the fill value; nothing is written. See below for dtype, chunks."""
+        """A new array of a shape that reads as the fill value; nothing is written. Below: dtype, chunks."""
         return self._make("full", name, options, shape=shape, fill_value=fill_value)
 
     @spelled_out

@@ -24,9 +24,11 @@ __all__ = [
     "ZarrFormat",
     "child_names",
     "children",
+    "expect_array",
+    "expect_group",
     "find_array",
     "find_group",
-    "find_node",
+    "not_found",
     "read_node",
 ]
 
@@ -78,10 +80,15 @@ def find_array(store: Store, path: str, zarr_format: ZarrFormat | None = None) -
     Raises ArrayNotFoundError, which names what there is instead, NodeTypeValidationError for a group.
     """
     found = read_node(store, path, zarr_format)
-    if isinstance(found, ArrayMetadata):
-        return found
     if found is None:
         raise not_found(store, path, "array", zarr_format)
+    return expect_array(store, path, found)
+
+
+def expect_array(store: Store, path: str, found: NodeMetadata) -> ArrayMetadata:
+    """The metadata that was found, if it is an array's; raises NodeTypeValidationError."""
+    if isinstance(found, ArrayMetadata):
+        return found
     contents = _contents(found, child_names(store, path))
     raise NodeTypeValidationError(
         f"{store.url(path)} is a group, not an array.{contents} open_group opens it"
@@ -94,24 +101,18 @@ def find_group(store: Store, path: str, zarr_format: ZarrFormat | None = None) -
     Raises GroupNotFoundError, which names what there is instead, NodeTypeValidationError for an array.
     """
     found = read_node(store, path, zarr_format)
-    if isinstance(found, GroupMetadata):
-        return found
     if found is None:
         raise not_found(store, path, "group", zarr_format)
+    return expect_group(store, path, found)
+
+
+def expect_group(store: Store, path: str, found: NodeMetadata) -> GroupMetadata:
+    """The metadata that was found, if it is a group's; raises NodeTypeValidationError."""
+    if isinstance(found, GroupMetadata):
+        return found
     raise NodeTypeValidationError(
         f"{store.url(path)} is an array, {found.shape} {found.dtype}, not a group; open_array opens it"
     )
-
-
-def find_node(store: Store, path: str, zarr_format: ZarrFormat | None = None) -> NodeMetadata:
-    """The metadata of whatever lies at a path.
-
-    Raises NodeNotFoundError, which names what there is instead.
-    """
-    found = read_node(store, path, zarr_format)
-    if found is None:
-        raise not_found(store, path, "array or group", zarr_format)
-    return found
 
 
 _ERRORS = {"array": ArrayNotFoundError, "group": GroupNotFoundError, "array or group": NodeNotFoundError}

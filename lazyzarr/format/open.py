@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias, Unpack
 
-from ..errors import BaseZarrError, MetadataValidationError
+from ..errors import BaseZarrError, ContainsArrayError, MetadataValidationError
 from .array import Array
 from .consolidated import Consolidated, read_consolidated
 from .group import Group
-from .lookup import ZarrFormat, find_array, find_group, find_node, read_node
+from .lookup import NodeMetadata, ZarrFormat, expect_array, expect_group, not_found, read_node
 from .making import array_config, make_array, make_group, require_group
 from .metadata import ArrayMetadata, GroupMetadata
 from .options import DEFAULT, ArrayOptions, modern, spelled_out
@@ -51,15 +51,13 @@ def open(
     Traceback (most recent call last):
     lazyzarr.errors.NodeNotFoundError: no array or group at file://data.zarr/v. The v3 group holds u.
     """
-    place = _place(store, path, mode, storage_options, options)
+    words = modern(options, "open")
     new = shape is not None or data is not None
-    if place.opens(new):
-        found = find_node(place.store, place.path, place.zarr_format)
-    else:
-        found = None if mode in ("w", "w-") else read_node(place.store, place.path, place.zarr_format)
+    place = _place(store, path, mode, storage_options, words, new)
+    found = place.look("array or group")
     if new or isinstance(found, ArrayMetadata):
-        return _array(place, options, shape=shape, data=data, fill_value=fill_value)
-    return _group(place, options.get("attributes"), use_consolidated)
+        return _array(place, found, words, shape=shape, data=data, fill_value=fill_value)
+    return _group(place, found, words.get("attributes"), use_consolidated)
 
 
 @spelled_out
@@ -84,8 +82,12 @@ def open_array(
     >>> lz.open_array("u.zarr", mode="r")[1:3]
     array([7, 7], dtype=int32)
     """
-    place = _place(store, path, mode, storage_options, options)
-    return _array(place, options, shape=shape, data=data, fill_value=fill_value)
+    words = modern(options, "open_array")
+    new = shape is not None or data is not None
+    place = _place(store, path, mode, storage_options, words, new)
+    if not new and mode in ("a", "w", "w-"):
+        place = place.without_making()
+    return _array(place, place.look("array"), words, shape=shape, data=data, fill_value=fill_value)
 
 
 def open_group(
@@ -115,9 +117,9 @@ def open_group(
     >>> lz.open_group("data.zarr", mode="r").read_only
     True
     """
-    legacy = {"chunk_store": chunk_store, "meta_array": meta_array, "zarr_format": zarr_format}
-    modern(legacy, "open_group")
-    return _group(_place(store, path, mode, storage_options, legacy), attributes, use_consolidated)
+    modern({"chunk_store": chunk_store, "meta_array": meta_array}, "open_group")
+    place = _place(store, path, mode, storage_options, {"zarr_format": zarr_format}, new=True)
+    return _group(place, place.look("group"), attributes, use_consolidated)
 
 
 def open_consolidated(
@@ -132,21 +134,38 @@ def open_consolidated(
 
     Raises MetadataValidationError where it has none, GroupNotFoundError, NodeTypeValidationError, StoreError.
     """
-    place = _place(store, path, mode, storage_options, {"zarr_format": zarr_format})
-    return _group(place, None, True)
+    place = _place(store, path, mode, storage_options, {"zarr_format": zarr_format}, new=False)
+    return _group(place, place.look("group"), None, True)
 
 
 class _Place(NamedTuple):
-    """What is to be opened, and how."""
+    """Where something is to be opened, and what may be done for it."""
 
     store: Store
     path: str
-    mode: Mode | None
     zarr_format: ZarrFormat | None
+    must_be_there: bool
+    makes_anew: bool
+    overwrite: bool
 
-    def opens(self, new: bool) -> bool:
-        """Whether only what is there is opened; `new`: whether the call describes something new."""
-        return self.mode in ("r", "r+") or (self.mode is None and not new)
+    def look(self, kind: str) -> NodeMetadata | None:
+        """The metadata of what is there, None if it is to be made; raises NodeNotFoundError otherwise."""
+        if self.makes_anew:
+            return None
+        found = read_node(self.store, self.path, self.zarr_format)
+        if found is None and self.must_be_there:
+            raise not_found(self.store, self.path, kind, self.zarr_format)
+        return found
+
+    def without_making(self) -> _Place:
+        """The same for a call that does not say what could be made; raises BaseZarrError if it has to be."""
+        if self.makes_anew:
+            mode = "w" if self.overwrite else "w-"
+            raise BaseZarrError(
+                f'{self.store.url(self.path)}: mode="{mode}" makes a new array, which needs a shape= or data=; '
+                'nothing was changed. mode="r+" opens what is there'
+            )
+        return self._replace(must_be_there=True)
 
 
 def _place(
@@ -154,52 +173,65 @@ def _place(
     path: str | None,
     mode: Mode | None,
     storage_options: Mapping[str, Any] | None,
-    options: Mapping[str, Any],
+    words: Mapping[str, Any],
+    new: bool,
 ) -> _Place:
+    """What a call is about; `new`: whether it says what to make where nothing is."""
     if mode not in (None, "r", "r+", "a", "w", "w-"):
         raise BaseZarrError(f'mode={mode!r} is not known; known are "r", "r+", "a", "w" and "w-"')
     if store is None and path is not None:
         store, path = path, None
-    read_only = mode == "r" or bool(options.get("read_only"))
+    read_only = mode == "r" or bool(words.get("read_only"))
     found, at = resolve(store, path, read_only=read_only, storage_options=storage_options)
-    return _Place(found, at, mode, options.get("zarr_format"))
+    must_be_there = mode in ("r", "r+") or (mode is None and not new)
+    return _Place(found, at, words.get("zarr_format"), must_be_there, mode in ("w", "w-"), mode == "w")
 
 
-def _array(place: _Place, options: Mapping[str, Any], *, shape: Any, data: Any, fill_value: Any) -> Array:
-    """The array at a place, made or made anew if the mode says so."""
-    new = shape is not None or data is not None
-    words = modern(options, "open_array")
-    there = None
-    if place.mode not in ("w", "w-"):
-        there = read_node(place.store, place.path, place.zarr_format)
-    if there is not None or place.opens(new) or not new:
-        _check_can_open(place, new)
-        metadata = find_array(place.store, place.path, place.zarr_format)
+def _array(
+    place: _Place,
+    found: NodeMetadata | None,
+    words: dict[str, Any],
+    *,
+    shape: Any,
+    data: Any,
+    fill_value: Any,
+) -> Array:
+    """The array that was found, or a new one."""
+    if found is not None:
+        metadata = expect_array(place.store, place.path, found)
         return Array(place.store, place.path, metadata, array_config(words.get("config")))
-    words["overwrite"] = place.mode == "w"
-    return make_array(
-        place.store, place.path, "open_array", words, shape=shape, data=data, fill_value=fill_value
-    )
-
-
-def _check_can_open(place: _Place, new: bool) -> None:
-    if place.mode in ("w", "w-") and not new:
-        raise BaseZarrError(
-            f'{place.store.url(place.path)}: mode="{place.mode}" makes a new array, which needs a shape= or '
-            'data=; nothing was changed. To open what is there: mode="r+"'
+    words["overwrite"] = place.overwrite
+    try:
+        return make_array(
+            place.store, place.path, "open_array", words, shape=shape, data=data, fill_value=fill_value
         )
+    except ContainsArrayError:
+        if place.makes_anew:
+            raise
+        return _array(place, place.look("array"), words, shape=shape, data=data, fill_value=fill_value)
 
 
-def _group(place: _Place, attributes: Mapping[str, Any] | None, use_consolidated: bool | None) -> Group:
-    """The group at a place, made or made anew if the mode says so."""
-    store, path, mode, zarr_format = place
-    if mode in ("w", "w-"):
-        found = make_group(store, path, attributes=attributes, zarr_format=zarr_format, overwrite=mode == "w")
-    elif mode == "a":
-        found = require_group(store, path, attributes=attributes, zarr_format=zarr_format)
-    else:
-        found = find_group(store, path, zarr_format)
-    return Group(store, path, found, _consolidated(place, found) if use_consolidated else None)
+def _group(
+    place: _Place,
+    found: NodeMetadata | None,
+    attributes: Mapping[str, Any] | None,
+    use_consolidated: bool | None,
+) -> Group:
+    """The group that was found, or a new one."""
+    make = make_group if place.makes_anew else require_group
+    metadata = (
+        make(
+            place.store,
+            place.path,
+            attributes=attributes,
+            zarr_format=place.zarr_format,
+            overwrite=place.overwrite,
+        )
+        if found is None
+        else expect_group(place.store, place.path, found)
+    )
+    consolidated = _consolidated(place, metadata) if use_consolidated else None
+    return Group(place.store, place.path, metadata, consolidated)
 
 
 def _consolidated(place: _Place, group: GroupMetadata) -> Consolidated:

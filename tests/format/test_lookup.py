@@ -17,7 +17,7 @@ from lazyzarr.errors import (
 from lazyzarr.format import metadata_v2, metadata_v3
 from lazyzarr.format.dtypes import data_type_of
 from lazyzarr.format.keys import join_path
-from lazyzarr.format.lookup import child_names, children, find_array, find_group, find_node, read_node
+from lazyzarr.format.lookup import child_names, children, find_array, find_group, not_found, read_node
 from lazyzarr.format.metadata import CodecSpec
 from lazyzarr.format.stores.local import LocalStore
 from lazyzarr.format.stores.memory import MemoryStore
@@ -42,6 +42,14 @@ def store(request):
     store.set("t2m/c/0", b"")
     store.set("__reserved/zarr.json", b"{")
     return store
+
+
+def find_node(store, path):
+    """The node at a path, or the error that a function for either kind raises."""
+    found = read_node(store, path)
+    if found is None:
+        raise not_found(store, path, "array or group")
+    return found
 
 
 def version(store):
