@@ -11,6 +11,10 @@ import hypothesis
 import pytest
 
 from lazyzarr import settings
+from tests import source
+
+# Processes that a test starts, workers or examples, import this checkout.
+os.environ["PYTHONPATH"] = str(source.ROOT)
 
 hypothesis.settings.register_profile(
     "lazyzarr", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True

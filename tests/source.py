@@ -25,9 +25,11 @@ ORDER = """
     format.options format.layout
     format.attributes format.member format.array_codecs format.array_facts format.array format.making
     format.group_arrays format.group format.creation format.open format.saving
-    graph.region graph.node graph.ops.* graph.sink graph.optimize graph.plan graph.check graph.journal
-    graph.program graph.evaluate graph.tasks graph.schedule graph.run graph.lazy
-    storage codecs numpy display __init__ demo cli
+    graph.region graph.node graph.ops.* graph.chunking graph.layout graph.sink
+    graph.program graph.access graph.stage graph.plan graph.check
+    graph.leaves graph.write graph.evaluate graph.spec graph.tasks graph.schedule graph.progress graph.run
+    graph.explain graph.targets graph.reducing graph.lift graph.operators graph.numpy_dispatch graph.lazy
+    storage codecs verbs __init__ demo cli
 """.split()
 
 
