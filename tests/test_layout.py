@@ -146,12 +146,12 @@ def public():
 
 
 def test_every_public_name_is_documented(public):
-    assert [each.name for each in public if not each.own.strip()] == []
+    none([each.name for each in public if not each.own.strip()])
 
 
 def test_docstrings_begin_with_one_sentence(public):
     sentence = re.compile(r"[^\n]*[.:?]( |\n|$)")
-    assert [each.name for each in public if not sentence.match(each.own)] == []
+    none([each.name for each in public if not sentence.match(each.own)])
 
 
 def test_docstrings_name_shapes_and_units(public):
@@ -162,13 +162,17 @@ def test_docstrings_name_shapes_and_units(public):
         for parameter in parameters(each.thing)
         if parameter in WORDS and not any(word in each.doc for word in (*WORDS[parameter], "As `"))
     ]
-    assert missing == []
+    none(missing)
 
 
 def test_docstrings_name_errors(public):
     """A public function that raises an error itself says so."""
     said = re.compile(r"Error\b|[Rr]aises?\b|[Rr]efuse")
-    assert [each.name for each in public if raises(each.thing) and not said.search(each.doc)] == []
+    none([each.name for each in public if raises(each.thing) and not said.search(each.doc)])
+
+
+def none(names):
+    assert not names, "\n" + "\n".join(names)
 
 
 def parameters(thing):
