@@ -24,6 +24,7 @@ from .consolidated import parse_node
 from .layout import shape_of
 from .locks import ArrayLock, array_lock
 from .lookup import find_array
+from .member import placed
 from .metadata import ArrayMetadata
 from .operators import LazyOperators
 from .selection import BasicSelection, parse_basic
@@ -95,16 +96,13 @@ class Array(DescribedArray):
 
     def __len__(self) -> int:
         if not self.ndim:
-            raise TypeError("len() of a 0-d array")
+            raise TypeError("a 0-d array has no length")
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Any]:
         """What lies along the first axis, one after the other; a chunk's length is read at a time."""
-        if not self.ndim:
-            raise TypeError("iteration over a 0-d array")
-        step = self.chunks[0]
-        for start in range(0, self.shape[0], step):
-            yield from self[start : start + step]
+        length, step = len(self), self.chunks[0]
+        return (row for start in range(0, length, step) for row in self[start : start + step])
 
     def __bool__(self) -> bool:
         if self.size != 1:
@@ -146,8 +144,9 @@ class Array(DescribedArray):
         array([[1., 1.], [1., 1.], [0., 0.]])
         """
         self._store.check_writable(self._path)
-        lengths = shape_of(shape[0] if len(shape) == 1 else shape)
-        self._become(commit.resize(self._store, self._path, lengths))
+        with placed(self._url()):
+            lengths = shape_of(shape[0] if len(shape) == 1 else shape)
+            self._become(commit.resize(self._store, self._path, lengths))
 
     def append(self, data: ArrayLike, axis: int = 0) -> tuple[int, ...]:
         """Store data behind the end of an axis, and give the new shape.

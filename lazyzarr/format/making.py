@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from .array import Array, ArrayConfig, default_config
 from .grid import RegularGrid
 from .layout import checked_format, new_metadata, shape_of
 from .lookup import ZarrFormat, find_group, read_node
+from .member import placed
 from .metadata import GroupMetadata
 from .options import DEFAULT, modern
 from .stores.protocol import Store
@@ -44,7 +44,7 @@ def make_array(
     place; nothing is made then.
     """
     words = modern(options, caller)
-    with _named(store.url(path)):
+    with placed(store.url(path)):
         source = _source(data)
         shape = _shape(shape, source)
         dtype = words.get("dtype")
@@ -75,7 +75,7 @@ def make_group(
     overwrite: bool = False,
 ) -> GroupMetadata:
     """The metadata of a new group; raises what `commit.create_group` raises."""
-    with _named(store.url(path)):
+    with placed(store.url(path)):
         version = checked_format(zarr_format or _format_around(store, path))
         build = metadata_v3.build_group if version == 3 else metadata_v2.build_group
         metadata = build(attributes)
@@ -101,17 +101,6 @@ def require_group(
         return make_group(store, path, attributes=attributes, zarr_format=zarr_format, overwrite=overwrite)
     except ContainsGroupError:  # someone else was faster
         return find_group(store, path, zarr_format)
-
-
-@contextlib.contextmanager
-def _named(url: str) -> Iterator[None]:
-    """What is wrong with a new node is said with its place."""
-    try:
-        yield
-    except BaseZarrError as error:
-        if url in str(error):
-            raise
-        raise type(error)(f"{url}: {error}; nothing was made") from error
 
 
 def _source(data: Any) -> Any:

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, Generic, Literal, Self, TypeVar
 
+from ..errors import BaseZarrError
 from . import commit
 from .attributes import Attributes, Edit
 from .metadata import ArrayMetadata, GroupMetadata
 from .resolve import StorePath
 from .stores.protocol import Store
 
-__all__ = ["Member"]
+__all__ = ["Member", "placed"]
 
 Metadata = TypeVar("Metadata", bound=ArrayMetadata | GroupMetadata)
+
+
+@contextlib.contextmanager
+def placed(url: str) -> Iterator[None]:
+    """What is wrong inside is said with the place it is about."""
+    try:
+        yield
+    except BaseZarrError as error:
+        if url in str(error):
+            raise
+        raise type(error)(f"{url}: {error}; nothing was changed") from error
 
 
 class Member(Generic[Metadata]):

@@ -149,7 +149,7 @@ class _Place(NamedTuple):
     overwrite: bool
 
     def look(self, kind: str) -> NodeMetadata | None:
-        """The metadata of what is there, None if it is to be made; raises NodeNotFoundError otherwise."""
+        """What is there, or None if it is to be made; raises NodeNotFoundError if it is not to be."""
         if self.makes_anew:
             return None
         found = read_node(self.store, self.path, self.zarr_format)
@@ -162,8 +162,8 @@ class _Place(NamedTuple):
         if self.makes_anew:
             mode = "w" if self.overwrite else "w-"
             raise BaseZarrError(
-                f'{self.store.url(self.path)}: mode="{mode}" makes a new array, which needs a shape= or data=; '
-                'nothing was changed. mode="r+" opens what is there'
+                f'{self.store.url(self.path)}: mode="{mode}" makes a new array, which needs a shape= or '
+                'data=; nothing was changed. mode="r+" opens what is there'
             )
         return self._replace(must_be_there=True)
 
@@ -187,6 +187,11 @@ def _place(
     return _Place(found, at, words.get("zarr_format"), must_be_there, mode in ("w", "w-"), mode == "w")
 
 
+def _opened(place: _Place, found: NodeMetadata, words: Mapping[str, Any]) -> Array:
+    metadata = expect_array(place.store, place.path, found)
+    return Array(place.store, place.path, metadata, array_config(words.get("config")))
+
+
 def _array(
     place: _Place,
     found: NodeMetadata | None,
@@ -198,17 +203,17 @@ def _array(
 ) -> Array:
     """The array that was found, or a new one."""
     if found is not None:
-        metadata = expect_array(place.store, place.path, found)
-        return Array(place.store, place.path, metadata, array_config(words.get("config")))
+        return _opened(place, found, words)
     words["overwrite"] = place.overwrite
     try:
         return make_array(
             place.store, place.path, "open_array", words, shape=shape, data=data, fill_value=fill_value
         )
-    except ContainsArrayError:
-        if place.makes_anew:
+    except ContainsArrayError:  # someone else was faster, or an array is above
+        found = place.look("array")
+        if found is None:
             raise
-        return _array(place, place.look("array"), words, shape=shape, data=data, fill_value=fill_value)
+        return _opened(place, found, words)
 
 
 def _group(
