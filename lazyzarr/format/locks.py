@@ -50,6 +50,8 @@ class _Gate:
     def __init__(self, place: Hashable, folder: int | None) -> None:
         self.place = place
         self.folder = folder
+        # Not by __del__: while that runs, the dict of gates still gives the gate to other threads.
+        self._close = None if folder is None else weakref.finalize(self, os.close, folder)
         self.units = [threading.Lock() for _ in range(_UNITS)]
         self._changed = threading.Condition(threading.Lock())
         self._way = -1
@@ -120,9 +122,11 @@ class _Gate:
             self._turn = next((way for way in after if self._waiting[way]), -1)
             self._changed.notify_all()
 
-    def __del__(self) -> None:
-        if self.folder is not None:
-            os_calls.calls.close(self.folder)
+    def forget(self) -> None:
+        """Close the folder, in a forked child: its descriptor shares the parent's lock."""
+        if self._close is not None:
+            self._close()
+        self.folder = None
 
 
 _gates: weakref.WeakValueDictionary[Hashable, _Gate] = weakref.WeakValueDictionary()
@@ -133,9 +137,7 @@ def _after_fork() -> None:
     """In a child: its descriptors share the parent's locks, so they are closed, and nothing is held."""
     global _gates, _opening
     for gate in list(_gates.values()):
-        if gate.folder is not None:
-            os.close(gate.folder)
-            gate.folder = None
+        gate.forget()
     _gates, _opening = weakref.WeakValueDictionary(), threading.Lock()
 
 
