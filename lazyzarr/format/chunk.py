@@ -99,9 +99,9 @@ class ChunkReader:
         return True
 
     def read_part(
-        self, coords: Coords, inside: tuple[slice, ...], out: NDArray[Any], scratch: Scratch
+        self, coords: Coords, inside: tuple[slice, ...] | None, out: NDArray[Any], scratch: Scratch
     ) -> bool:
-        """Fill `out` with a part of a chunk; else as `read_into`."""
+        """Fill `out` with a part of a chunk (None: all of it, by way of the scratch); else as `read_into`."""
         try:
             raw = self.source(coords, scratch)
             if raw is None:
@@ -110,7 +110,7 @@ class ChunkReader:
             self._decode(raw, chunk)
         except ChunkDecodeError as error:
             self._locate(error, coords)
-        out[...] = chunk[inside]
+        out[...] = chunk if inside is None else chunk[inside]
         return True
 
     def read_inner(self, unit: Coords, pieces: Sequence[Piece], out: NDArray[Any], scratch: Scratch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -47,6 +48,7 @@ def _read_one(reader: ChunkReader, target: NDArray[Any]) -> None:
 
 def _read_chunks(reader: ChunkReader, ranges: Sequence[Range], target: NDArray[Any]) -> None:
     shape = reader.chunk_shape
+    even = not any(map(operator.mod, reader.grid.shape, shape))  # no chunk reaches beyond the array
     corner = target[tuple(map(slice, shape))]
     direct = corner.shape == shape and reader.decodes_into(corner)
 
@@ -54,10 +56,11 @@ def _read_chunks(reader: ChunkReader, ranges: Sequence[Range], target: NDArray[A
         scratch = reader.new_scratch()
         for coords, inside, where, whole in work:
             view = target[where]
-            if direct and whole and view.shape == shape:
+            full = whole and (even or view.shape == shape)
+            if full and direct:
                 reader.read_into(coords, view, scratch)
             else:
-                reader.read_part(coords, inside, view, scratch)
+                reader.read_part(coords, None if full else inside, view, scratch)
         reader.check(scratch)
 
     spread(batch, pieces(ranges, reader.grid), count_pieces(ranges, reader.grid), reader.nbytes)
