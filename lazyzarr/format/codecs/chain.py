@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,13 @@ def _names(codecs: Sequence[Any]) -> list[str]:
     return [codec_of(codec).name for codec in codecs]
 
 
+def _composed(reorders: Sequence[ArrayArrayCodec], ndim: int) -> tuple[int, ...]:
+    axes = tuple(range(ndim))
+    for reorder in reorders:
+        axes = tuple(axes[axis] for axis in reorder.axes(ndim))
+    return axes
+
+
 class CodecChain:
     """Codecs bound to one chunk shape and dtype."""
 
@@ -91,18 +99,13 @@ class CodecChain:
         """Every codec with what depends on the chunk filled in."""
         self.serializer = serializer
         self.tail = tuple(tail)
-        axes = tuple(range(len(chunk.shape)))
-        for reorder in reorders:
-            axes = tuple(axes[axis] for axis in reorder.axes(len(axes)))
-        self.axes = axes
+        self.axes = _composed(reorders, len(chunk.shape))
         """The array's axis that each stored axis is."""
-        self._reordered = axes != tuple(range(len(axes)))
+        self._reordered = self.axes != tuple(range(len(chunk.shape)))
         memory = serializer.memory
         self._plain = memory is not None
         self._swapped = None if memory is None or memory.isnative else memory
-        sizes = [serializer.size]
-        for codec in tail:
-            sizes.append(codec.encoded_size(sizes[-1]))
+        sizes = list(accumulate(tail, lambda size, codec: codec.encoded_size(size), initial=serializer.size))
         self.size: EncodedSize = sizes[-1]
         """The stored bytes of a chunk."""
         # What a chunk's bytes go through on the way back: all but the innermost codec give bytes, that

@@ -89,7 +89,7 @@ class Codec(ABC):
         return {"name": self.name, "configuration": configuration} if configuration else {"name": self.name}
 
     def resolve(self, chunk: ChunkSpec) -> Self:
-        """The codec with everything filled in that depends on the chunk."""
+        """The codec with what depends on the chunk filled in; MetadataValidationError if they do not fit."""
         return self
 
 
@@ -98,7 +98,10 @@ class ArrayArrayCodec(Codec):
 
     @abstractmethod
     def axes(self, ndim: int) -> tuple[int, ...]:
-        """The axis of the array that each axis of the encoded one is."""
+        """The axis of the array that each axis of the encoded one is.
+
+        Raises MetadataValidationError for a chunk of another rank.
+        """
 
 
 class Serializer(Protocol):
@@ -167,7 +170,10 @@ class ArrayBytesCodec(Codec):
 
     @abstractmethod
     def bind(self, chunk: ChunkSpec, build: ChainBuilder) -> Serializer:
-        """The codec for one kind of chunk; `build` makes the chains of codecs that this one holds."""
+        """The codec for one kind of chunk; `build` makes the chains of codecs that this one holds.
+
+        Raises MetadataValidationError if the codec does not fit the chunk.
+        """
 
 
 class BytesBytesCodec(Codec):
@@ -183,11 +189,17 @@ class BytesBytesCodec(Codec):
 
     @abstractmethod
     def decode(self, buffer: Buffer, size: EncodedSize) -> Buffer:
-        """The decoded bytes, of that size; never many more bytes of memory than it says."""
+        """The decoded bytes, of that size; never many more bytes of memory than it says.
+
+        Raises ChunkDecodeError, or whatever a library raises for bytes that it cannot decode.
+        """
 
     @abstractmethod
     def decode_into(self, buffer: Buffer, out: NDArray[Any]) -> None:
-        """Decode bytes that fill `out`, a C-contiguous array, exactly."""
+        """Decode bytes that fill `out`, a C-contiguous array, exactly.
+
+        Raises ChunkDecodeError, or whatever a library raises for bytes that it cannot decode.
+        """
 
 
 def check_configuration(
