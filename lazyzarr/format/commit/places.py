@@ -8,6 +8,7 @@ array, nor the stores in a folder that becomes a group.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 from ...errors import BaseZarrError, ContainsArrayError, ContainsGroupError, ContainsNodeError
 from .. import metadata_v2, metadata_v3
@@ -96,19 +97,24 @@ def _is_chunk(node: NodeMetadata, name: str) -> bool:
 
 
 def make_groups_above(store: Store, path: str, node: NodeMetadata) -> Sequence[str]:
-    """Make the groups above a path that are missing, of the node's format; the paths of those made."""
+    """Make the groups above a path that are missing, of the node's format, or none; those made."""
     made: list[str] = []
     build = metadata_v3.build_group if node.zarr_format == 3 else metadata_v2.build_group
-    for group in reversed(above(path)):
-        _check_group(store, group)
-        if not _holds_node(store, group) and store_new(store, group, build()):
-            made.append(group)
+    try:
+        for group in reversed(above(path)):
+            _check_group(store, group)
+            if not _holds_node(store, group):
+                made.append(group)  # before it is tried: what fails may have been done
+                store_new(store, group, build())
+    except BaseException:
+        unmake_groups(store, made)
+        raise
     return made
 
 
 def unmake_groups(store: Store, made: Sequence[str]) -> None:
     """Remove groups that were made for a node that came to nothing, if nothing else is in them by now."""
     for group in reversed(made):
-        names = store.list_dir(group)
-        if len(names) == 1 and names[0] in METADATA_KEYS:
-            store.delete(join_path(group, names[0]))
+        keys = list(islice(store.list(group), 2))
+        if len(keys) == 1 and keys[0].rpartition("/")[2] in METADATA_KEYS:
+            store.delete(keys[0])

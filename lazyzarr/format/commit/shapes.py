@@ -75,7 +75,8 @@ def append(store: Store, path: str, values: NDArray[Any], axis: int) -> ArrayMet
             store_changed(store, path, old, new)
         except BaseException:
             with suppress(Exception):  # the first failure is the one to tell
-                _remove_outside(store, path, new, old)
+                if find_array(store, path).shape == old.shape:  # what failed may have been done
+                    _remove_outside(store, path, new, old)
             raise
     refresh_above(store, path)
     return new

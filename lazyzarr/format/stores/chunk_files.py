@@ -1,9 +1,9 @@
 """The chunks of one array below one directory handle: two system calls more than nothing a chunk.
 
-1. The handle is opened on first use and stays on the folder it found (another one than that whose `generation`
-   was asked before is refused). When the array is replaced, it goes on naming the old folder. So a writer takes
-   the write lock before its first write, and the lock looks at the path each time; and a reader that misses a
-   chunk asks `generation`, which looks at the path again.
+1. The handle is opened on first use and stays on the folder it found (another one than that whose
+   `generation` was asked before is refused). When the array is replaced, it goes on naming the old folder.
+   So a writer takes the write lock before its first write, and the lock looks at the path each time; and a
+   reader that misses a chunk asks `generation`, which looks at the path again.
 2. Names are relative to the handle, as deep as they are: no path is joined, none is resolved from the root.
 3. The handle closes when the last reader or writer that uses it lets go of it, never under one of them.
 """
@@ -39,7 +39,7 @@ class _Folder:
 
     def __del__(self) -> None:
         if self.fd >= 0:
-            os_calls.calls.close(self.fd)
+            os.close(self.fd)
 
 
 class LocalFiles(ChunkFiles):

@@ -20,7 +20,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 from ...errors import ReadOnlyStoreError
-from ..keys import join_path
+from ..keys import join_path, normalize_path
 
 __all__ = [
     "METADATA_OF_ARRAY",
@@ -128,7 +128,7 @@ class Store(ABC):
 
     def beside(self, path: str) -> tuple[Store, str]:
         """A store and path that name the same node as `path` here, and where something can lie beside it."""
-        return self, path
+        return self, normalize_path(path)
 
     def directory(self, path: str) -> str | None:
         """The directory of this host's filesystem that holds a node, if one does: the lock is on it."""
