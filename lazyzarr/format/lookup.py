@@ -56,7 +56,12 @@ def read_node(store: Store, path: str, zarr_format: ZarrFormat | None = None) ->
 
 
 def _read(store: Store, path: str, keys: Sequence[str]) -> dict[str, Buffer]:
-    found = ((key, store.get(join_path(path, key))) for key in keys)
+    try:
+        found = [(key, store.get(join_path(path, key))) for key in keys]
+    except StoreError as error:
+        if isinstance(error.__cause__, NotADirectoryError):  # the path leads through a file: no node is there
+            return {}
+        raise
     return {key: raw for key, raw in found if raw is not None}
 
 
