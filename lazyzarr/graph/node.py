@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from lazyzarr.format.array import ArrayHandle
 from lazyzarr.graph.region import Region
 
 __all__ = ["Chunks", "Flat", "Node", "flatten", "make", "token_of", "unflatten", "walk"]
@@ -120,8 +121,7 @@ def token_of(value: Any) -> str:
         return f"{value.dtype.str}:{value.tobytes().hex()}"
     if isinstance(value, np.ufunc):
         return f"ufunc:{value.__name__}:{_nonce(value)}"
-    token = getattr(value, "token", None)
-    return token if isinstance(token, str) else _nonce(value)
+    return value.token if isinstance(value, ArrayHandle) else _nonce(value)
 
 
 def _nonce(value: Any) -> str:
