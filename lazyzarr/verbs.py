@@ -13,7 +13,7 @@ from lazyzarr.format.creation import from_array as stored_from_array
 from lazyzarr.format.open import open_array
 from lazyzarr.format.options import ArrayOptions
 from lazyzarr.format.resolve import StoreLike
-from lazyzarr.graph.lazy import LazyArray, compute_outputs
+from lazyzarr.graph.lazy import LazyArray, compute_outputs, where
 from lazyzarr.graph.lazy import elementwise_call as elementwise
 from lazyzarr.graph.lift import array_node, stored_node
 from lazyzarr.graph.ops.elementwise import astype
@@ -57,7 +57,11 @@ def from_zarr(
     >>> lz.from_zarr("data.zarr/u").mean().compute()
     np.float64(2.5)
     """
-    array = store if isinstance(store, Array) else open_array(store, path=component or path, mode="r", storage_options=storage_options)
+    array = (
+        store
+        if isinstance(store, Array)
+        else open_array(store, path=component or path, mode="r", storage_options=storage_options)
+    )
     lazy = LazyArray(stored_node(array, chunks))
     if mask_and_scale:
         lazy = _decoded(lazy, array.attrs)
@@ -73,7 +77,7 @@ def _decoded(lazy: LazyArray, attributes: Mapping[str, Any]) -> LazyArray:
     if "add_offset" in attributes:
         values = values + float(attributes["add_offset"])
     for value in missing:
-        values = np.where(lazy != np.asarray(value).astype(lazy.dtype)[()], values, np.nan)
+        values = where(lazy != np.asarray(value).astype(lazy.dtype)[()], values, np.nan)
     return values
 
 
@@ -95,7 +99,9 @@ def from_array(x: StoreLike | None, **options: Unpack[FromArrayOptions]) -> Arra
 def from_array(x: ArrayLike, chunks: Any = ..., *, dims: Sequence[str | None] | None = ...) -> LazyArray: ...
 
 
-def from_array(x: Any, chunks: Any = "auto", *, dims: Sequence[str | None] | None = None, **options: Any) -> Array | LazyArray:
+def from_array(
+    x: Any, chunks: Any = "auto", *, dims: Sequence[str | None] | None = None, **options: Any
+) -> Array | LazyArray:
     """A LazyArray over an array in memory; with `data=`, a new stored array that holds the data.
 
     Parameters
@@ -109,8 +115,8 @@ def from_array(x: Any, chunks: Any = "auto", *, dims: Sequence[str | None] | Non
     dims : sequence of str or None, optional
         The name of each axis.
     **options
-        With `data=`: what `create_array` takes, and `name`, `write_data`, `storage_options`; the layout of a stored array
-        given as data is kept where nothing else is said.
+        With `data=`: what `create_array` takes, and `name`, `write_data`, `storage_options`; the layout of a stored
+        array given as data is kept where nothing else is said.
 
     >>> lz.from_array(np.eye(3), chunks=2).sum().compute()
     np.float64(3.0)
@@ -122,7 +128,10 @@ def from_array(x: Any, chunks: Any = "auto", *, dims: Sequence[str | None] | Non
             options["chunks"] = chunks
         return stored_from_array(x, **options)
     if options:
-        raise TypeError(f"from_array() of an array in memory takes chunks= and dims=, not {', '.join(options)}; data= makes a stored array")
+        raise TypeError(
+            f"from_array() of an array in memory takes chunks= and dims=, not {', '.join(options)}; "
+            "data= makes a stored array"
+        )
     return _lazy_over(x, chunks, dims=dims)
 
 

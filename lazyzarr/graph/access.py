@@ -15,13 +15,26 @@ from lazyzarr.graph.ops.sources import ForeignSource, MemorySource, ZarrSource
 from lazyzarr.graph.program import hulls_of
 from lazyzarr.graph.region import Region, whole
 
-__all__ = ["accesses", "block_capacities", "decoded_bytes", "inline_blocks", "leaf_name", "ranked", "read_bytes_bound"]
+__all__ = [
+    "accesses",
+    "block_capacities",
+    "decoded_bytes",
+    "inline_blocks",
+    "leaf_name",
+    "ranked",
+    "read_bytes_bound",
+]
 
 
 def accesses(roots: Sequence[Node], domain: tuple[int, ...], inline: frozenset[Node]) -> list[Access]:
     """What the whole domain needs of each leaf."""
     hulls = hulls_of(roots, domain, inline)
-    return [_access(node, region) for node in hulls if node.is_leaf and node not in inline for region in hulls[node]]
+    return [
+        _access(node, region)
+        for node in hulls
+        if node.is_leaf and node not in inline
+        for region in hulls[node]
+    ]
 
 
 def _access(leaf: Node, region: Region) -> Access:
@@ -47,7 +60,9 @@ def _regular(n: int, chunk: int) -> Cuts:
 def ranked(found: Sequence[Access], domain: tuple[int, ...]) -> list[Access]:
     """The accesses, those first whose chunks should shape the tiles: the largest chunks, read or else held."""
     held = [_by_chunks(access) if isinstance(access.leaf, MemorySource) else access for access in found]
-    return sorted(held, key=lambda access: (not access.decodes, -access.chunk_nbytes, -math.prod(access.leaf.shape)))
+    return sorted(
+        held, key=lambda access: (not access.decodes, -access.chunk_nbytes, -math.prod(access.leaf.shape))
+    )
 
 
 def _by_chunks(access: Access) -> Access:
@@ -78,17 +93,19 @@ def _decoded(access: Access, blocks: Sequence[Cuts], domain: tuple[int, ...]) ->
     return count * access.chunk_nbytes
 
 
-def inline_blocks(roots: Sequence[Node], domain: tuple[int, ...], units: Sequence[Cuts] | None) -> frozenset[Node]:
+def inline_blocks(
+    roots: Sequence[Node], domain: tuple[int, ...], units: Sequence[Cuts] | None
+) -> frozenset[Node]:
     """The map_blocks nodes that can be called tile by tile, where their chunks are the stage's tiles."""
     inline: frozenset[Node] = frozenset()
     chunks: Chunks | None = None
     while True:
         hulls = hulls_of(roots, domain, inline)
-        if any(hulls[node] != [whole(domain)] for node in inline):
+        if not all(_covers(node, hulls[node], domain) for node in inline):
             return frozenset()
         new = set()
         for node, regions in hulls.items():
-            if not isinstance(node, MapBlocks) or node in inline or regions != [whole(domain)]:
+            if not isinstance(node, MapBlocks) or node in inline or not _covers(node, regions, domain):
                 continue
             if chunks is None and _units_fit(node, units):
                 chunks = node.chunks
@@ -109,11 +126,18 @@ def block_capacities(node: MapBlocks) -> dict[Node, int]:
     return result
 
 
+def _covers(node: Node, regions: list[Region], domain: tuple[int, ...]) -> bool:
+    """Whether each tile needs of a node the elements at its own place, and all tiles together all of it."""
+    return node.shape == domain and regions == [whole(domain)]
+
+
 def _units_fit(leaf: Node, units: Sequence[Cuts] | None) -> bool:
     """Whether what is written at once is whole blocks."""
     if units is None:
         return True
-    return all(np.isin(unit, sizes_to_cuts(sizes)).all() for unit, sizes in zip(units, leaf.chunks, strict=True))
+    return all(
+        np.isin(unit, sizes_to_cuts(sizes)).all() for unit, sizes in zip(units, leaf.chunks, strict=True)
+    )
 
 
 def _blocks_align(source: Node, node: Node) -> bool:
@@ -128,10 +152,16 @@ def leaf_name(leaf: Node) -> str:
     """The word for a leaf in plans: the last part of the array's path, or what kind of array it is."""
     if isinstance(leaf, ZarrSource):
         named = leaf.handle.path or leaf.handle.place
-        return named.rstrip("/").rsplit("/", 1)[-1].removesuffix(".zarr") if "memory://" not in named else "array"
+        return (
+            named.rstrip("/").rsplit("/", 1)[-1].removesuffix(".zarr")
+            if "memory://" not in named
+            else "array"
+        )
     return leaf.label if isinstance(leaf, (MapBlocks, Reduce)) else "array"
 
 
 def read_bytes_bound(access: Access) -> int:
     """Bytes that an encoded chunk may take while it is read."""
-    return access.chunk_nbytes + access.chunk_nbytes // 8 + 65536 if isinstance(access.leaf, ZarrSource) else 0
+    return (
+        access.chunk_nbytes + access.chunk_nbytes // 8 + 65536 if isinstance(access.leaf, ZarrSource) else 0
+    )

@@ -34,8 +34,10 @@ def one_writer(planned: Stages, reach: str) -> None:
             for block, unit in zip(stage.layout.blocks, unit_cuts(sink, stage.domain), strict=True):
                 if not np.isin(block, unit).all():
                     raise WriteConflictError(
-                        f"{stage.name} would write parts of one chunk of {sink.url} from two tasks. Nothing was written. "
-                        "This is an error in the planning itself: please report it with the shapes and chunks of both arrays"
+                        f"{stage.name} would write parts of one chunk of {sink.url} from two tasks. "
+                        "Nothing was written. "
+                        "This is an error in the planning itself: please report it with the shapes and "
+                        "chunks of both arrays"
                     )
     _no_two_in_a_unit(planned)
 
@@ -60,20 +62,27 @@ def _no_two_in_a_unit(planned: Stages) -> None:
         if all(low <= high for low, high in shared):
             coords = tuple(low for low, _ in shared)
             raise WriteConflictError(
-                f"store() has two writers for chunk {coords} of {first.url}: {_region(a, first)} and {_region(b, second)}. "
-                "Nothing was written. Store the two as one array (np.concatenate), or let the regions meet where a chunk ends"
+                f"store() has two writers for chunk {coords} of {first.url}: {_region(a, first)} and "
+                f"{_region(b, second)}. "
+                "Nothing was written. Store the two as one array (np.concatenate), or let the regions "
+                "meet where a chunk ends"
             )
 
 
 def _units_met(axis: int, a: Node, first: Sink, b: Node, second: Sink) -> tuple[int, int]:
     """The first and last unit along an axis that both write to; the last is the smaller where there is none."""
     unit = first.unit[axis]
-    ranges = [(s.start[axis] // unit, (s.start[axis] + node.shape[axis] - 1) // unit) for node, s in ((a, first), (b, second))]
+    ranges = [
+        (s.start[axis] // unit, (s.start[axis] + node.shape[axis] - 1) // unit)
+        for node, s in ((a, first), (b, second))
+    ]
     return max(low for low, _ in ranges), min(high for _, high in ranges)
 
 
 def _region(node: Node, sink: Sink) -> str:
-    return "[" + ", ".join(f"{start}:{start + n}" for start, n in zip(sink.start, node.shape, strict=True)) + "]"
+    return (
+        "[" + ", ".join(f"{start}:{start + n}" for start, n in zip(sink.start, node.shape, strict=True)) + "]"
+    )
 
 
 def target_is_no_source(planned: Stages, reach: str) -> None:
@@ -120,7 +129,8 @@ def enough_memory(planned: Stages, reach: str) -> None:
         lines.append(
             f"  {worst.name} over {reads}: {format_bytes(part.task)} a task, {at_once} at once: decoded chunks "
             f"{format_bytes(part.chunks)}, values between {format_bytes(part.registers)}, sums and write buffers "
-            f"{format_bytes(part.accumulators + part.unit)}; states to join {format_bytes(states)}; results {format_bytes(planned.results)}."
+            f"{format_bytes(part.accumulators + part.unit)}; states to join {format_bytes(states)}; "
+            f"results {format_bytes(planned.results)}."
         )
     lines.append(f'  What fits:  memory="{math.ceil(planned.peak_memory / 1e6)}MB"')
     if planned.results > planned.memory // 2:

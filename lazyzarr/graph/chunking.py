@@ -10,7 +10,7 @@ from lazyzarr.errors import ShapeMismatchError
 from lazyzarr.graph.node import Chunks
 from lazyzarr.settings import parse_bytes
 
-__all__ = ["AUTO_BYTES", "axis_of", "axes_of", "normalize_chunks", "uniform_chunks"]
+__all__ = ["AUTO_BYTES", "axes_of", "axis_of", "normalize_chunks", "uniform_chunks"]
 
 # The size of an "auto" chunk: what a task decodes.
 AUTO_BYTES = 64_000_000
@@ -63,7 +63,9 @@ def _uniform(n: int, chunk: int) -> tuple[int, ...]:
     return (chunk,) * whole + ((rest,) if rest or not n else ())
 
 
-def normalize_chunks(chunks: Any, shape: tuple[int, ...], itemsize: int, dims: Dims, present: Chunks) -> Chunks:
+def normalize_chunks(
+    chunks: Any, shape: tuple[int, ...], itemsize: int, dims: Dims, present: Chunks
+) -> Chunks:
     """Chunk sizes along each axis, as Dask writes them.
 
     `chunks`: an integer for all axes; "auto" or a size in bytes ("64MB") for chunks of about that size made of
@@ -85,8 +87,13 @@ def normalize_chunks(chunks: Any, shape: tuple[int, ...], itemsize: int, dims: D
     else:
         entries = [chunks] * len(shape)
     if len(entries) != len(shape):
-        raise ShapeMismatchError(f"chunks={chunks!r} has {len(entries)} entries for an array with {len(shape)} axes, {shape}")
-    fixed = [present[i] if isinstance(e, str) else _axis_chunks(e, n, present[i], chunks) for i, (e, n) in enumerate(zip(entries, shape, strict=True))]
+        raise ShapeMismatchError(
+            f"chunks={chunks!r} has {len(entries)} entries for an array with {len(shape)} axes, {shape}"
+        )
+    fixed = [
+        present[i] if isinstance(e, str) else _axis_chunks(e, n, present[i], chunks)
+        for i, (e, n) in enumerate(zip(entries, shape, strict=True))
+    ]
     words = [i for i, entry in enumerate(entries) if isinstance(entry, str)]
     if not words:
         return tuple(fixed)
@@ -109,12 +116,19 @@ def _axis_chunks(entry: Any, n: int, present: tuple[int, ...], chunks: Any) -> t
     if length == -1:
         return (n,)
     if length < 1:
-        raise ShapeMismatchError(f"chunks={chunks!r}: a chunk has at least 1 element along each axis; -1 is the whole axis")
+        raise ShapeMismatchError(
+            f"chunks={chunks!r}: a chunk has at least 1 element along each axis; -1 is the whole axis"
+        )
     return _uniform(n, min(length, max(n, 1)))
 
 
 def _sized(
-    target: int, axes: Sequence[int], shape: tuple[int, ...], itemsize: int, present: Chunks, fixed: Sequence[tuple[int, ...]]
+    target: int,
+    axes: Sequence[int],
+    shape: tuple[int, ...],
+    itemsize: int,
+    present: Chunks,
+    fixed: Sequence[tuple[int, ...]],
 ) -> Chunks:
     """Chunks of about `target` bytes: along the given axes, whole numbers of the present ones, last axes first."""
     lengths = [max(sizes, default=1) or 1 for sizes in fixed]

@@ -16,6 +16,7 @@ from lazyzarr.graph.ops.blocks import MapBlocks
 from lazyzarr.graph.ops.elementwise import Constant, Elementwise
 from lazyzarr.graph.ops.reductions import Reduce, State
 from lazyzarr.graph.program import Program, Step, compile_program, view_of
+from lazyzarr.graph.region import place
 from lazyzarr.graph.stage import Stage
 from lazyzarr.graph.write import UnitWriter
 
@@ -46,7 +47,11 @@ class Leaves:
         leaf = self._open.get(node)
         if leaf is None:
             kept = self._capacities[node]
-            made = computed_leaf(node, kept, self._values) if isinstance(node, MapBlocks) else open_leaf(node, kept, self._values)
+            made = (
+                computed_leaf(node, kept, self._values)
+                if isinstance(node, MapBlocks)
+                else open_leaf(node, kept, self._values)
+            )
             leaf = self._open[node] = made
         return leaf
 
@@ -121,7 +126,10 @@ class Bound:
         for register, slot in self._slots.items():
             self._registers[register] = slot
         # The value of a root that is computed is computed where it is wanted.
-        self._direct = [r in self._slots and program.roots.count(r) == 1 and not isinstance(steps[r].node, MapBlocks) for r in program.roots]
+        self._direct = [
+            r in self._slots and program.roots.count(r) == 1 and not isinstance(steps[r].node, MapBlocks)
+            for r in program.roots
+        ]
         self._steps = [self._bind(step) for step in program.steps]
 
     def _constant(self, value: Any) -> int:
@@ -142,7 +150,10 @@ class Bound:
             return self._bind_call(step, node)
         assert isinstance(node, Elementwise)
         if node.in_place and not node.params[2]:
-            places = [self._constant(o.value) if isinstance(o, Constant) else step.arguments[o] for o in node.operands]
+            places = [
+                self._constant(o.value) if isinstance(o, Constant) else step.arguments[o]
+                for o in node.operands
+            ]
             return _bind_ufunc(node.function, places, r)
 
         def apply(registers: list[Any]) -> None:
@@ -210,7 +221,9 @@ def _bind_ufunc(function: Callable[..., Any], places: list[int], r: int) -> Call
 def _carve(step: Step, arena: list[Array]) -> Array:
     """The step's value as an array in its slot."""
     assert step.slot is not None
-    return np.ndarray(step.shape, step.dtype, buffer=arena[step.slot].data if step.nbytes else np.empty(1, np.uint8).data)
+    return np.ndarray(
+        step.shape, step.dtype, buffer=arena[step.slot].data if step.nbytes else np.empty(1, np.uint8).data
+    )
 
 
 class Evaluator:
@@ -275,7 +288,10 @@ class StageRunner:
             for box in boxes:
                 origin = tuple([low for low, _ in box])
                 shape = tuple([high - low for low, high in box])
-                targets = [values[(*[slice(b[0] - o, b[1] - o) for b, o in zip(box, base, strict=True)], ...)] for values, base in places]
+                targets = [
+                    values[place([slice(b[0] - o, b[1] - o) for b, o in zip(box, base, strict=True)])]
+                    for values, base in places
+                ]
                 bound(shape).run(origin, targets)
             self._leaves.check()
             for writer, (values, _) in zip(self._writers, places, strict=True):
@@ -283,7 +299,10 @@ class StageRunner:
                     if self._stopped():
                         raise Stopped
                     writer.write(tuple(low for low, _ in unit), values)
-        return [None if writer is not None or results is not None else answer for writer, answer in zip(self._writers, answers, strict=True)]
+        return [
+            None if writer is not None or results is not None else answer
+            for writer, answer in zip(self._writers, answers, strict=True)
+        ]
 
     def _answer(self, i: int, bounds: Box, results: Sequence[Array | None] | None) -> Array | None:
         """Where a block's values of a root go: a part of the result, an array of the block, or nowhere but a unit."""
@@ -291,7 +310,7 @@ class StageRunner:
             return None
         result = None if results is None else results[i]
         if result is not None:
-            return result[(*(slice(*b) for b in bounds), ...)]
+            return result[place(slice(*b) for b in bounds)]  # type: ignore[no-any-return]
         return np.empty([high - low for low, high in bounds], self._stage.roots[i].dtype)
 
     def _place(self, i: int, unit: Box, bounds: Box, answer: Array | None) -> tuple[Array, tuple[int, ...]]:
@@ -330,21 +349,24 @@ class _Fold:
     def __init__(self, reduce: Reduce, root: int, bounds: Box) -> None:
         self.reduce, self.root, self._bounds = reduce, root, bounds
         self._kept = [axis not in reduce.axes for axis in range(len(bounds))]
-        self._state = reduce.start(tuple(high - low if kept else 1 for (low, high), kept in zip(bounds, self._kept, strict=True)))
+        self._state = reduce.start(
+            tuple(high - low if kept else 1 for (low, high), kept in zip(bounds, self._kept, strict=True))
+        )
         self._seen: dict[tuple[int, ...], int] = {}
 
     def take(self, box: Box, tile: Array) -> None:
         """Folds a tile into the part of the state that it belongs to."""
-        place, key = [], []
+        parts, key = [], []
         for kept, (low, high), (start, _) in zip(self._kept, box, self._bounds, strict=True):
             if kept:
-                place.append(slice(low - start, high - start))
+                parts.append(slice(low - start, high - start))
                 key.append(low)
             else:
-                place.append(slice(0, 1))
+                parts.append(slice(0, 1))
         where = tuple(key)
         before = self._seen.get(where, 0)
-        self.reduce.fold(tuple([part[(*place, ...)] for part in self._state]), tile, before)
+        where_to = place(parts)
+        self.reduce.fold(tuple([part[where_to] for part in self._state]), tile, before)
         self._seen[where] = before + self.reduce.count(tile.shape)
 
     def finish(self, whole_axes: bool, result: Array | None) -> Array | State | None:
@@ -355,6 +377,8 @@ class _Fold:
         values = self.reduce.finish(self._state, count)
         if result is None:
             return values
-        place = tuple(slice(*b) if kept else slice(0, 1) for kept, b in zip(self._kept, self._bounds, strict=True))
-        result[(*place, ...)] = values
+        parts = tuple(
+            slice(*b) if kept else slice(0, 1) for kept, b in zip(self._kept, self._bounds, strict=True)
+        )
+        result[place(parts)] = values
         return None

@@ -112,13 +112,33 @@ class Plan:
         return lines
 
     def _rows(self) -> list[tuple[str, ...]]:
-        rows = [("", "stage", "tasks", "decode", "amp", "write", "peak", "what it does")]
+        rows: list[tuple[str, ...]] = [
+            ("", "stage", "tasks", "decode", "amp", "write", "peak", "what it does")
+        ]
         for i, stage in enumerate(self.stages, 1):
-            rows.append((str(i), stage.name, f"{stage.layout.tasks:,}", *_sizes(stage), format_bytes(self._planned.peak(stage)), _deed(stage)))
+            rows.append(
+                (
+                    str(i),
+                    stage.name,
+                    f"{stage.layout.tasks:,}",
+                    *_sizes(stage),
+                    format_bytes(self._planned.peak(stage)),
+                    _deed(stage),
+                )
+            )
         if len(self.stages) > 1:
             written = format_bytes(self.bytes_written) if self.bytes_written else "-"
             rows.append(
-                ("", "total", f"{self.tasks:,}", format_bytes(self.bytes_decoded), f"{self.amplification:.2f}", written, format_bytes(self.peak_memory), "")
+                (
+                    "",
+                    "total",
+                    f"{self.tasks:,}",
+                    format_bytes(self.bytes_decoded),
+                    f"{self.amplification:.2f}",
+                    written,
+                    format_bytes(self.peak_memory),
+                    "",
+                )
             )
         return rows
 
@@ -131,14 +151,21 @@ class Plan:
             notes.append(f"  {self.writers:,} chunks or shards written, one writer each")
         notes.extend(f"  {line}" for line in _decoded_again(self.stages))
         problem = self.problem
-        return notes + [f"  does not fit: {line}" if i == 0 else f"  {line}" for i, line in enumerate(problem.splitlines())]
+        return notes + [
+            f"  does not fit: {line}" if i == 0 else f"  {line}"
+            for i, line in enumerate(problem.splitlines())
+        ]
 
 
 def _sizes(stage: Stage) -> tuple[str, str, str]:
     """Decoded bytes, amplification and written bytes of a stage, as words."""
     least = stage.least_decode
     amplification = f"{stage.decode / least:.2f}" if least else "-"
-    return format_bytes(stage.decode) if stage.decode else "-", amplification, format_bytes(stage.write) if stage.write else "-"
+    return (
+        format_bytes(stage.decode) if stage.decode else "-",
+        amplification,
+        format_bytes(stage.write) if stage.write else "-",
+    )
 
 
 def _deed(stage: Stage) -> str:
@@ -157,7 +184,11 @@ def _decoded_again(stages: Sequence[Stage]) -> list[str]:
     for stage in stages:
         for leaf in dict.fromkeys(access.leaf for access in stage.accesses if access.decodes):
             readers.setdefault(leaf, []).append(stage.name)
-    return [f"{leaf_name(leaf)} is decoded by {len(names)} stages: {', '.join(names)}" for leaf, names in readers.items() if len(names) > 1]
+    return [
+        f"{leaf_name(leaf)} is decoded by {len(names)} stages: {', '.join(names)}"
+        for leaf, names in readers.items()
+        if len(names) > 1
+    ]
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -165,6 +196,10 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     words = {1, len(widths) - 1}
     return [
-        "  " + "  ".join(cell.ljust(w) if i in words else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))).rstrip()
+        "  "
+        + "  ".join(
+            cell.ljust(w) if i in words else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
         for row in rows
     ]

@@ -22,7 +22,20 @@ import numpy as np
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.region import Region, Span
 
-__all__ = ["Access", "Cuts", "Layout", "Sharing", "capacity", "join_cuts", "most_chunks", "sharing", "sizes_to_cuts", "split_blocks", "split_tiles", "thin"]
+__all__ = [
+    "Access",
+    "Cuts",
+    "Layout",
+    "Sharing",
+    "capacity",
+    "join_cuts",
+    "most_chunks",
+    "sharing",
+    "sizes_to_cuts",
+    "split_blocks",
+    "split_tiles",
+    "thin",
+]
 
 Cuts = np.ndarray[Any, Any]
 """Positions along an axis, ascending, from 0 to its length."""
@@ -93,10 +106,7 @@ class Access:
 def _as_domain_cuts(span: Span, grid: Cuts, n: int) -> Cuts:
     """Domain positions at which a moving span enters another chunk."""
     shift = span.start - min(0, span.rate * (n - 1))
-    if span.rate > 0:
-        cuts = -((shift - grid) // span.rate)
-    else:
-        cuts = (shift - grid) // -span.rate + 1
+    cuts = -((shift - grid) // span.rate) if span.rate > 0 else (shift - grid) // -span.rate + 1
     cuts = np.clip(cuts if span.rate > 0 else cuts[::-1], 0, n)
     fresh = np.flatnonzero(np.diff(cuts)) + 1
     return np.concatenate([[0], cuts[fresh[cuts[fresh] < n]], [n]])
@@ -136,7 +146,9 @@ class Layout:
         """The number of elements in the largest box between these cuts."""
         return math.prod(int(np.diff(axis).max(initial=0)) for axis in cuts)
 
-    def walk(self, index: Sequence[int]) -> Iterator[tuple[tuple[tuple[int, int], ...], list[tuple[tuple[int, int], ...]]]]:
+    def walk(
+        self, index: Sequence[int]
+    ) -> Iterator[tuple[tuple[tuple[int, int], ...], list[tuple[tuple[int, int], ...]]]]:
         """Each unit of a block as its (start, stop) along each axis, with the tiles in it."""
         bounds = self.block(index)
         nested = [_nest(self.cells[a], self.units[a], self.tiles[a], *bounds[a]) for a in self.order]
@@ -157,10 +169,10 @@ Nested = list[list[tuple[tuple[int, int], list[tuple[int, int]]]]]
 
 def _nest(cells: Cuts, units: Cuts, tiles: Cuts, low: int, high: int) -> Nested:
     """The cells of an interval, each a list of its units with their tiles."""
-    nested = []
-    for cell in _intervals(cells, low, high):
-        nested.append([(unit, _intervals(tiles, *unit)) for unit in _intervals(units, *cell)])
-    return nested
+    return [
+        [(unit, _intervals(tiles, *unit)) for unit in _intervals(units, *cell)]
+        for cell in _intervals(cells, low, high)
+    ]
 
 
 def _intervals(cuts: Cuts, low: int, high: int) -> list[tuple[int, int]]:
@@ -257,7 +269,8 @@ def _kept_between(access: Access, level: Sharing, order: Sequence[int]) -> int:
         return 1
     inside = set(order[shared_at + 1 :])
     return math.prod(
-        level.outer[own] if span.axis in inside else level.inner[own] for own, span in enumerate(access.region)
+        level.outer[own] if span.axis in inside else level.inner[own]
+        for own, span in enumerate(access.region)
     )
 
 

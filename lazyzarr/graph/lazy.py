@@ -25,8 +25,8 @@ from lazyzarr.graph.ops import blocks, elementwise, views
 from lazyzarr.graph.ops.elementwise import Constant
 from lazyzarr.graph.plan import Output
 from lazyzarr.graph.run import Job, make_spec, run
-from lazyzarr.graph.tasks import PlanExpr
 from lazyzarr.graph.targets import NewTarget, TargetOptions, new_target, region_sink
+from lazyzarr.graph.tasks import PlanExpr
 from lazyzarr.settings import format_bytes
 
 __all__ = ["LazyArray", "compute_outputs", "elementwise_call", "lazy", "where"]
@@ -128,9 +128,12 @@ class LazyArray(Operators):
         return self.shape[0]
 
     def __repr__(self) -> str:
-        named = ", ".join(f"{name}: {n}" if name else str(n) for name, n in zip(self.dims, self.shape, strict=True))
+        named = ", ".join(
+            f"{name}: {n}" if name else str(n) for name, n in zip(self.dims, self.shape, strict=True)
+        )
         extent = f"({named})" if any(self.dims) else str(self.shape)
-        return f"<LazyArray {self._node.label} {extent} {self.dtype} {format_bytes(self.nbytes)} chunks={self.chunksize}>"
+        facts = f"{extent} {self.dtype} {format_bytes(self.nbytes)} chunks={self.chunksize}"
+        return f"<LazyArray {self._node.label} {facts}>"
 
     # --- other arrays of it
 
@@ -140,7 +143,8 @@ class LazyArray(Operators):
 
     def transpose(self, *axes: Any) -> LazyArray:
         """The array with its axes in another order: by number or dimension name; reversed where none is given."""
-        given = axes[0] if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))) else axes
+        nested = len(axes) == 1 and isinstance(axes[0], (tuple, list))
+        given = axes[0] if nested else [axis for axis in axes if axis is not None]
         order = [axis_of(axis, self.dims) for axis in given] if given else list(range(self.ndim))[::-1]
         if sorted(order) != list(range(self.ndim)):
             raise ValueError(f"transpose takes each of the {self.ndim} axes once, not {tuple(given)}")
@@ -168,7 +172,7 @@ class LazyArray(Operators):
         self,
         function: Callable[..., Any],
         *arrays: Any,
-        dtype: DTypeLike = None,
+        dtype: DTypeLike | None = None,
         chunks: Any = None,
         keywords: Mapping[str, Any] | None = None,
     ) -> LazyArray:
@@ -205,24 +209,32 @@ class LazyArray(Operators):
         assert isinstance(node, Node)
         own = self.chunks[self.ndim - node.ndim :] if node.ndim <= self.ndim else None
         if own is None or any(n not in (1, sum(sizes)) for n, sizes in zip(node.shape, own, strict=True)):
-            raise ValueError(f"map_blocks: an array of shape {node.shape} has no chunks at the places of one of shape {self.shape}")
-        return views.rechunk(node, tuple((1,) if n == 1 else sizes for n, sizes in zip(node.shape, own, strict=True)))
+            raise ValueError(
+                f"map_blocks: an array of shape {node.shape} has no chunks at the places of one of shape {self.shape}"
+            )
+        return views.rechunk(
+            node, tuple((1,) if n == 1 else sizes for n, sizes in zip(node.shape, own, strict=True))
+        )
 
     # --- reductions
 
-    def sum(self, axis: Any = None, dtype: DTypeLike = None, keepdims: bool = False) -> LazyArray:
+    def sum(self, axis: Any = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> LazyArray:
         """The sum over axes (numbers or dimension names; None: all), in NumPy's dtype for it."""
         return self._of(reducing.total(self._node, axis, dtype, keepdims))
 
-    def mean(self, axis: Any = None, dtype: DTypeLike = None, keepdims: bool = False) -> LazyArray:
+    def mean(self, axis: Any = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> LazyArray:
         """The arithmetic mean over axes (numbers or dimension names; None: all)."""
         return self._of(reducing.mean(self._node, axis, dtype, keepdims))
 
-    def std(self, axis: Any = None, dtype: DTypeLike = None, ddof: float = 0, keepdims: bool = False) -> LazyArray:
+    def std(
+        self, axis: Any = None, dtype: DTypeLike | None = None, ddof: float = 0, keepdims: bool = False
+    ) -> LazyArray:
         """The standard deviation over axes, with `ddof` taken from the count; one pass."""
         return self._of(reducing.variance(self._node, axis, dtype, ddof, keepdims, True))
 
-    def var(self, axis: Any = None, dtype: DTypeLike = None, ddof: float = 0, keepdims: bool = False) -> LazyArray:
+    def var(
+        self, axis: Any = None, dtype: DTypeLike | None = None, ddof: float = 0, keepdims: bool = False
+    ) -> LazyArray:
         """The variance over axes, with `ddof` taken from the count; one pass."""
         return self._of(reducing.variance(self._node, axis, dtype, ddof, keepdims, False))
 
@@ -245,7 +257,12 @@ class LazyArray(Operators):
     # --- answers
 
     def compute(
-        self, *, scheduler: Any = None, num_workers: int | None = None, memory: str | float | None = None, progress: bool | None = None
+        self,
+        *,
+        scheduler: Any = None,
+        num_workers: int | None = None,
+        memory: str | float | None = None,
+        progress: bool | None = None,
     ) -> Any:
         """The values as a NumPy array (a NumPy scalar where there are no axes).
 
@@ -267,7 +284,9 @@ class LazyArray(Operators):
 
     result = compute
 
-    def explain(self, *, scheduler: Any = None, num_workers: int | None = None, memory: str | float | None = None) -> Plan:
+    def explain(
+        self, *, scheduler: Any = None, num_workers: int | None = None, memory: str | float | None = None
+    ) -> Plan:
         """The plan of `compute`: stages, tasks, bytes, memory; known before anything is read.
 
         >>> x = lz.from_array(np.zeros((1000, 1000), "f4"), chunks=(100, 1000))
@@ -328,9 +347,20 @@ class LazyArray(Operators):
         """
         mode = "w" if overwrite else mode
         if mode not in ("w-", "w"):
-            raise ValueError(f'mode={mode!r}: "w-" writes a new array, "w" replaces one; z[...] = x writes into one that is there')
+            raise ValueError(
+                f'mode={mode!r}: "w-" writes a new array, "w" replaces one; z[...] = x writes into one that is there'
+            )
         options = TargetOptions(
-            chunks, shards, compressors, filters, serializer, fill_value, dimension_names, attributes, zarr_format, mode
+            chunks,
+            shards,
+            compressors,
+            filters,
+            serializer,
+            fill_value,
+            dimension_names,
+            attributes,
+            zarr_format,
+            mode,
         )
         target = new_target(self._node, store, path, options)
         job = Job(scheduler, num_workers, memory, progress)
@@ -374,26 +404,39 @@ class LazyArray(Operators):
 
     def _one(self, kind: str) -> Any:
         if self.size != 1:
-            raise TypeError(f"only an array of one element can become a Python {kind}; this one has shape {self.shape}")
+            raise TypeError(
+                f"only an array of one element can become a Python {kind}; this one has shape {self.shape}"
+            )
         return self.compute().reshape(())[()]
 
     def __format__(self, spec: str) -> str:
         return format(self.compute() if not self.shape and spec else self, spec) if spec else str(self)
 
-    def __array__(self, dtype: DTypeLike = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         if copy is False:
-            raise ValueError("a lazy array has no values in memory: np.asarray(x) computes them, without copy=False")
+            raise ValueError(
+                "a lazy array has no values in memory: np.asarray(x) computes them, without copy=False"
+            )
         return np.asarray(self.compute(), dtype=dtype)
 
     # --- NumPy and Dask
 
-    def __array_ufunc__(self, function: np.ufunc, method: str, *inputs: Any, out: Any = None, **keywords: Any) -> Any:
+    def __array_ufunc__(
+        self, function: np.ufunc, method: str, *inputs: Any, out: Any = None, **keywords: Any
+    ) -> Any:
         if out is not None:
-            raise TypeError(f"np.{function.__name__} of a lazy array takes no out=; assign the result instead")
+            raise TypeError(
+                f"np.{function.__name__} of a lazy array takes no out=; assign the result instead"
+            )
         if method != "__call__":
-            raise TypeError(f"np.{function.__name__}.{method} is not lazy; x.compute() gives NumPy, or use x.sum(), x.max() and the like")
+            raise TypeError(
+                f"np.{function.__name__}.{method} is not lazy; x.compute() gives NumPy, or use x.sum(), "
+                "x.max() and the like"
+            )
         if "where" in keywords:
-            raise TypeError(f"np.{function.__name__} of a lazy array takes no where=; use np.where(condition, a, b)")
+            raise TypeError(
+                f"np.{function.__name__} of a lazy array takes no where=; use np.where(condition, a, b)"
+            )
         return self._of(elementwise.ufunc(function, *map(lift, inputs), **keywords))
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, keywords: Any) -> Any:
@@ -408,10 +451,10 @@ class LazyArray(Operators):
         `memory=` does not reach it there: `lz.config.set(memory="2GB")` does.
         """
         spec, _ = make_spec([Output(self._node)], Job(scheduler="threads"))
-        return PlanExpr(f"{self._node.label}-{spec.token}", spec)
+        return PlanExpr(f"{self._node.label}-{spec.token}", spec)  # type: ignore[no-untyped-call]
 
     def __dask_graph__(self) -> dict[Any, Any]:
-        return dict(self.expr.__dask_graph__())
+        return dict(self.expr.__dask_graph__())  # type: ignore[no-untyped-call]
 
     def __dask_keys__(self) -> list[Any]:
         return list(self.expr.__dask_keys__())
@@ -447,7 +490,10 @@ def _first(results: Sequence[Any]) -> Any:
 
 def _block_chunks(chunks: Any, numblocks: tuple[int, ...]) -> Chunks:
     """The chunks of a map_blocks result: sizes an axis, or one length an axis repeated for each block."""
-    grid = tuple(sizes if isinstance(sizes, (tuple, list)) else (sizes,) * count for sizes, count in zip(chunks, numblocks, strict=True))
+    grid = tuple(
+        sizes if isinstance(sizes, (tuple, list)) else (sizes,) * count
+        for sizes, count in zip(chunks, numblocks, strict=True)
+    )
     return tuple(tuple(int(size) for size in sizes) for sizes in grid)
 
 
@@ -461,11 +507,18 @@ def lazy(array: Any) -> LazyArray:
 def where(condition: Any, *choices: Any) -> LazyArray:
     """`np.where(condition, x, y)`: x where the condition holds, y elsewhere, in NumPy's common dtype."""
     if len(choices) != 2:
-        raise TypeError("np.where of a lazy array takes a condition and two choices; the positions of true values are not lazy")
+        raise TypeError(
+            "np.where of a lazy array takes a condition and two choices; the positions of true values are not lazy"
+        )
     return LazyArray(elementwise.where(lift(condition), *map(lift, choices)))
 
 
-def elementwise_call(function: Callable[..., Any], *arrays: Any, dtype: DTypeLike = None, keywords: Mapping[str, Any] | None = None) -> LazyArray:
+def elementwise_call(
+    function: Callable[..., Any],
+    *arrays: Any,
+    dtype: DTypeLike | None = None,
+    keywords: Mapping[str, Any] | None = None,
+) -> LazyArray:
     """The results of a function that works value by value, called on whatever parts the plan chooses.
 
     Parameters
@@ -486,7 +539,11 @@ def elementwise_call(function: Callable[..., Any], *arrays: Any, dtype: DTypeLik
     """
     result = None if dtype is None else np.dtype(dtype)
     kind = elementwise.Elementwise
-    return LazyArray(elementwise.call(kind, function, [lift(array) for array in arrays], tuple((keywords or {}).items()), result))
+    return LazyArray(
+        elementwise.call(
+            kind, function, [lift(array) for array in arrays], tuple((keywords or {}).items()), result
+        )
+    )
 
 
 def compute_outputs(arrays: Sequence[LazyArray], job: Job) -> list[Any]:
@@ -536,11 +593,14 @@ def write_region(array: Array, selection: Any, value: LazyArray, job: Job) -> No
     """Streams a lazy array into a selection of a stored one; broadcasts and casts as an assignment does."""
     picked = parse_basic(selection, array.shape)
     if any(r.step != 1 and r.count > 1 for r in picked.ranges):
-        raise SelectionError("z[::step] = lazy is not streamed; write whole ranges, or z[...] = lazy.compute()")
+        raise SelectionError(
+            "z[::step] = lazy is not streamed; write whole ranges, or z[...] = lazy.compute()"
+        )
     node = value.__lazyzarr_node__
     if not np.can_cast(node.dtype, array.dtype, "same_kind"):
         raise DataTypeMismatchError(
-            f"{array.store_path} holds {array.dtype}, the value is {node.dtype}; convert it first: x.astype({array.dtype.name!r})"
+            f"{array.store_path} holds {array.dtype}, the value is {node.dtype}; convert it first: "
+            f"x.astype({array.dtype.name!r})"
         )
     try:
         node = views.broadcast_to(elementwise.astype(node, array.dtype), picked.out_shape)

@@ -12,7 +12,7 @@ import numpy as np
 from lazyzarr.format.chunk import ChunkReader
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.sources import ForeignSource, MemorySource, ZarrSource
-from lazyzarr.graph.region import Region, Span
+from lazyzarr.graph.region import Region, Span, place
 
 __all__ = ["ArrayLeaf", "ChunkCache", "ChunkedLeaf", "Leaf", "open_leaf"]
 
@@ -32,7 +32,7 @@ class ArrayLeaf:
         array, spans = self._array, region
 
         def load(origin: tuple[int, ...]) -> Array:
-            return array[(*(_moved(span, origin) for span in spans), ...)]  # type: ignore[no-any-return]
+            return array[place(_moved(span, origin) for span in spans)]  # type: ignore[no-any-return]
 
         return load
 
@@ -69,12 +69,21 @@ class ChunkCache:
 class ChunkedLeaf:
     """Values that come by chunks: a load is a view of one chunk, or put together from several."""
 
-    def __init__(self, cuts: tuple[list[int] | int, ...], cache: ChunkCache, dtype: np.dtype[Any], check: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        cuts: tuple[list[int] | int, ...],
+        cache: ChunkCache,
+        dtype: np.dtype[Any],
+        check: Callable[[], None],
+    ) -> None:
         self._cuts, self._cache, self._dtype, self.check = cuts, cache, dtype, check
 
     def loader(self, region: Region) -> Loader:
         """What gives the region's values for a tile at an origin."""
-        axes = [(span.axis or 0, span.axis is None, {}, span, cuts) for span, cuts in zip(region, self._cuts, strict=True)]
+        axes: list[tuple[int, bool, dict[int, Entry], Span, list[int] | int]] = [
+            (span.axis or 0, span.axis is None, {}, span, cuts)
+            for span, cuts in zip(region, self._cuts, strict=True)
+        ]
         shape = tuple(span.count for span in region)
         get = self._cache.get
         gather = self._gatherer(shape)
@@ -93,7 +102,7 @@ class ChunkedLeaf:
             if not single:
                 return gather(coords, places)
             chunk = get(tuple(coords))
-            return chunk if whole else chunk[(*places, ...)]
+            return chunk if whole else chunk[place(places)]
 
         return load
 
@@ -107,7 +116,8 @@ class ChunkedLeaf:
                 held.append(np.empty(shape, dtype))
             out = held[0]
             parts = [
-                place if isinstance(place, list) else [(coord, place, slice(None))] for coord, place in zip(coords, places, strict=True)
+                part if isinstance(part, list) else [(coord, part, slice(None))]
+                for coord, part in zip(coords, places, strict=True)
             ]
             for combination in itertools.product(*parts):
                 chunk = get(tuple(part[0] for part in combination))
@@ -127,12 +137,14 @@ def _entry(span: Span, cuts: list[int] | int, origin: int) -> Entry:
     first_chunk, last_chunk = _chunk_at(cuts, start), _chunk_at(cuts, last)
     if first_chunk == last_chunk:
         low, high = _bounds(cuts, first_chunk)
-        place = slice(start - low, last - low + 1, span.step)
-        return first_chunk, place, place == slice(0, high - low, 1), True
+        here = slice(start - low, last - low + 1, span.step)
+        return first_chunk, here, here == slice(0, high - low, 1), True
     return first_chunk, _parts(span, cuts, start, first_chunk, last_chunk), False, False
 
 
-def _parts(span: Span, cuts: list[int] | int, start: int, first: int, last: int) -> list[tuple[int, slice, slice]]:
+def _parts(
+    span: Span, cuts: list[int] | int, start: int, first: int, last: int
+) -> list[tuple[int, slice, slice]]:
     """(chunk, slice in it, slice of the load) for each chunk that a span has elements in."""
     parts, done = [], 0
     for chunk in range(first, last + 1):
@@ -189,9 +201,9 @@ def _foreign_leaf(node: ForeignSource, capacity: int) -> ChunkedLeaf:
     cuts = tuple(list(itertools.accumulate(sizes, initial=0)) for sizes in node.chunks)
 
     def fetch(coords: tuple[int, ...], spare: Array | None) -> Array:
-        place = tuple(slice(axis[i], axis[i + 1]) for axis, i in zip(cuts, coords, strict=True))
-        values = np.asarray(node.array[place])
-        expected = tuple(s.stop - s.start for s in place)
+        where = tuple(slice(axis[i], axis[i + 1]) for axis, i in zip(cuts, coords, strict=True))
+        values = np.asarray(node.array[where])
+        expected = tuple(s.stop - s.start for s in where)
         if values.shape != expected:
             values = values.reshape(expected)
         return values if values.dtype == node.dtype else values.astype(node.dtype)

@@ -8,7 +8,7 @@ import numpy as np
 
 from lazyzarr.format.array import Array
 from lazyzarr.graph.chunking import normalize_chunks
-from lazyzarr.graph.node import Node
+from lazyzarr.graph.node import Chunks, Node
 from lazyzarr.graph.ops.elementwise import Constant
 from lazyzarr.graph.ops.sources import foreign, memory, stored
 
@@ -26,7 +26,9 @@ def lift(value: Any) -> Node | Constant:
         return Constant(value)
     array = np.asarray(value)
     if array.dtype == object:
-        raise TypeError(f"{type(value).__name__} is no array of numbers, dates or strings that lazyzarr could compute with")
+        raise TypeError(
+            f"{type(value).__name__} is no array of numbers, dates or strings that lazyzarr could compute with"
+        )
     return Constant(array[()]) if array.ndim == 0 else array_node(array, "auto", None)
 
 
@@ -36,7 +38,11 @@ def stored_node(array: Array, chunks: Any) -> Node:
     present = array.reader().grid.clipped_chunks()
     if isinstance(chunks, str) and chunks == "shards":
         chunks = array.shards or array.chunks
-    grid = present if chunks is None else normalize_chunks(chunks, array.shape, array.dtype.itemsize, dims, present)
+    grid = (
+        present
+        if chunks is None
+        else normalize_chunks(chunks, array.shape, array.dtype.itemsize, dims, present)
+    )
     return stored(array.handle, array.handle.nonce, array.shape, array.dtype, grid, dims)
 
 
@@ -49,11 +55,15 @@ def array_node(value: Any, chunks: Any, dims: tuple[str | None, ...] | None) -> 
     if len(names) != len(shape):
         raise ValueError(f"dims={names} names {len(names)} axes, the array has {len(shape)}: {shape}")
     own = getattr(array, "chunks", None)
-    present = tuple((n,) for n in shape)
+    present: Chunks = tuple((n,) for n in shape)
     if isinstance(own, tuple) and len(own) == len(shape) and not plain:
         present = normalize_chunks(own, shape, array.dtype.itemsize, names, present)
         chunks = None if chunks == "auto" else chunks
     if array.dtype == object:
-        raise TypeError("an array of objects cannot be computed with; convert it to numbers, dates or fixed-length strings")
-    grid = present if chunks is None else normalize_chunks(chunks, shape, array.dtype.itemsize, names, present)
+        raise TypeError(
+            "an array of objects cannot be computed with; convert it to numbers, dates or fixed-length strings"
+        )
+    grid = (
+        present if chunks is None else normalize_chunks(chunks, shape, array.dtype.itemsize, names, present)
+    )
     return memory(array, grid, names) if plain else foreign(array, grid, names)

@@ -36,8 +36,10 @@ class Node:
     params: tuple[Any, ...]
     token: str
 
-    label = "node"
-    """The word that names this operation in plans and task keys."""
+    @property
+    def label(self) -> str:
+        """The word that names this operation in plans and task keys."""
+        return "node"
 
     def infer(self) -> None:
         """Sets shape, dtype, chunks and dims from the inputs and parameters."""
@@ -129,14 +131,23 @@ def _nonce(value: Any) -> str:
     known = _seen.get(id(value))
     if known is not None and known[0]() is value:
         return known[1]
+    key = id(value)
+
+    def forget(_: object) -> None:
+        _seen.pop(key, None)
+
     try:
-        reference: Callable[[], Any] = weakref.ref(value, lambda _, key=id(value): _seen.pop(key, None))
+        reference: Callable[[], Any] = weakref.ref(value, forget)
     except TypeError:
         # Not weakly referable (a builtin, a partial's cell): kept alive, so that its id stays its own.
-        reference = lambda: value  # noqa: E731
+        reference = _always(value)
     name = f"{getattr(value, '__qualname__', type(value).__name__)}#{next(_nonces)}"
     _seen[id(value)] = (reference, name)
     return name
+
+
+def _always(value: Any) -> Callable[[], Any]:
+    return lambda: value
 
 
 def walk(roots: Iterable[Node], inputs: Callable[[Node], Sequence[Node]] | None = None) -> list[Node]:

@@ -42,7 +42,9 @@ def _extremum(name: str) -> Function:
 
 
 def _variance(name: str) -> Function:
-    def call(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, **keywords: Any) -> Any:
+    def call(
+        a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, **keywords: Any
+    ) -> Any:
         return _reduction(name)(a, axis, dtype, out, ddof=ddof, **keywords)
 
     return call
@@ -73,6 +75,7 @@ def apply_function(function: Function, types: Sequence[type], args: Any, keyword
     if lazy is None:
         name = getattr(function, "__name__", str(function))
         raise TypeError(
-            f"np.{name} is not lazy here: np.{name}(x.compute(), ...) works in memory; x.map_blocks(...) works chunk by chunk"
+            f"np.{name} is not lazy here: np.{name}(x.compute(), ...) works in memory; x.map_blocks(...) "
+            "works chunk by chunk"
         )
     return lazy(*args, **keywords)

@@ -90,7 +90,8 @@ class Operators:
 
     def __setitem__(self: Any, selection: Any, value: Any) -> NoReturn:
         raise TypeError(
-            "a lazy array is an expression, not a place to write to: use np.where(condition, value, x) for a changed copy, "
+            "a lazy array is an expression, not a place to write to: use np.where(condition, value, x) "
+            "for a changed copy, "
             "or open the stored array and assign to that"
         )
 

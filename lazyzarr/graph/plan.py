@@ -40,13 +40,20 @@ class Stages:
     def results(self) -> int:
         """Bytes of all answers, and of reductions that later stages read (R)."""
         answers = sum(output.node.nbytes for output in self.outputs if output.sink is None)
-        inner = {reduce for stage in self.stages for reduce in stage.reduces} - {output.node for output in self.outputs}
+        inner = {reduce for stage in self.stages for reduce in stage.reduces} - {
+            output.node for output in self.outputs
+        }
         return answers + sum(node.nbytes for node in inner)
 
     def peak(self, stage: Stage) -> int:
         """Bytes in use while a stage runs: R + H + W * (D + C + G + A + S) + the base."""
         at_once = min(self.workers, stage.layout.tasks)
-        return self.results + partial_bytes(stage.reduces, stage.layout.numblocks) + at_once * stage.memory.task + BASE
+        return (
+            self.results
+            + partial_bytes(stage.reduces, stage.layout.numblocks)
+            + at_once * stage.memory.task
+            + BASE
+        )
 
     @property
     def peak_memory(self) -> int:
@@ -60,7 +67,8 @@ def plan_stages(outputs: Sequence[Output], budget: Budget) -> Stages:
     stages = [make_stage(kind, roots, reduces, sinks, budget) for kind, roots, reduces, sinks in groups]
     planned = Stages(tuple(outputs), tuple(stages), budget.workers, budget.memory)
     if budget.fewer_if_tiny and budget.workers > 1 and _tiny_chunks(stages):
-        why = f"1 thread: chunks decode in less than {format_bytes(SMALL_CHUNK)} a piece, where a second one only waits for the first"
+        small = format_bytes(SMALL_CHUNK)
+        why = f"1 thread: chunks are smaller than {small}, where a second one only waits for the first"
         planned = dataclasses.replace(planned, workers=1, workers_why=why)
     return _fit(planned)
 
@@ -119,7 +127,9 @@ def _fit(planned: Stages) -> Stages:
     planned = dataclasses.replace(planned, stages=stages)
     while planned.peak_memory > planned.memory and planned.workers > 1:
         planned = dataclasses.replace(
-            planned, workers=planned.workers - 1, workers_why=f"{planned.workers - 1} at once: more would not fit the memory"
+            planned,
+            workers=planned.workers - 1,
+            workers_why=f"{planned.workers - 1} at once: more would not fit the memory",
         )
     return planned
 

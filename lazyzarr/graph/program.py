@@ -171,7 +171,9 @@ class _Builder:
             if held == region:
                 return register
             return self._part(node, region, register, part)
-        raise AssertionError(f"no hull of {node.label} holds {region}")  # merge() keeps every region it is given
+        raise AssertionError(
+            f"no hull of {node.label} holds {region}"
+        )  # merge() keeps every region it is given
 
     def _part(self, node: Node, region: Region, register: int, part: tuple[slice, ...]) -> int:
         known = self.parts.get((register, region))
@@ -188,7 +190,9 @@ def _allocate(program: Program) -> list[int]:
     owner: dict[int, int] = {}  # register -> register whose memory it lies in
     last: dict[int, int] = {}
     for i, step in enumerate(program.steps):
-        owner[step.register] = owner.get(step.arguments[0], step.arguments[0]) if step.is_view else step.register
+        owner[step.register] = (
+            owner.get(step.arguments[0], step.arguments[0]) if step.is_view else step.register
+        )
         for argument in step.arguments:
             last[owner.get(argument, argument)] = i
     for root in program.roots:
@@ -206,7 +210,12 @@ def _allocate(program: Program) -> list[int]:
             # An operand that dies here may be overwritten by the result where each value is read
             # before it is written: the same shape and dtype, and not seen through a view.
             reused = next(
-                (r for r in dying if r in step.arguments and _in_place(step.node) and shapes[r] == (step.shape, step.dtype)), None
+                (
+                    r
+                    for r in dying
+                    if r in step.arguments and _in_place(step.node) and shapes[r] == (step.shape, step.dtype)
+                ),
+                None,
             )
             if reused is not None:
                 step.slot = slot_of[reused]

@@ -22,7 +22,11 @@ def progress_bar(planned: Stages, wanted: bool | None) -> Iterator[Callable[[int
     if not (setting("progress") if wanted is None else wanted):
         yield None
         return
-    weights = [max(stage.decode or stage.write, 1) / stage.layout.tasks for stage in planned.stages if stage.layout.tasks]
+    weights = [
+        max(stage.decode or stage.write, 1) / stage.layout.tasks
+        for stage in planned.stages
+        if stage.layout.tasks
+    ]
     total = sum(max(stage.decode or stage.write, 1) for stage in planned.stages if stage.layout.tasks)
     with (_bar if sys.stderr.isatty() else _lines)(planned, weights, total) as advance:
         yield advance
@@ -40,9 +44,22 @@ def title(planned: Stages) -> str:
 def _bar(planned: Stages, weights: list[float], total: float) -> Iterator[Callable[[int], None]]:
     """A bar on standard error that rich draws."""
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
     start = time.perf_counter()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(title(planned), total=total)
@@ -79,7 +96,8 @@ def _say(planned: Stages, total: float, start: float) -> None:
     """The last line."""
     seconds = time.perf_counter() - start
     print(
-        f"{title(planned)}: {format_bytes(total)} in {seconds:.1f} s ({format_bytes(total / max(seconds, 1e-9))}/s decoded), "
+        f"{title(planned)}: {format_bytes(total)} in {seconds:.1f} s "
+        f"({format_bytes(total / max(seconds, 1e-9))}/s decoded), "
         f"plan's peak {format_bytes(planned.peak_memory)} of {format_bytes(planned.memory)}",
         file=sys.stderr,
     )

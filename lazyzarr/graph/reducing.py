@@ -26,7 +26,9 @@ def total(node: Node, axis: Axis, dtype: Any, keepdims: bool) -> Reduce:
 
 def _loses(given: np.dtype[Any], result: np.dtype[Any]) -> bool:
     """Whether values must be cast before they are summed, as NumPy does: the result's kind is a lesser one."""
-    return not np.can_cast(given, result, "same_kind") or (given.kind in "fc" and result.itemsize < given.itemsize)
+    return not np.can_cast(given, result, "same_kind") or (
+        given.kind in "fc" and result.itemsize < given.itemsize
+    )
 
 
 def mean(node: Node, axis: Axis, dtype: Any, keepdims: bool) -> Reduce:
@@ -55,7 +57,9 @@ def extremum(node: Node, axis: Axis, keepdims: bool, function: np.ufunc) -> Redu
     axes = axes_of(axis, node.dims)
     kept = math.prod(n for i, n in enumerate(node.shape) if i not in axes)
     if kept and math.prod(node.shape[i] for i in axes) == 0:
-        raise ValueError(f"zero-size array of shape {node.shape} to reduction operation {function.__name__} which has no identity")
+        raise ValueError(
+            f"zero-size array of shape {node.shape} to reduction operation {function.__name__} which has no identity"
+        )
     if node.dtype.kind in "SU":
         raise TypeError(f"{function.__name__} of strings is not computed here")
     return reduce_node(Extremum, node, axes, keepdims, node.dtype, function)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-__all__ = ["Region", "Span", "forward", "hull", "merge", "offset", "through", "volume", "whole"]
+__all__ = ["Region", "Span", "forward", "hull", "merge", "offset", "place", "through", "volume", "whole"]
 
 
 class Span(NamedTuple):
@@ -18,7 +18,7 @@ class Span(NamedTuple):
 
     start: int
     step: int
-    count: int
+    count: int  # type: ignore[assignment]
     axis: int | None = None
     rate: int = 0
 
@@ -40,6 +40,15 @@ def whole(shape: Iterable[int], moving: bool = True) -> Region:
     if moving:
         return tuple(Span(0, 1, n, axis, 1) for axis, n in enumerate(shape))
     return tuple(Span(0, 1, n) for n in shape)
+
+
+def place(parts: Iterable[Any]) -> Any:
+    """An index of these parts that gives an array even where it leaves no axes, not a scalar.
+
+    >>> place([slice(0, 2)])
+    (slice(0, 2, None), Ellipsis)
+    """
+    return (*parts, ...)
 
 
 def volume(region: Region) -> int:

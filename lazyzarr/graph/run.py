@@ -48,7 +48,7 @@ def make_spec(outputs: Sequence[Output], job: Job) -> tuple[Spec, Scheduler]:
     scheduler = choose_scheduler(job.scheduler, job.num_workers)
     given = job.num_workers or setting("num_workers")
     budget = Budget(_budget_bytes(job.memory), scheduler.workers, scheduler.name == "threads" and not given)
-    return Spec(outputs, budget, _run_token(outputs), np.geterr()), scheduler
+    return Spec(outputs, budget, _run_token(outputs), dict(np.geterr())), scheduler
 
 
 def _budget_bytes(memory: str | float | None) -> int:
@@ -110,9 +110,13 @@ def refuse_changed_sources(outputs: Sequence[Output]) -> None:
     for node in walk([output.node for output in outputs]):
         if isinstance(node, ZarrSource):
             now, then = node.handle.current(), node.handle.open().metadata
-            if any(getattr(now, fact) != getattr(then, fact) for fact in ("shape", "dtype", "chunk_shape", "codecs")):
+            if any(
+                getattr(now, fact) != getattr(then, fact)
+                for fact in ("shape", "dtype", "chunk_shape", "codecs")
+            ):
                 raise SourceChangedError(
-                    f"{node.handle.url} has changed since the expression was made: it is {now.shape} {now.dtype} by now, "
+                    f"{node.handle.url} has changed since the expression was made: it is {now.shape} "
+                    f"{now.dtype} by now, "
                     f"and was {node.shape} {node.dtype}. Make the expression again: x = lz.from_zarr(...)"
                 )
 
@@ -123,8 +127,10 @@ def _refuse_large_captures(spec: Spec) -> None:
     size = sum(node.array.nbytes for node in held)
     if size > MOST_CAPTURED:
         raise ValueError(
-            f"this expression holds {format_bytes(size)} of arrays in memory, which every worker process would be sent. "
-            'Store them where workers can read them: lz.save("a.zarr", a), then lz.from_zarr("a.zarr"); or use scheduler="threads"'
+            f"this expression holds {format_bytes(size)} of arrays in memory, which every worker process "
+            "would be sent. "
+            'Store them where workers can read them: lz.save("a.zarr", a), then lz.from_zarr("a.zarr"); '
+            'or use scheduler="threads"'
         )
 
 

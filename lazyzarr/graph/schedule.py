@@ -57,7 +57,10 @@ def choose_scheduler(scheduler: Any = None, num_workers: int | None = None) -> S
     if hasattr(asked, "scheduler_info"):
         return _distributed(asked)
     if isinstance(asked, Executor):
-        raise ValueError("scheduler= takes a name or a distributed Client, no executor; name threads or processes and give num_workers=")
+        raise ValueError(
+            "scheduler= takes a name or a distributed Client, no executor; name threads or processes and "
+            "give num_workers="
+        )
     if callable(asked):
         return Scheduler("callable", workers, asked)
     return _named(str(asked).lower(), workers)
@@ -73,9 +76,13 @@ def _named(name: str, workers: int) -> Scheduler:
     if name in ("distributed", "dask.distributed"):
         client = _live_client()
         if client is None:
-            raise ValueError('scheduler="distributed" needs a live Client: from distributed import Client; client = Client()')
+            raise ValueError(
+                'scheduler="distributed" needs a live Client: from distributed import Client; client = Client()'
+            )
         return _distributed(client)
-    raise ValueError(f'scheduler={name!r} is not known: "threads", "sync", "processes", "distributed", or a Client')
+    raise ValueError(
+        f'scheduler={name!r} is not known: "threads", "sync", "processes", "distributed", or a Client'
+    )
 
 
 def _live_client() -> Any:
@@ -101,7 +108,7 @@ def _get_in_processes(workers: int, graph: Mapping[Any, Any], keys: Any) -> Any:
     """Runs a graph in a kept pool of processes, one task at a time to each."""
     pool = _pools.get(workers)
     if pool is None or getattr(pool, "_broken", False):
-        context = dask.multiprocessing.get_context()
+        context = dask.multiprocessing.get_context()  # type: ignore[no-untyped-call]
         pool = _pools[workers] = ProcessPoolExecutor(
             workers, mp_context=context, initializer=dask.multiprocessing.initialize_worker_process
         )
@@ -114,13 +121,15 @@ def _close_pools() -> None:
         pool.shutdown(cancel_futures=True)
 
 
-def gather_as_completed(client: Any, graph: Mapping[Any, Any], keys: Sequence[Any], take: Callable[[Any, Any], None]) -> None:
+def gather_as_completed(
+    client: Any, graph: Mapping[Any, Any], keys: Sequence[Any], take: Callable[[Any, Any], None]
+) -> None:
     """Runs a graph on a cluster and hands over each key's value as soon as it is there."""
     import distributed  # there is a Client, so it is loaded already
 
     futures = client.get(graph, list(keys), sync=False)
     try:
-        for future, value in distributed.as_completed(futures, with_results=True):
+        for future, value in distributed.as_completed(futures, with_results=True):  # type: ignore[no-untyped-call]
             take(future.key, value)
             future.release()
     except BaseException:

@@ -28,7 +28,9 @@ class Shared:
     def __init__(self, stages: Stages) -> None:
         self.values: dict[Node, Array] = {}
         """Finished reductions, reduced axes of length 1 until they are joined."""
-        self.results: dict[Node, Array] = {output.node: _result(output.node) for output in stages.outputs if output.sink is None}
+        self.results: dict[Node, Array] = {
+            output.node: _result(output.node) for output in stages.outputs if output.sink is None
+        }
         for reduce in (reduce for stage in stages.stages for reduce in stage.reduces):
             self.values[reduce] = np.empty(reduce.kept_shape, reduce.dtype)
 
@@ -44,7 +46,9 @@ class Spec:
     It pickles as the flat graph, and is unpickled once a process.
     """
 
-    def __init__(self, outputs: Sequence[Output], budget: Budget, token: str, errors: Mapping[str, str]) -> None:
+    def __init__(
+        self, outputs: Sequence[Output], budget: Budget, token: str, errors: Mapping[str, Any]
+    ) -> None:
         self.outputs, self.budget, self.token = tuple(outputs), budget, token
         self.errors = dict(errors)
         self.shared: Shared | None = None
@@ -90,7 +94,7 @@ class Spec:
             idle = self._idle.get(number)
             runner = idle.pop() if idle else None
         runner = runner or StageRunner(stage, values, lambda: self.stopped)
-        with np.errstate(**self.errors):  # type: ignore[arg-type]
+        with np.errstate(**self.errors):
             result = runner.run(index, self._places(stage))
         with self._changed:
             # Kept for the next block, with its buffers; one whose block failed is dropped.

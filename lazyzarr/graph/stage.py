@@ -10,15 +10,45 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lazyzarr.graph.access import accesses, block_capacities, decoded_bytes, inline_blocks, leaf_name, ranked, read_bytes_bound
-from lazyzarr.graph.layout import Access, Cuts, Layout, Sharing, capacity, join_cuts, sharing, sizes_to_cuts, split_blocks, split_tiles, thin
+from lazyzarr.graph.access import (
+    accesses,
+    block_capacities,
+    decoded_bytes,
+    inline_blocks,
+    leaf_name,
+    ranked,
+    read_bytes_bound,
+)
+from lazyzarr.graph.layout import (
+    Access,
+    Cuts,
+    Layout,
+    Sharing,
+    capacity,
+    join_cuts,
+    sharing,
+    sizes_to_cuts,
+    split_blocks,
+    split_tiles,
+    thin,
+)
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.blocks import MapBlocks
 from lazyzarr.graph.ops.reductions import Reduce, Variance
 from lazyzarr.graph.program import Program, compile_program
 from lazyzarr.graph.sink import Sink
 
-__all__ = ["BLOCK_BYTES", "TILE_BYTES", "Budget", "Memory", "Stage", "make_stage", "partial_bytes", "split_further", "with_groups"]
+__all__ = [
+    "BLOCK_BYTES",
+    "TILE_BYTES",
+    "Budget",
+    "Memory",
+    "Stage",
+    "make_stage",
+    "partial_bytes",
+    "split_further",
+    "with_groups",
+]
 
 # A tile and what is made of it should stay in a core's second-level cache.
 TILE_BYTES = 512 * 1024
@@ -110,7 +140,9 @@ class Stage:
     def name(self) -> str:
         """The operation and the variable it is done to."""
         what = self.reduces if self.reduces else self.roots
-        label = "-".join(dict.fromkeys(node.label for node in what)) if len(what) < 4 else f"{len(what)}-results"
+        label = (
+            "-".join(dict.fromkeys(node.label for node in what)) if len(what) < 4 else f"{len(what)}-results"
+        )
         leaf = ranked(self.accesses, self.domain)[:1]
         variable = leaf_name(leaf[0].leaf) if leaf else ""
         return f"{label}-{variable}" if variable and variable != label else label
@@ -125,7 +157,11 @@ class Stage:
 
 
 def make_stage(
-    kind: str, roots: tuple[Node, ...], reduces: tuple[Reduce, ...], sinks: tuple[Sink | None, ...], budget: Budget
+    kind: str,
+    roots: tuple[Node, ...],
+    reduces: tuple[Reduce, ...],
+    sinks: tuple[Sink | None, ...],
+    budget: Budget,
 ) -> Stage:
     """The stage, in blocks for the budget's workers."""
     domain = roots[0].shape
@@ -144,7 +180,9 @@ def make_stage(
     fixed = _fixed_memory(roots, inline, found, layout)
     levels = [(layout.cells, layout.units), (layout.units, layout.tiles)]
     inside = tuple(tuple(sharing(access, *level, domain) for level in levels) for access in found)
-    draft = Stage(kind, roots, reduces, sinks, inline, tuple(found), layout, (1,) * len(domain), fixed, inside)
+    draft = Stage(
+        kind, roots, reduces, sinks, inline, tuple(found), layout, (1,) * len(domain), fixed, inside
+    )
     return with_groups(draft, _spread(draft, budget))
 
 
@@ -155,10 +193,14 @@ def _empty_stage(
     domain = roots[0].shape
     cuts = tuple(np.array([0, n] if n else [0]) for n in domain)
     layout = Layout(domain, cuts, cuts, cuts, cuts, tuple(range(len(domain))))
-    return Stage(kind, roots, reduces, sinks, frozenset(), (), layout, (1,) * len(domain), Memory(0, 0, 0, 0, 0))
+    return Stage(
+        kind, roots, reduces, sinks, frozenset(), (), layout, (1,) * len(domain), Memory(0, 0, 0, 0, 0)
+    )
 
 
-def _driver_cuts(found: Sequence[Access], domain: tuple[int, ...], inline: frozenset[Node]) -> tuple[Cuts, ...]:
+def _driver_cuts(
+    found: Sequence[Access], domain: tuple[int, ...], inline: frozenset[Node]
+) -> tuple[Cuts, ...]:
     """Cuts of the domain at the chunk boundaries of the leaf that costs most, axis by axis."""
     if inline:
         return tuple(map(sizes_to_cuts, next(iter(inline)).chunks))
@@ -203,7 +245,9 @@ def partial_bytes(reduces: Sequence[Reduce], numblocks: Sequence[int]) -> int:
     for reduce in reduces:
         parts = math.prod(numblocks[axis] for axis in reduce.axes)
         if parts > 1:
-            total += parts * math.prod(reduce.kept_shape) * sum(dtype.itemsize for dtype in reduce.state_dtypes())
+            total += (
+                parts * math.prod(reduce.kept_shape) * sum(dtype.itemsize for dtype in reduce.state_dtypes())
+            )
     return total
 
 
@@ -223,15 +267,25 @@ def split_further(stage: Stage, groups: tuple[int, ...]) -> tuple[int, ...] | No
 def with_groups(stage: Stage, groups: tuple[int, ...]) -> Stage:
     """The stage with so many blocks along each axis, walked in the order that keeps the fewest chunks."""
     layout = dataclasses.replace(stage.layout, blocks=split_blocks(stage.layout.cells, groups))
-    levels = [(sharing(access, layout.blocks, layout.cells, stage.domain), *inside) for access, inside in zip(stage.accesses, stage.inside, strict=True)]
+    levels = [
+        (sharing(access, layout.blocks, layout.cells, stage.domain), *inside)
+        for access, inside in zip(stage.accesses, stage.inside, strict=True)
+    ]
 
     def kept(order: tuple[int, ...]) -> int:
-        return sum(capacity(access, level, order) * access.chunk_nbytes for access, level in zip(stage.accesses, levels, strict=True))
+        return sum(
+            capacity(access, level, order) * access.chunk_nbytes
+            for access, level in zip(stage.accesses, levels, strict=True)
+        )
 
     order = min(_orders(len(stage.domain)), key=kept)
     layout = dataclasses.replace(layout, order=order)
-    capacities = tuple(capacity(access, level, order) for access, level in zip(stage.accesses, levels, strict=True))
-    return dataclasses.replace(stage, layout=layout, groups=groups, capacities=capacities, memory=_memory(stage, layout, kept(order)))
+    capacities = tuple(
+        capacity(access, level, order) for access, level in zip(stage.accesses, levels, strict=True)
+    )
+    return dataclasses.replace(
+        stage, layout=layout, groups=groups, capacities=capacities, memory=_memory(stage, layout, kept(order))
+    )
 
 
 def _orders(ndim: int) -> list[tuple[int, ...]]:
@@ -242,14 +296,20 @@ def _orders(ndim: int) -> list[tuple[int, ...]]:
     return [axes, *((*axes[:i], *axes[i + 1 :], i) for i in range(ndim - 1))]
 
 
-def _fixed_memory(roots: Sequence[Node], inline: frozenset[Node], found: Sequence[Access], layout: Layout) -> Memory:
+def _fixed_memory(
+    roots: Sequence[Node], inline: frozenset[Node], found: Sequence[Access], layout: Layout
+) -> Memory:
     """What one task holds however its block is cut."""
     program = compile_program(roots, layout.largest_tile(), inline)
     chunks, encoded, registers = 0, _encoded(found), _registers(program)
     for access in found:
         if isinstance(access.leaf, MapBlocks):
             inner = _block_memory(access.leaf)
-            chunks, encoded, registers = chunks + inner.chunks, encoded + inner.encoded, registers + inner.registers
+            chunks, encoded, registers = (
+                chunks + inner.chunks,
+                encoded + inner.encoded,
+                registers + inner.registers,
+            )
     return Memory(chunks, encoded, registers, 0, 0, chunks)
 
 
@@ -258,10 +318,15 @@ def _memory(stage: Stage, layout: Layout, kept: int) -> Memory:
     tile = math.prod(layout.largest_tile())
     accumulators = 0
     for reduce in stage.reduces:
-        extents = [1 if axis in reduce.axes else int(np.diff(cuts).max(initial=0)) for axis, cuts in enumerate(layout.blocks)]
+        extents = [
+            1 if axis in reduce.axes else int(np.diff(cuts).max(initial=0))
+            for axis, cuts in enumerate(layout.blocks)
+        ]
         state = math.prod(extents) * sum(dtype.itemsize for dtype in reduce.state_dtypes())
         # The state, a finished copy, and what folding a tile makes on the way.
-        accumulators += 2 * state + (2 * tile * max(reduce.operand.dtype.itemsize, 8) if isinstance(reduce, Variance) else 0)
+        accumulators += 2 * state + (
+            2 * tile * max(reduce.operand.dtype.itemsize, 8) if isinstance(reduce, Variance) else 0
+        )
     unit = sum(layout.largest(layout.units) * sink.itemsize * 17 // 8 + 65536 for sink in stage.sinks if sink)
     chunks = stage.memory.nested + kept
     return dataclasses.replace(stage.memory, chunks=chunks, accumulators=accumulators, unit=unit)
@@ -290,6 +355,8 @@ def _block_memory(leaf: MapBlocks) -> Memory:
             registers += _registers(compile_program((source,), block))
             found = accesses((source,), source.shape, frozenset())
             encoded = max(encoded, _encoded(found))
-            chunks += sum(kept.pop(access.leaf, 0) * access.chunk_nbytes for access in found if access.decodes)
+            chunks += sum(
+                kept.pop(access.leaf, 0) * access.chunk_nbytes for access in found if access.decodes
+            )
             pending.extend(access.leaf for access in found if isinstance(access.leaf, MapBlocks))
     return Memory(chunks, encoded, registers, 0, 0)

@@ -63,7 +63,13 @@ class NewTarget:
     def _sink(self, handle: ArrayHandle) -> Sink:
         shape = self.metadata.shape
         return Sink(
-            handle, self.store.url(self.path), shape, self.metadata.chunk_shape, self.metadata.dtype.itemsize, (0,) * len(shape), True
+            handle,
+            self.store.url(self.path),
+            shape,
+            self.metadata.chunk_shape,
+            self.metadata.dtype.itemsize,
+            (0,) * len(shape),
+            True,
         )
 
 
@@ -73,8 +79,18 @@ def new_target(node: Node, target: StoreLike, path: str | None, options: TargetO
     Raises MetadataValidationError and BaseZarrError for options that no array can have.
     """
     store, place = resolve(target, path)
-    chunks = _kept_chunks(node, options.shards) if isinstance(options.chunks, str) and options.chunks == "keep" else options.chunks
-    names = options.dimension_names if options.dimension_names is not None else node.dims if any(node.dims) else None
+    chunks = (
+        _kept_chunks(node, options.shards)
+        if isinstance(options.chunks, str) and options.chunks == "keep"
+        else options.chunks
+    )
+    names = (
+        options.dimension_names
+        if options.dimension_names is not None
+        else node.dims
+        if any(node.dims)
+        else None
+    )
     words = {
         "chunks": _by_name(chunks, node),
         "shards": _by_name(options.shards, node),
@@ -86,7 +102,9 @@ def new_target(node: Node, target: StoreLike, path: str | None, options: TargetO
         "dimension_names": names,
     }
     zarr_format = options.zarr_format or setting("default_zarr_format")
-    return NewTarget(node, store, place, new_metadata(node.shape, node.dtype, zarr_format, words), options.mode)
+    return NewTarget(
+        node, store, place, new_metadata(node.shape, node.dtype, zarr_format, words), options.mode
+    )
 
 
 def _by_name(given: Any, node: Node) -> Any:

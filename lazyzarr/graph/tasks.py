@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import dask
 import numpy as np
+from dask._expr import Expr
 from dask.task_spec import DataNode, List, Task, TaskRef
 
 from lazyzarr.graph.evaluate import BlockResult
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.reductions import Reduce
+from lazyzarr.graph.region import place
 from lazyzarr.graph.spec import Spec
 from lazyzarr.graph.stage import Stage
 
@@ -69,7 +70,9 @@ def _key_word(name: str) -> str:
     return "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
 
 
-def run_block(spec: Spec, number: int, index: tuple[int, ...], joined: Sequence[list[Array] | None]) -> BlockResult | None:
+def run_block(
+    spec: Spec, number: int, index: tuple[int, ...], joined: Sequence[list[Array] | None]
+) -> BlockResult | None:
     """A block's values or states; None where they went into place."""
     result = spec.run_block(number, index, stage_values(spec, joined))
     return None if all(part is None for part in result) else result
@@ -98,7 +101,7 @@ def join_blocks(spec: Spec, number: int, parts: Sequence[BlockResult | None]) ->
     results = []
     for i, reduce in enumerate(stage.reduces):
         out = np.empty(reduce.kept_shape, reduce.dtype) if places is None else places[reduce]
-        with np.errstate(**spec.errors):  # type: ignore[arg-type]
+        with np.errstate(**spec.errors):
             _join(stage, reduce, [None if part is None else part[i] for part in parts], out)
         results.append(out)
     return results if places is None else None
@@ -114,12 +117,12 @@ def _join(stage: Stage, reduce: Reduce, parts: Sequence[Any], out: Array) -> Non
         if part is None:
             continue
         bounds = stage.layout.block(index)
-        place = tuple(slice(0, 1) if axis in reduce.axes else slice(*b) for axis, b in enumerate(bounds))
+        where_to = tuple(slice(0, 1) if axis in reduce.axes else slice(*b) for axis, b in enumerate(bounds))
         if stage.whole_in_block(reduce):
-            out[(*place, ...)] = part
+            out[place(where_to)] = part
             continue
         count = reduce.count([high - low for low, high in bounds])
-        where = tuple((s.start, s.stop) for s in place)
+        where = tuple((s.start, s.stop) for s in where_to)
         if where in totals:
             state, before = totals[where]
             reduce.join(state, part, before, count)
@@ -127,10 +130,12 @@ def _join(stage: Stage, reduce: Reduce, parts: Sequence[Any], out: Array) -> Non
         else:
             totals[where] = part, count
     for where, (state, count) in totals.items():
-        out[(*(slice(*b) for b in where), ...)] = reduce.finish(state, count)
+        out[place(slice(*b) for b in where)] = reduce.finish(state, count)
 
 
-def finish(spec: Spec, joined: Sequence[list[Array] | None], blocks: Sequence[Sequence[Any]], commit: Commit | None) -> list[Array | None]:
+def finish(
+    spec: Spec, joined: Sequence[list[Array] | None], blocks: Sequence[Sequence[Any]], commit: Commit | None
+) -> list[Array | None]:
     """The answers, in the order of the outputs, None for those that were written; and the commit, last of all."""
     values = stage_values(spec, joined)
     maps = [stage for stage in spec.stages.stages if stage.kind == "map"]
@@ -141,7 +146,10 @@ def finish(spec: Spec, joined: Sequence[list[Array] | None], blocks: Sequence[Se
                 made[root] = _assemble(spec, stage, i, root, parts)
     if commit is not None:
         commit()
-    return [None if o.sink is not None else values[o.node] if isinstance(o.node, Reduce) else made[o.node] for o in spec.outputs]
+    return [
+        None if o.sink is not None else values[o.node] if isinstance(o.node, Reduce) else made[o.node]
+        for o in spec.outputs
+    ]
 
 
 def _assemble(spec: Spec, stage: Stage, i: int, root: Node, parts: Sequence[Any]) -> Array:
@@ -150,8 +158,7 @@ def _assemble(spec: Spec, stage: Stage, i: int, root: Node, parts: Sequence[Any]
         return spec.shared.results[root]
     result = np.empty(root.shape, root.dtype)
     for index, part in zip(stage.blocks(), parts, strict=True):
-        place = tuple(slice(*bounds) for bounds in stage.layout.block(index))
-        result[(*place, ...)] = part[i]
+        result[place(slice(*bounds) for bounds in stage.layout.block(index))] = part[i]
     return result
 
 
@@ -168,17 +175,17 @@ def run_inline(spec: Spec, commit: Commit | None) -> list[Array | None]:
     return finish(spec, joined, blocks, commit)
 
 
-class PlanExpr(dask.Expr):  # type: ignore[misc]
+class PlanExpr(Expr):
     """The leaf that Dask sees of an expression: a name, and a spec that plans itself when tasks are asked for."""
 
     _parameters = ["name", "spec"]  # noqa: RUF012
 
     @property
     def _name(self) -> str:
-        return self.operand("name")  # type: ignore[no-any-return]
+        return self.operand("name")  # type: ignore[no-any-return, no-untyped-call]
 
     def __dask_tokenize__(self) -> Any:
-        return self.operand("name")
+        return self.operand("name")  # type: ignore[no-untyped-call]
 
     def _final(self) -> str:
         return f"value-{self._name}"
@@ -188,7 +195,7 @@ class PlanExpr(dask.Expr):  # type: ignore[misc]
         return [self._final()]
 
     def _layer(self) -> dict[Key, Any]:
-        spec = self.operand("spec")
+        spec = self.operand("spec")  # type: ignore[no-untyped-call]
         graph = build_graph(spec)
         graph[self._final()] = Task(self._final(), _only, TaskRef(final_key(spec)))
         return graph

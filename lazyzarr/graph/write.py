@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lazyzarr.graph.region import place
 from lazyzarr.graph.sink import Sink
 
 __all__ = ["UnitWriter"]
@@ -36,7 +37,9 @@ class UnitWriter:
         nbytes = math.prod(shape) * self._array.dtype.itemsize
         if self._buffer.nbytes < nbytes:
             self._buffer = np.empty(nbytes, np.uint8)
-        return np.ndarray(shape, self._array.dtype, buffer=self._buffer.data if nbytes else np.empty(1, np.uint8).data)
+        return np.ndarray(
+            shape, self._array.dtype, buffer=self._buffer.data if nbytes else np.empty(1, np.uint8).data
+        )
 
     def write(self, low: tuple[int, ...], values: Array) -> None:
         """Writes the values of the box of the domain that begins at `low`."""
@@ -47,7 +50,9 @@ class UnitWriter:
             for s, n, unit, extent in zip(start, values.shape, sink.unit, sink.shape, strict=True)
         ]
         for parts in itertools.product(*spans):
-            self._write_unit(tuple(part[0] for part in parts), parts, values[(*(part[1] for part in parts), ...)])
+            self._write_unit(
+                tuple(part[0] for part in parts), parts, values[place(part[1] for part in parts)]
+            )
 
     def _write_unit(self, coords: tuple[int, ...], parts: tuple[Part, ...], values: Array) -> None:
         """Writes what goes to one unit: all of it, or a part."""
@@ -80,5 +85,7 @@ def _units_of(start: int, count: int, unit: int, extent: int) -> list[Part]:
     for index in range(start // unit, -(-(start + count) // unit)):
         low, high = max(start, index * unit), min(start + count, (index + 1) * unit)
         whole = low == index * unit and high == min((index + 1) * unit, extent)
-        result.append((index, slice(low - start, high - start), slice(low - index * unit, high - index * unit), whole))
+        result.append(
+            (index, slice(low - start, high - start), slice(low - index * unit, high - index * unit), whole)
+        )
     return result

@@ -194,5 +194,7 @@ def test_float_statistics_are_as_near_as_numpys(shape: tuple[int, ...], data: st
         truth = getattr(exact, name)(axis=axis)
         mine = np.asarray(getattr(x, name)(axis=axis).compute(), np.longdouble)
         theirs = np.asarray(getattr(a, name)(axis=axis), np.longdouble)
-        allowed = np.maximum(np.abs(theirs - truth), 4 * np.spacing(np.abs(truth).astype(dtype)).astype(np.longdouble))
+        allowed = np.maximum(
+            np.abs(theirs - truth), 4 * np.spacing(np.abs(truth).astype(dtype)).astype(np.longdouble)
+        )
         assert (np.abs(mine - truth) <= allowed).all(), (name, mine - truth, theirs - truth)

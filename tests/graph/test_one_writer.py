@@ -67,7 +67,9 @@ def write_once(rng: np.random.Generator, folder: str) -> int:
         return int((out[...] != values * 2).sum())
     margin = [int(n) for n in rng.integers(0, 7, len(shape))]
     whole = tuple(n + 2 * m for n, m in zip(shape, margin, strict=True))
-    out = lz.create_array(store, name="a", shape=whole, chunks=chunks, shards=shards, dtype="i4", overwrite=True)
+    out = lz.create_array(
+        store, name="a", shape=whole, chunks=chunks, shards=shards, dtype="i4", overwrite=True
+    )
     before = rng.integers(1, 1000, whole).astype("i4")
     out[...] = before
     script.writes.clear()
@@ -94,14 +96,18 @@ def misaligned(self: Sink, domain: tuple[int, ...]) -> tuple[Cuts, ...]:
 def test_a_misaligned_plan_is_refused_before_any_write(monkeypatch: pytest.MonkeyPatch) -> None:
     x = lz.from_array(np.arange(1, 65).reshape(8, 8), chunks=2)
     calls: list[str] = []
-    store = FaultStore(MemoryStore(), lambda verb, key, number: calls.append(key) if verb == "set" and "/c/" in key else None)
+    store = FaultStore(
+        MemoryStore(), lambda verb, key, number: calls.append(key) if verb == "set" and "/c/" in key else None
+    )
     monkeypatch.setattr(Sink, "cuts", misaligned)
     with pytest.raises(WriteConflictError, match="two tasks"):
         x.to_zarr(store, "a", chunks=(4, 4))
     assert calls == []
 
 
-def test_without_the_check_the_same_writes_lose_elements(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+def test_without_the_check_the_same_writes_lose_elements(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
     """Shows that the harness can see what the law prevents."""
     monkeypatch.setattr(Sink, "cuts", misaligned)
     monkeypatch.setattr(check, "LAWS", [law for law in check.LAWS if law is not check.one_writer])

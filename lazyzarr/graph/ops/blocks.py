@@ -24,7 +24,7 @@ class MapBlocks(Node):
     __slots__ = ()
 
     @property
-    def label(self) -> str:  # type: ignore[override]
+    def label(self) -> str:
         """The function's name."""
         return getattr(self.params[0], "__name__", "map_blocks").strip("<>")
 
@@ -38,7 +38,9 @@ class MapBlocks(Node):
         _, _, dtype, self.chunks, _ = self.params
         self.dtype = np.dtype(dtype)
         self.shape = tuple(map(sum, self.chunks))
-        self.dims = self.inputs[0].dims if len(self.inputs[0].shape) == len(self.shape) else (None,) * len(self.shape)
+        self.dims = (
+            self.inputs[0].dims if len(self.inputs[0].shape) == len(self.shape) else (None,) * len(self.shape)
+        )
 
     def pull(self, region: Region) -> list[Region]:
         """For a region that is one block: the same block of each input."""
@@ -46,11 +48,16 @@ class MapBlocks(Node):
         for node in self.inputs:
             spans = region[len(region) - node.ndim :]
             result.append(
-                tuple(s._replace(start=0, count=1, axis=None, rate=0) if n == 1 else s for s, n in zip(spans, node.shape, strict=True))
+                tuple(
+                    s._replace(start=0, count=1, axis=None, rate=0) if n == 1 else s
+                    for s, n in zip(spans, node.shape, strict=True)
+                )
             )
         return result
 
-    def call(self, pieces: Sequence[Any], origin: tuple[int, ...], block_id: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    def call(
+        self, pieces: Sequence[Any], origin: tuple[int, ...], block_id: tuple[int, ...]
+    ) -> np.ndarray[Any, Any]:
         """The block's values, checked: the function must give what shape and dtype promise.
 
         Raises ShapeMismatchError where it gives another shape; its own errors keep their type and
@@ -66,9 +73,14 @@ class MapBlocks(Node):
         try:
             result = function(*pieces, **words)
         except Exception as error:
-            error.add_note(f"in map_blocks({self.label}), block {block_id} = {_extent(origin, shape)} {np.dtype(dtype)}")
+            error.add_note(
+                f"in map_blocks({self.label}), block {block_id} = {_extent(origin, shape)} {np.dtype(dtype)}"
+            )
             if isinstance(error, ValueError) and "read-only" in str(error):
-                error.add_note("a block is borrowed from the reader and cannot be changed in place: start with block = block.copy()")
+                error.add_note(
+                    "a block is borrowed from the reader and cannot be changed in place: start with "
+                    "block = block.copy()"
+                )
             raise
         values = np.asarray(result)
         if values.shape != shape:
@@ -78,7 +90,9 @@ class MapBlocks(Node):
             )
         return values.astype(self.dtype, copy=False)
 
-    def _block_info(self, origin: tuple[int, ...], shape: tuple[int, ...], block_id: tuple[int, ...]) -> dict[Any, Any]:
+    def _block_info(
+        self, origin: tuple[int, ...], shape: tuple[int, ...], block_id: tuple[int, ...]
+    ) -> dict[Any, Any]:
         """What dask.array tells a function about its block, by input position and None for the output."""
         location = [(start, start + n) for start, n in zip(origin, shape, strict=True)]
         own = {
@@ -121,15 +135,21 @@ def _wanted_words(function: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(word for word in ("block_id", "block_info") if word in names)
 
 
-def _probe(function: Callable[..., Any], nodes: Sequence[Node], keywords: dict[str, Any], wants: tuple[str, ...]) -> np.dtype[Any]:
+def _probe(
+    function: Callable[..., Any], nodes: Sequence[Node], keywords: dict[str, Any], wants: tuple[str, ...]
+) -> np.dtype[Any]:
     words = dict(keywords)
     words |= {word: (0,) * nodes[0].ndim if word == "block_id" else None for word in wants}
     blocks = [np.ones((1,) * node.ndim, node.dtype) for node in nodes]
     try:
         with np.errstate(all="ignore"):
-            return np.asarray(function(*blocks, **words)).dtype
+            found: np.dtype[Any] = np.asarray(function(*blocks, **words)).dtype
+            return found
     except Exception as error:
-        error.add_note("map_blocks called the function with blocks of length 1 to learn its dtype; give dtype= and it is not called")
+        error.add_note(
+            "map_blocks called the function with blocks of length 1 to learn its dtype; give dtype= and "
+            "it is not called"
+        )
         raise
 
 

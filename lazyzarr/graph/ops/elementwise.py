@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import operator
+import functools
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -12,9 +13,24 @@ from lazyzarr.errors import ShapeMismatchError
 from lazyzarr.graph.node import Chunks, Node, make
 from lazyzarr.graph.region import Region, Span
 
-__all__ = ["Cast", "Constant", "Elementwise", "Where", "astype", "call", "common_chunks", "power", "ufunc", "where"]
+__all__ = [
+    "Cast",
+    "Constant",
+    "Elementwise",
+    "Where",
+    "astype",
+    "call",
+    "common_chunks",
+    "power",
+    "ufunc",
+    "where",
+]
 
 ONE = Span(0, 1, 1)
+
+# NumPy (2.4.6 and 2.5.5, x86-64) leaves elements unwritten when one of these has an `out=` whose inner
+# stride is not one element: np.isnan(a[:, 0], out=o[:, 0]). Without `out=` they are right.
+_WRONG_INTO_STRIDED = {np.isnan, np.isinf, np.isfinite, np.signbit}
 
 
 class Constant(NamedTuple):
@@ -33,7 +49,7 @@ class Elementwise(Node):
     __slots__ = ()
 
     @property
-    def label(self) -> str:  # type: ignore[override]
+    def label(self) -> str:
         """The function's name."""
         return getattr(self.function, "__name__", "elementwise").strip("<>")
 
@@ -50,7 +66,7 @@ class Elementwise(Node):
     @property
     def in_place(self) -> bool:
         """Whether the function takes `out=`, which may be one of its operands."""
-        return isinstance(self.function, np.ufunc)
+        return isinstance(self.function, np.ufunc) and self.function not in _WRONG_INTO_STRIDED
 
     def infer(self) -> None:
         """NumPy's broadcast shape and result dtype, asked of NumPy with empty arrays."""
@@ -62,15 +78,23 @@ class Elementwise(Node):
     def _result_dtype(self) -> np.dtype[Any]:
         function, _, keywords, dtype = self.params
         if dtype is not None:
-            return np.dtype(dtype)
+            given: np.dtype[Any] = np.dtype(dtype)
+            return given
         with np.errstate(all="ignore"):
-            result = function(*self._arguments([np.empty((0,), node.dtype) for node in self.inputs]), **dict(keywords))
+            result = function(
+                *self._arguments([np.empty((0,), node.dtype) for node in self.inputs]), **dict(keywords)
+            )
         if not isinstance(result, np.ndarray):
-            raise TypeError(f"{self.label} gives {type(result).__name__}, not one array; it is not elementwise")
-        return result.dtype
+            raise TypeError(
+                f"{self.label} gives {type(result).__name__}, not one array; it is not elementwise"
+            )
+        found: np.dtype[Any] = result.dtype
+        return found
 
     def _arguments(self, pieces: Sequence[Any]) -> list[Any]:
-        return [operand.value if isinstance(operand, Constant) else pieces[operand] for operand in self.operands]
+        return [
+            operand.value if isinstance(operand, Constant) else pieces[operand] for operand in self.operands
+        ]
 
     def pull(self, region: Region) -> list[Region]:
         """The same region of each input, less the axes that are broadcast."""
@@ -88,7 +112,11 @@ class Cast(Elementwise):
     """Another dtype, by NumPy's rules; parameters as Elementwise."""
 
     __slots__ = ()
-    label = "astype"
+
+    @property
+    def label(self) -> str:
+        """The word for this operation."""
+        return "astype"
 
     @property
     def in_place(self) -> bool:
@@ -107,7 +135,11 @@ class Where(Elementwise):
     """One of two values; parameters as Elementwise."""
 
     __slots__ = ()
-    label = "where"
+
+    @property
+    def label(self) -> str:
+        """The word for this operation."""
+        return "where"
 
     def apply(self, pieces: Sequence[Any], out: np.ndarray[Any, Any] | None) -> Any:
         """`yes` where the condition holds, else `no`."""
@@ -127,7 +159,9 @@ class Where(Elementwise):
 def ufunc(function: np.ufunc, *operands: Node | Constant, **keywords: Any) -> Elementwise:
     """The node of a NumPy ufunc with one output; keywords are the ufunc's own (`dtype`, `casting`)."""
     if function.nout != 1 or function.signature is not None:
-        raise TypeError(f"np.{function.__name__} is not elementwise with one output; call it block by block with map_blocks")
+        raise TypeError(
+            f"np.{function.__name__} is not elementwise with one output; call it block by block with map_blocks"
+        )
     return call(Elementwise, function, operands, tuple(keywords.items()), None)
 
 
@@ -163,27 +197,35 @@ def where(condition: Node | Constant, yes: Node | Constant, no: Node | Constant)
     return call(Where, np.where, [condition, yes, no], (), None)
 
 
-# What ndarray ** scalar computes instead of np.power (NumPy: array_power's fast path); equal values
-# would differ from NumPy's in the last bit otherwise, and be many times slower.
-_FAST_POWERS: dict[float, np.ufunc] = {0.5: np.sqrt, 2: np.square, 1: np.positive, -1: np.reciprocal}
+# What ndarray ** number computes instead of np.power, in some NumPy releases and for some dtypes.
+_SHORTCUTS: dict[float, np.ufunc] = {0.5: np.sqrt, 2: np.square, 1: np.positive, -1: np.reciprocal}
+_AWKWARD = [0.1, -2.7, 3.3, 1e-30, 1e10, -0.0, np.inf, -np.inf, np.nan]
 
 
 def power(base: Node | Constant, exponent: Node | Constant) -> Elementwise:
-    """The node of `base ** exponent`, by the same function as NumPy's operator takes."""
+    """The node of `base ** exponent`, by the same function as NumPy's operator calls."""
     if isinstance(base, Node) and isinstance(exponent, Constant) and type(exponent.value) in (int, float):
-        fast = _FAST_POWERS.get(exponent.value)
-        if fast is not None and _same_as_operator(fast, base.dtype, exponent.value):
-            return ufunc(fast, base)
+        function = _operator_of(base.dtype, type(exponent.value), exponent.value)
+        if function is not None:
+            return ufunc(function, base)
     return ufunc(np.power, base, exponent)
 
 
-def _same_as_operator(fast: np.ufunc, dtype: np.dtype[Any], exponent: float) -> bool:
-    """Whether NumPy's `**` gives the dtype that the fast function gives: it then is what NumPy calls."""
-    if dtype.kind not in "fc" and not (dtype.kind in "iu" and type(exponent) is int and exponent == 2):
-        return False
-    one = np.ones((1,), dtype)
-    result = operator.pow(one, exponent)
-    return bool(fast(one).dtype == result.dtype)
+@functools.cache
+def _operator_of(dtype: np.dtype[Any], kind: type, exponent: float) -> np.ufunc | None:
+    """The shortcut that NumPy takes for `** exponent`, found out on awkward values; None where it takes none."""
+    shortcut = _SHORTCUTS.get(exponent)
+    if shortcut is None or dtype.kind not in "biufc":
+        return None
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sample = np.array([*_AWKWARD, *(complex(a, b) for a in _AWKWARD for b in _AWKWARD)])
+        values = sample.astype(dtype) if dtype.kind == "c" else sample.real.astype(dtype)
+        try:
+            expected, found = values ** kind(exponent), shortcut(values)
+        except (TypeError, ValueError):
+            return None
+    return shortcut if found.dtype == expected.dtype and found.tobytes() == expected.tobytes() else None
 
 
 def common_chunks(shape: tuple[int, ...], nodes: Sequence[Node]) -> Chunks:

@@ -34,7 +34,7 @@ class Reduce(Node):
     name = ""
 
     @property
-    def label(self) -> str:  # type: ignore[override]
+    def label(self) -> str:
         """The operation's name."""
         return self.name
 
@@ -161,7 +161,9 @@ class Variance(Reduce):
     @property
     def _mean_dtype(self) -> np.dtype[Any]:
         kind = self.operand.dtype.kind
-        return np.result_type(accumulator(self.dtype), np.complex128) if kind == "c" else accumulator(self.dtype)
+        return (
+            np.result_type(accumulator(self.dtype), np.complex128) if kind == "c" else accumulator(self.dtype)
+        )
 
     def state_dtypes(self) -> tuple[np.dtype[Any], ...]:
         """The mean, the sum of squared deviations, and what the mean is counted from.
@@ -183,7 +185,8 @@ class Variance(Reduce):
         # Deviations from the mean as the tile's own dtype holds it are nearly exact and need no wider
         # tile; what that mean was off by is put right afterwards.
         centre = mean.astype(tile.dtype) if tile.dtype.kind in "fc" and tile.dtype.itemsize > 2 else mean
-        deviation = np.subtract(tile, centre)
+        # Without axes NumPy gives a scalar, which nothing can be put into.
+        deviation = np.asarray(np.subtract(tile, centre))
         real = deviation.dtype.kind != "c"
         squares = np.multiply(deviation, deviation, out=deviation) if real else np.square(np.abs(deviation))
         total = np.add.reduce(squares, axis=self.axes, dtype=state[1].dtype, keepdims=True)
@@ -284,7 +287,8 @@ class Logical(Reduce):
 
 
 def _merge(state: State, mean: Array, total: Array, delta: Array, before: int, count: int) -> None:
-    """Takes the mean and squared deviations of `count` values into those of `before`; `delta`: how far they are apart."""
+    """Takes the mean and squared deviations of `count` values into those of `before`; `delta`: how far "
+    "they are apart."""
     if before == 0:
         state[0][...], state[1][...] = mean, total
         return
@@ -293,7 +297,12 @@ def _merge(state: State, mean: Array, total: Array, delta: Array, before: int, c
 
 
 def reduce_node(
-    kind: type[Reduce], operand: Node, axes: tuple[int, ...], keepdims: bool, dtype: np.dtype[Any], *options: Any
+    kind: type[Reduce],
+    operand: Node,
+    axes: tuple[int, ...],
+    keepdims: bool,
+    dtype: np.dtype[Any],
+    *options: Any,
 ) -> Reduce:
     """The node of a reduction over these axes (sorted, not negative)."""
     return make(kind, (operand,), (axes, keepdims, dtype, options))

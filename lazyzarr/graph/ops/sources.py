@@ -10,7 +10,16 @@ from lazyzarr.format.array import ArrayHandle
 from lazyzarr.graph.node import Chunks, Node, make
 from lazyzarr.graph.region import Region
 
-__all__ = ["ArrayLike", "ForeignSource", "MemorySource", "Source", "ZarrSource", "foreign", "memory", "stored"]
+__all__ = [
+    "ArrayLike",
+    "ForeignSource",
+    "MemorySource",
+    "Source",
+    "ZarrSource",
+    "foreign",
+    "memory",
+    "stored",
+]
 
 
 class ArrayLike(Protocol):
@@ -41,7 +50,11 @@ class Source(Node):
     """A leaf that is read, piece by piece."""
 
     __slots__ = ()
-    label = "read"
+
+    @property
+    def label(self) -> str:
+        """The word for this operation."""
+        return "read"
 
     def pull(self, region: Region) -> list[Region]:
         """Nothing: a source has no inputs."""
@@ -67,7 +80,11 @@ class MemorySource(Source):
     """A NumPy array; parameters: the array (held), chunks, dims."""
 
     __slots__ = ()
-    label = "array"
+
+    @property
+    def label(self) -> str:
+        """The word for this operation."""
+        return "array"
 
     @property
     def array(self) -> np.ndarray[Any, Any]:
@@ -84,7 +101,11 @@ class ForeignSource(Source):
     """Anything that gives NumPy when sliced; parameters: the object (held), chunks, dims."""
 
     __slots__ = ()
-    label = "array"
+
+    @property
+    def label(self) -> str:
+        """The word for this operation."""
+        return "array"
 
     @property
     def array(self) -> ArrayLike:

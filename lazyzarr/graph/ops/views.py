@@ -9,7 +9,7 @@ import numpy as np
 
 from lazyzarr.format.selection import BasicSelection
 from lazyzarr.graph.node import Chunks, Node, make
-from lazyzarr.graph.region import Region, Span, through
+from lazyzarr.graph.region import Region, Span, place, through
 
 __all__ = ["Broadcast", "Index", "Rechunk", "Transpose", "broadcast_to", "index", "rechunk", "transpose"]
 
@@ -31,7 +31,11 @@ class Index(View):
     """A basic selection; parameters: one (start, step, count) an input axis, dropped axes, new axes."""
 
     __slots__ = ()
-    label = "getitem"
+
+    @property
+    def label(self) -> str:
+        """The word for this operation."""
+        return "getitem"
 
     @property
     def ranges(self) -> tuple[tuple[int, int, int], ...]:
@@ -54,7 +58,12 @@ class Index(View):
             shape.insert(axis, 1)
             chunks.insert(axis, (1,))
             dims.insert(axis, None)
-        self.shape, self.chunks, self.dims, self.dtype = tuple(shape), tuple(chunks), tuple(dims), source.dtype
+        self.shape, self.chunks, self.dims, self.dtype = (
+            tuple(shape),
+            tuple(chunks),
+            tuple(dims),
+            source.dtype,
+        )
 
     def pull(self, region: Region) -> list[Region]:
         """The selection of the region: slices compose, and nothing else is read."""
@@ -70,8 +79,7 @@ class Index(View):
         _, dropped, newaxes = self.params
         view = pieces[0]
         if dropped:
-            # The Ellipsis keeps an array where nothing but a number is left.
-            view = view[(*(0 if axis in dropped else slice(None) for axis in range(view.ndim)), ...)]
+            view = view[place(0 if axis in dropped else slice(None) for axis in range(view.ndim))]
         return np.expand_dims(view, newaxes) if newaxes else view
 
 
@@ -79,7 +87,11 @@ class Transpose(View):
     """Axes in another order; parameters: the order."""
 
     __slots__ = ()
-    label = "transpose"
+
+    @property
+    def label(self) -> str:
+        """The word for this operation."""
+        return "transpose"
 
     def infer(self) -> None:
         """Everything in the new order."""
@@ -107,7 +119,11 @@ class Broadcast(View):
     """Axes of length 1 stretched, new axes in front; parameters: the shape."""
 
     __slots__ = ()
-    label = "broadcast_to"
+
+    @property
+    def label(self) -> str:
+        """The word for this operation."""
+        return "broadcast_to"
 
     def infer(self) -> None:
         """The shape asked for; stretched axes are one chunk."""
@@ -141,7 +157,11 @@ class Rechunk(View):
     """Other chunks of the same values; parameters: the chunks."""
 
     __slots__ = ()
-    label = "rechunk"
+
+    @property
+    def label(self) -> str:
+        """The word for this operation."""
+        return "rechunk"
 
     def infer(self) -> None:
         """All but the chunks are the input's."""
@@ -184,8 +204,6 @@ def broadcast_to(node: Node, shape: tuple[int, ...]) -> Node:
 def rechunk(node: Node, chunks: Chunks) -> Node:
     """The node with these chunks."""
     return node if node.chunks == chunks else make(Rechunk, (node,), (chunks,))
-
-
 
 
 def _cut_chunks(sizes: tuple[int, ...], n: int, selected: tuple[int, int, int]) -> tuple[int, ...]:
