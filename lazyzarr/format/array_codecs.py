@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numcodecs
@@ -11,7 +12,7 @@ from .codecs.registry import codec_of
 from .codecs.sharding import ShardingCodec
 from .metadata import ArrayMetadata, CodecSpec, located
 
-__all__ = ["ArrayCodecs", "codecs_of"]
+__all__ = ["ArrayCodecs", "codecs_of", "v2_documents"]
 
 
 class ArrayCodecs(NamedTuple):
@@ -44,9 +45,14 @@ def codecs_of(metadata: ArrayMetadata, where: str = "") -> ArrayCodecs:
 
 
 def _v2(codecs: tuple[CodecSpec, ...]) -> ArrayCodecs:
+    filters, compressor = v2_documents(codecs)
+    compressors = () if compressor is None else (numcodecs.get_codec(dict(compressor)),)
+    return ArrayCodecs(tuple(numcodecs.get_codec(dict(document)) for document in filters), None, compressors)
+
+
+def v2_documents(
+    codecs: tuple[CodecSpec, ...],
+) -> tuple[Sequence[Mapping[str, Any]], Mapping[str, Any] | None]:
+    """The filters and the compressor of a v2 array as its document holds them."""
     by_name = {codec.name: codec.configuration for codec in codecs}
-    filters = tuple(
-        numcodecs.get_codec(dict(document)) for document in by_name.get("v2.filters", {}).get("filters", ())
-    )
-    compressor = by_name.get("v2.compressor")
-    return ArrayCodecs(filters, None, () if compressor is None else (numcodecs.get_codec(dict(compressor)),))
+    return by_name.get("v2.filters", {}).get("filters", ()), by_name.get("v2.compressor")

@@ -13,6 +13,7 @@ from ..errors import BaseZarrError, ContainsGroupError, ShapeMismatchError
 from ..settings import setting
 from . import commit, metadata_v2, metadata_v3
 from .array import Array, ArrayConfig, default_config
+from .array_codecs import codecs_of, v2_documents
 from .grid import RegularGrid
 from .layout import checked_format, new_metadata, shape_of
 from .lookup import ZarrFormat, find_group, read_node
@@ -190,12 +191,18 @@ def kept_words(array: Any) -> dict[str, Any]:
     words = {
         "chunks": array.chunks,
         "shards": array.shards,
-        "filters": array.filters,
-        "compressors": array.compressors,
         "zarr_format": array.zarr_format,
         "dimension_names": array.dimension_names,
         "chunk_key_encoding": array.metadata.chunk_key_encoding,
     }
     if array.zarr_format == 2:
-        return words | {"order": array.order}
-    return words | {"serializer": array.serializer, "order": "C"}  # the filters say the order in v3
+        # the documents themselves: numcodecs' objects fill in what they leave out
+        filters, compressor = v2_documents(array.metadata.codecs)
+        return words | {"filters": filters, "compressors": compressor, "order": array.order}
+    filters, serializer, compressors = codecs_of(array.metadata)
+    return words | {
+        "filters": filters,
+        "serializer": serializer,
+        "compressors": compressors,
+        "order": "C",  # the filters say it
+    }
