@@ -74,7 +74,7 @@ class ChunkReader:
 
     def new_scratch(self) -> Scratch:
         """What one thread needs to read chunks; to be dropped with the batch, and `check`ed before."""
-        return Scratch(self._chain)
+        return Scratch(self._chain, isinstance(self.source, FileSource))
 
     def new_chunk(self) -> NDArray[Any]:
         """An array of the chunks' shape and dtype, in the layout that decodes without a copy."""

@@ -1,18 +1,20 @@
 """Where the encoded bytes of one chunk are: a file of its own, or a part of a shard.
 
-A shard may be replaced between the reading of its index and of what the index names. So the end of the index,
-its checksum, is read again together with the data; if it differs, the index is read anew.
+A shard may be replaced between the reading of its index and of what the index names. So the index' end, which
+is its checksum, is read again together with the data; if it differs, the index is read anew.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import ChunkDecodeError
 from .codecs.chain import CodecChain
+from .codecs.crc32c import Crc32cCodec
 from .codecs.protocol import Spare
 from .codecs.sharding import Shard, ShardIndex, ShardingCodec
 from .stores.protocol import Buffer, ByteRange, ChunkFiles
@@ -22,23 +24,31 @@ __all__ = ["FileSource", "Scratch", "ShardSource"]
 Coords = tuple[int, ...]
 LARGE = 16 * 1024 * 1024  # bytes of a read buffer made beforehand; a larger chunk's is made when it is read
 GAP = 4096  # bytes between two inner chunks that are rather read than skipped
+INDEXES = 1024 * 1024  # bytes of shards' indexes that a scratch keeps
 ATTEMPTS = 100  # a shard that is replaced as often while it is read is no shard
 
 
 class Scratch(Spare):
     """What one thread keeps between chunks, so that no memory is allocated for each."""
 
-    __slots__ = ("empties", "index", "raw", "shard", "tail")
+    __slots__ = ("empties", "indexes", "raw")
 
-    def __init__(self, chain: CodecChain) -> None:
+    def __init__(self, chain: CodecChain, files: bool = True) -> None:
         super().__init__(chain.new_chunk)
         nbytes = chain.nbytes
-        self.raw = bytearray(min(nbytes + nbytes // 16 + 4096, LARGE))
+        self.raw = bytearray(min(nbytes + nbytes // 16 + 4096, LARGE) if files else 0)
+        """Room for a file's bytes."""
         self.empties = 0
         """Chunks that were missing since the last check."""
-        self.shard: Coords | None = None
-        self.index: ShardIndex | None = None
-        self.tail = b""
+        self.indexes: dict[Coords, KnownIndex] = {}
+        """Of the shards that were read last."""
+
+
+class KnownIndex(NamedTuple):
+    """A shard's index, and the end of its bytes that tells it from another one."""
+
+    places: ShardIndex
+    tail: bytes
 
 
 class FileSource:
@@ -58,7 +68,7 @@ class FileSource:
 
 
 class ShardSource:
-    """Chunks that are parts of shards; the last shard's index is kept."""
+    """Chunks that are parts of shards."""
 
     def __init__(
         self, files: ChunkFiles, key: Callable[[Coords], str], chain: CodecChain, shard: Shard
@@ -67,7 +77,8 @@ class ShardSource:
         self._shard_key = key
         self._shard = shard
         n = shard.index_nbytes
-        self._tail_range: ByteRange = (n - 4, n) if shard.index_first else (-4, None)
+        self._tail_nbytes = tail = 4 if isinstance(shard.codec.index_codecs[-1], Crc32cCodec) else n
+        self._tail_range: ByteRange = (n - tail, n) if shard.index_first else (-tail, None)
         counts, axes = shard.counts, chain.axes
         strides = [int(np.prod(counts[i + 1 :])) for i in range(len(counts))]
         # The index runs over the stored axes; coordinates come in the array's.
@@ -81,8 +92,17 @@ class ShardSource:
 
     def __call__(self, coords: Coords, scratch: Scratch) -> Buffer | None:
         """The encoded bytes of an inner chunk, or None."""
+        shard = self._shard_of(coords)
         inside = tuple(map(operator.mod, coords, self.per_shard))
-        return next(self.read(self._shard_of(coords), [inside], scratch))[1]
+        known = scratch.indexes.get(shard)
+        if known is not None:
+            span = known.places.span(sum(map(operator.mul, inside, self._strides)))
+            if span is None:
+                return None
+            found = self._files.read_ranges(self._shard_key(shard), (span, self._tail_range))
+            if found is not None and found[1] == known.tail and len(found[0]) == span[1] - span[0]:
+                return found[0]
+        return next(self.read(shard, [inside], scratch))[1]
 
     def read(
         self, shard: Coords, inner: Sequence[Coords], scratch: Scratch
@@ -91,19 +111,19 @@ class ShardSource:
         name, wanted = self._shard_key(shard), list(range(len(inner)))
         places = [sum(map(operator.mul, coords, self._strides)) for coords in inner]
         for _ in range(ATTEMPTS):
-            index = self._index(shard, name, scratch)
-            if index is None:
+            known = self._known(shard, name, scratch)
+            if known is None:
                 scratch.empties += len(wanted)
                 yield from ((number, None) for number in wanted)
                 return
-            spans = [(index.span(places[number]), number) for number in wanted]
+            spans = [(known.places.span(places[number]), number) for number in wanted]
             yield from ((number, None) for span, number in spans if span is None)
             stored = sorted((*span, number) for span, number in spans if span is not None)
             done = 0
             for run in _runs(stored):
                 found = self._files.read_ranges(name, [*run.ranges, self._tail_range])
-                if found is None or found[-1] != scratch.tail:  # replaced since its index was read
-                    scratch.shard = None
+                if found is None or found[-1] != known.tail:  # replaced since its index was read
+                    del scratch.indexes[shard]
                     break
                 yield from run.cut(found)
                 done += len(run.chunks)
@@ -117,18 +137,19 @@ class ShardSource:
     def _shard_of(self, coords: Coords) -> Coords:
         return tuple(map(operator.floordiv, coords, self.per_shard))
 
-    def _index(self, shard: Coords, name: str, scratch: Scratch) -> ShardIndex | None:
-        """The shard's index, read if it is not the last one; None where there is no shard."""
-        if scratch.shard == shard:
-            return scratch.index
-        scratch.shard = None
+    def _known(self, shard: Coords, name: str, scratch: Scratch) -> KnownIndex | None:
+        """The shard's index, read where it is not kept; None where there is no shard."""
+        known = scratch.indexes.get(shard)
+        if known is not None:
+            return known
         found = self._files.read_ranges(name, [self._shard.index_range])
         if found is None:
             return None
-        scratch.index = self._shard.read_index(found[0])
-        scratch.tail = bytes(memoryview(found[0])[-4:])
-        scratch.shard = shard
-        return scratch.index
+        index = self._shard.read_index(found[0])
+        if (len(scratch.indexes) + 1) * self._shard.index_nbytes > INDEXES and scratch.indexes:
+            del scratch.indexes[next(iter(scratch.indexes))]  # the oldest
+        known = KnownIndex(index, bytes(memoryview(found[0])[-self._tail_nbytes :]))
+        return scratch.indexes.setdefault(shard, known)
 
 
 class _Run:

@@ -101,6 +101,7 @@ class CodecChain:
         self.tail = tuple(tail)
         self.axes = _composed(reorders, len(chunk.shape))
         """The array's axis that each stored axis is."""
+        self._inverse = tuple(self.axes.index(axis) for axis in range(len(self.axes)))
         self._reordered = self.axes != tuple(range(len(chunk.shape)))
         memory = serializer.memory
         self._plain = memory is not None
@@ -120,14 +121,13 @@ class CodecChain:
             return None
         inner = shard.inner
         assert isinstance(inner, CodecChain)
-        shape = tuple(inner.shape[self.axes.index(axis)] for axis in range(len(self.axes)))
+        shape = tuple(inner.shape[position] for position in self._inverse)
         chunk = ChunkSpec(shape, self.dtype, self.fill)
         return CodecChain(chunk, self.reorders + inner.reorders, inner.serializer, inner.tail)
 
     def new_chunk(self) -> NDArray[Any]:
         """An array of the chunk's shape that decodes without a copy: its memory has the encoded order."""
-        array = np.empty([self.shape[axis] for axis in self.axes], self.dtype)
-        return array.transpose(*np.argsort(self.axes))
+        return np.empty([self.shape[axis] for axis in self.axes], self.dtype).transpose(self._inverse)
 
     def encode_view(self, array: NDArray[Any]) -> NDArray[Any]:
         """The array as it is serialized, sharing memory."""
