@@ -16,14 +16,12 @@ from tests import source
 
 # Optional or heavy packages, loaded on first use; everything else is imported at the head of a file.
 ON_FIRST_USE = set("asyncio dask distributed donfig fsspec obstore rich threadpoolctl xarray".split())
-HEAVY = ("dask", "distributed", "fsspec", "rich", "asyncio")
 PUBLIC_MODULES = ["lazyzarr", "lazyzarr.errors", "lazyzarr.storage", "lazyzarr.codecs"]
 MODULES = sorted(source.modules())
 # tasks.py alone knows Dask's types, schedule.py alone calls a scheduler.
-STORE_VERBS = {
-    name for name, value in vars(Store).items() if inspect.isfunction(value) and name[0] != "_"
-} - {"url"}
 DASK_FILES = {"graph.tasks", "graph.schedule"}
+# What no file of graph/ calls on a store.
+STORE_VERBS = {name for name, value in vars(Store).items() if inspect.isfunction(value)} - {"url"}
 
 # A parameter of this name needs one of these words in the docstring: its unit, or what its shape is.
 WORDS = {

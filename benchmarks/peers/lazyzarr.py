@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from lazyzarr.codecs import BloscCodec
-
 import lazyzarr as lz
+from lazyzarr.codecs import BloscCodec
 
 CODEC = BloscCodec(cname="lz4", clevel=5, shuffle="shuffle")  # as the peers write it: without our crc32c
 JOB = {"scheduler": "threads", "num_workers": 2, "memory": "1GB"}
