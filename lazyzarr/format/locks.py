@@ -58,6 +58,7 @@ class _Gate:
         self._inside = 0
         self._waiting = [0, 0, 0]
         self._turn = -1
+        self._flocked = False
 
     def enter(self, way: int, check: Callable[[], None]) -> None:
         """Come in as soon as may be; the first one in takes the flock and calls `check`, which may refuse."""
@@ -104,6 +105,7 @@ class _Gate:
             return
         try:
             os_calls.calls.flock(self.folder, fcntl.LOCK_SH if way == _WHOLE else fcntl.LOCK_EX)
+            self._flocked = True
         except OSError as error:
             if error.errno not in _NO_FLOCK:
                 raise StoreError(f"could not lock the array's folder: {error.strerror}") from error
@@ -115,7 +117,8 @@ class _Gate:
                 ) from error
 
     def _unlock(self) -> None:
-        if self.folder is not None:
+        if self._flocked and self.folder is not None:
+            self._flocked = False
             os_calls.calls.flock(self.folder, fcntl.LOCK_UN)
         if any(self._waiting):
             after = [(self._way + 1) % 3, (self._way + 2) % 3]  # in a circle, so that each way gets its turn
