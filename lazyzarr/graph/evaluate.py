@@ -170,11 +170,7 @@ class Bound:
 
         def call(registers: list[Any]) -> None:
             block_id = tuple(bisect_right(axis, o) - 1 for axis, o in zip(cuts, self.origin, strict=True))
-            pieces = []
-            for a in step.arguments:
-                piece = registers[a].view()
-                piece.flags.writeable = False
-                pieces.append(piece)
+            pieces = [registers[a] for a in step.arguments]
             registers[step.register] = _kept_copy(node.call(pieces, self.origin, block_id), pieces)
 
         return call

@@ -198,23 +198,22 @@ class LazyArray(Operators):
         >>> x.map_blocks(lambda block: block - block.min(), dtype=x.dtype).compute()
         array([0, 1, 2, 0, 1, 2])
         """
-        nodes = [self._node, *(self._aligned(lift(array)) for array in arrays)]
+        arguments = [self._node, *(self._aligned(lift(array)) for array in arrays)]
         grid = None if chunks is None else _block_chunks(chunks, self.numblocks)
         result = None if dtype is None else np.dtype(dtype)
-        return self._of(blocks.map_blocks(function, nodes, dict(keywords or {}), result, grid))
+        return self._of(blocks.map_blocks(function, arguments, dict(keywords or {}), result, grid))
 
-    def _aligned(self, other: Node | Constant) -> Node:
-        """A further array of map_blocks, in this one's chunks."""
-        node = lift(np.asarray(other.value)[None]) if isinstance(other, Constant) else other
-        assert isinstance(node, Node)
-        own = self.chunks[self.ndim - node.ndim :] if node.ndim <= self.ndim else None
-        if own is None or any(n not in (1, sum(sizes)) for n, sizes in zip(node.shape, own, strict=True)):
-            raise ValueError(
-                f"map_blocks: an array of shape {node.shape} has no chunks at the places of one of shape {self.shape}"
+    def _aligned(self, other: Node | Constant) -> Node | Constant:
+        """A further argument of map_blocks, in this one's chunks; a number as it is."""
+        if isinstance(other, Constant):
+            return other
+        own = self.chunks[self.ndim - other.ndim :] if other.ndim <= self.ndim else None
+        if own is None or any(n not in (1, sum(sizes)) for n, sizes in zip(other.shape, own, strict=True)):
+            raise ShapeMismatchError(
+                f"map_blocks: an array of shape {other.shape} has no chunks at the places of one of shape {self.shape}"
             )
-        return views.rechunk(
-            node, tuple((1,) if n == 1 else sizes for n, sizes in zip(node.shape, own, strict=True))
-        )
+        grid = tuple((1,) if n == 1 else sizes for n, sizes in zip(other.shape, own, strict=True))
+        return views.rechunk(other, grid)
 
     # --- reductions
 
@@ -489,11 +488,23 @@ def _first(results: Sequence[Any]) -> Any:
 
 
 def _block_chunks(chunks: Any, numblocks: tuple[int, ...]) -> Chunks:
-    """The chunks of a map_blocks result: sizes an axis, or one length an axis repeated for each block."""
-    grid = tuple(
-        sizes if isinstance(sizes, (tuple, list)) else (sizes,) * count
-        for sizes, count in zip(chunks, numblocks, strict=True)
-    )
+    """The chunks of a map_blocks result: sizes an axis, or one length an axis repeated for each block.
+
+    Raises ShapeMismatchError where they are not one chunk for each block of the input.
+    """
+    given = chunks if isinstance(chunks, (tuple, list)) else (chunks,) * len(numblocks)
+    grid = [
+        tuple(sizes) if isinstance(sizes, (tuple, list)) else (sizes,) * count
+        for sizes, count in zip(given, numblocks, strict=False)
+    ]
+    fits = len(given) == len(numblocks) and tuple(map(len, grid)) == numblocks
+    if not fits or not all(
+        isinstance(size, (int, np.integer)) and size >= 0 for axis in grid for size in axis
+    ):
+        raise ShapeMismatchError(
+            f"map_blocks(chunks={chunks!r}): the function is called for {numblocks} blocks, and chunks= gives the size "
+            "of what it makes of each: one length an axis, or a tuple of lengths with one for each block along it"
+        )
     return tuple(tuple(int(size) for size in sizes) for sizes in grid)
 
 
@@ -538,7 +549,7 @@ def elementwise_call(
     array([3.        , 3.16227766, 3.60555128, 4.24264069])
     """
     result = None if dtype is None else np.dtype(dtype)
-    kind = elementwise.Elementwise
+    kind = elementwise.UserElementwise
     return LazyArray(
         elementwise.call(
             kind, function, [lift(array) for array in arrays], tuple((keywords or {}).items()), result

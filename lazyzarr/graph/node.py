@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import numpy as np
@@ -113,10 +114,8 @@ def token_of(value: Any) -> str:
     """
     if isinstance(value, tuple) and len(value) > LONG and all(type(item) is int for item in value):
         return f"ints:{hashlib.blake2b(np.array(value, np.int64).tobytes(), digest_size=16).hexdigest()}"
-    if isinstance(value, (tuple, list)):
+    if isinstance(value, tuple):
         return f"{type(value).__name__}({','.join(map(token_of, value))})"
-    if isinstance(value, dict):
-        return f"dict({','.join(f'{token_of(k)}:{token_of(v)}' for k, v in value.items())})"
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes, slice, np.dtype)):
         return f"{type(value).__name__}:{value!r}"
     if isinstance(value, np.generic):
@@ -127,27 +126,19 @@ def token_of(value: Any) -> str:
 
 
 def _nonce(value: Any) -> str:
-    """A number for an object that has no content to hash, kept while the object lives."""
+    """A number for an object that has no content to hash, or that can change; its own while it lives."""
     known = _seen.get(id(value))
     if known is not None and known[0]() is value:
         return known[1]
-    key = id(value)
+    key, name = id(value), f"{getattr(value, '__qualname__', type(value).__name__)}#{next(_nonces)}"
 
     def forget(_: object) -> None:
         _seen.pop(key, None)
 
-    try:
-        reference: Callable[[], Any] = weakref.ref(value, forget)
-    except TypeError:
-        # Not weakly referable (a builtin, a partial's cell): kept alive, so that its id stays its own.
-        reference = _always(value)
-    name = f"{getattr(value, '__qualname__', type(value).__name__)}#{next(_nonces)}"
-    _seen[id(value)] = (reference, name)
+    # What cannot be watched (a list, a dict) is another one each time it is seen.
+    with suppress(TypeError):
+        _seen[key] = (weakref.ref(value, forget), name)
     return name
-
-
-def _always(value: Any) -> Callable[[], Any]:
-    return lambda: value
 
 
 def walk(roots: Iterable[Node], inputs: Callable[[Node], Sequence[Node]] | None = None) -> list[Node]:

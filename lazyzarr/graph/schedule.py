@@ -112,7 +112,14 @@ def _get_in_processes(workers: int, graph: Mapping[Any, Any], keys: Any) -> Any:
         pool = _pools[workers] = ProcessPoolExecutor(
             workers, mp_context=context, initializer=dask.multiprocessing.initialize_worker_process
         )
-    return dask.multiprocessing.get(graph, keys, pool=pool, chunksize=1, optimize_graph=False)
+    try:
+        return dask.multiprocessing.get(graph, keys, pool=pool, chunksize=1, optimize_graph=False)
+    except Exception as error:
+        # Dask hands over a stand-in, without the notes; the error itself lies within.
+        original = getattr(error, "exception", None)
+        if isinstance(original, BaseException):
+            raise original from error
+        raise
 
 
 @atexit.register

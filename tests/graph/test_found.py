@@ -60,3 +60,103 @@ def test_powers_are_the_operators(dtype: str, exponent: float) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         same((lz.from_array(a, chunks=2) ** exponent).compute(), a**exponent)
+
+
+def test_functions_cannot_change_what_they_are_lent() -> None:
+    """A function that works in place would change what other steps still read."""
+
+    def in_place(b: Any) -> Any:
+        b += 1
+        return b
+
+    x = lz.from_array(np.arange(12.0).reshape(3, 4), chunks=2) * 1
+    for y in (
+        lz.elementwise(in_place, x, dtype="f8") + x,
+        x.map_blocks(in_place, dtype="f8"),
+        x.map_blocks(in_place, dtype="f8")[::2],
+    ):
+        with pytest.raises(ValueError, match="read-only") as caught:
+            y.compute()
+        assert any("copy()" in note for note in caught.value.__notes__)
+
+
+def test_equal_looking_parameters_are_not_one() -> None:
+    """Lists that change, and objects that call themselves a token, are known by identity."""
+
+    def add_length(block: Any, items: Any) -> Any:
+        return block + len(items)
+
+    x = lz.from_array(np.ones(2), chunks=1)
+    items = [1]
+    first = x.map_blocks(add_length, dtype="f8", keywords={"items": items})
+    items.append(2)
+    second = x.map_blocks(add_length, dtype="f8", keywords={"items": [1]})
+    assert second.compute().tolist() == [2.0, 2.0]
+    assert first.compute().tolist() == [3.0, 3.0]  # late, as a closure would be
+
+    class Add:
+        token = "secret"
+
+        def __init__(self, amount: int) -> None:
+            self.amount = amount
+
+        def __call__(self, block: Any) -> Any:
+            return block + self.amount
+
+    both = lz.compute(x.map_blocks(Add(1), dtype="f8")[0], x.map_blocks(Add(100), dtype="f8")[0])
+    assert both == (2.0, 101.0)
+
+
+def test_functions_are_held_to_their_dtype_and_shape() -> None:
+    x = lz.from_array(np.array([1, 2, 3, 5]), chunks=2)
+    with pytest.raises(lz.errors.DataTypeMismatchError, match="float64"):
+        x.map_blocks(lambda b: b / 2 if b.max() > 1 else b).compute()
+    with pytest.raises(lz.errors.DataTypeMismatchError, match=r"dtype='float64'"):
+        x.map_blocks(lambda b: b + 0.5, dtype="i4").compute()
+    with pytest.raises(lz.errors.ShapeMismatchError):
+        lz.elementwise(lambda b: b.max(), x, dtype="i8").compute()
+
+
+@pytest.mark.parametrize("chunks", [((2,), (2, 2)), ((2, 1, 1), (2, 2)), ((2, 1),), (None, 1), "x"])
+def test_map_blocks_refuses_chunks_for_other_blocks(chunks: Any) -> None:
+    x = lz.from_array(np.ones((3, 4)), chunks=((2, 1), (2, 2)))
+    with pytest.raises(lz.errors.ShapeMismatchError, match="chunks="):
+        x.map_blocks(lambda b: b, dtype="f8", chunks=chunks)
+
+
+def test_block_info_is_dasks() -> None:
+    import dask.array as da
+
+    def keep(into: list[Any]) -> Any:
+        def function(block: Any, other: Any, block_info: Any = None) -> Any:
+            if isinstance(block_info, dict):
+                into.append(block_info)
+            return block[:1]
+
+        return function
+
+    a, b = np.ones((3, 4)), np.ones((1, 4))
+    ours: list[Any] = []
+    theirs: list[Any] = []
+    words = {"dtype": "f8", "chunks": ((1, 1), (2, 2))}
+    lz.from_array(a, chunks=((2, 1), (2, 2))).map_blocks(
+        keep(ours), lz.from_array(b, chunks=(1, 2)), **words
+    ).compute()
+    peer = da.from_array(a, chunks=((2, 1), (2, 2)))
+    peer.map_blocks(keep(theirs), da.from_array(b, chunks=(1, 2)), **words).compute(scheduler="sync")
+
+    def facts(infos: list[Any]) -> set[str]:
+        keys = ("shape", "num-chunks", "array-location", "chunk-location")
+        return {
+            repr([[tuple(map(tuple, np.atleast_2d(i[n][k]).tolist())) for k in keys] for n in (0, 1, None)])
+            for i in infos
+        }
+
+    assert facts(ours) == facts(theirs)
+
+
+def test_numbers_are_handed_to_functions_as_they_are() -> None:
+    x = lz.from_array(np.ones(3, "f4"))
+    y = x.map_blocks(lambda b, k: b * k, 2.0)
+    assert y.dtype == np.float32
+    assert y.compute().tolist() == [2.0, 2.0, 2.0]

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from lazyzarr.errors import ShapeMismatchError
 from lazyzarr.graph.node import Chunks, Node, make
+from lazyzarr.graph.ops.elementwise import Constant, note_user_error, promised, read_only
 from lazyzarr.graph.region import Region
 
 __all__ = ["MapBlocks", "map_blocks"]
 
 
 class MapBlocks(Node):
-    """A function of chunks; parameters: function, keywords, dtype, chunks, which of block_id and block_info it takes.
+    """A function of chunks; parameters: function, operands, keywords, dtype, chunks, which of block_id and
+    block_info it takes.
 
     Its values cannot be asked for by parts, so it is read like a source whose chunks are computed.
     """
@@ -35,7 +37,7 @@ class MapBlocks(Node):
 
     def infer(self) -> None:
         """The first input's dims; dtype and chunks were given."""
-        _, _, dtype, self.chunks, _ = self.params
+        _, _, _, dtype, self.chunks, _ = self.params
         self.dtype = np.dtype(dtype)
         self.shape = tuple(map(sum, self.chunks))
         self.dims = (
@@ -63,54 +65,51 @@ class MapBlocks(Node):
         Raises ShapeMismatchError where it gives another shape; its own errors keep their type and
         carry the block in a note.
         """
-        function, keywords, dtype, chunks, wants = self.params
+        function, operands, keywords, _, chunks, wants = self.params
         shape = tuple(sizes[i] for sizes, i in zip(chunks, block_id, strict=True))
         words = dict(keywords)
         if "block_id" in wants:
             words["block_id"] = block_id
         if "block_info" in wants:
-            words["block_info"] = self._block_info(origin, shape, block_id)
+            words["block_info"] = self._block_info(block_id)
+        where = f"map_blocks({self.label}), block {block_id} = {_extent(origin, shape)} of {self.dtype}"
+        lent = [o.value if isinstance(o, Constant) else read_only(pieces[o]) for o in operands]
         try:
-            result = function(*pieces, **words)
+            result = function(*lent, **words)
         except Exception as error:
-            error.add_note(
-                f"in map_blocks({self.label}), block {block_id} = {_extent(origin, shape)} {np.dtype(dtype)}"
-            )
-            if isinstance(error, ValueError) and "read-only" in str(error):
-                error.add_note(
-                    "a block is borrowed from the reader and cannot be changed in place: start with "
-                    "block = block.copy()"
-                )
+            note_user_error(error, where)
             raise
-        values = np.asarray(result)
-        if values.shape != shape:
-            raise ShapeMismatchError(
-                f"map_blocks({self.label}) gave shape {values.shape} for block {block_id} = {_extent(origin, shape)}, "
-                f"which has shape {shape}; give chunks= where the function changes shapes"
-            )
-        return values.astype(self.dtype, copy=False)
+        return promised(result, shape, self.dtype, where)
 
-    def _block_info(
-        self, origin: tuple[int, ...], shape: tuple[int, ...], block_id: tuple[int, ...]
-    ) -> dict[Any, Any]:
-        """What dask.array tells a function about its block, by input position and None for the output."""
-        location = [(start, start + n) for start, n in zip(origin, shape, strict=True)]
-        own = {
-            "shape": self.shape,
-            "num-chunks": tuple(map(len, self.chunks)),
-            "array-location": location,
-            "chunk-location": block_id,
-            "chunk-shape": shape,
-            "dtype": self.dtype,
+    def _block_info(self, block_id: tuple[int, ...]) -> dict[int | None, dict[str, Any]]:
+        """What dask.array tells a function about its block, by position of the input and None for the output."""
+        result: dict[int | None, dict[str, Any]] = {
+            i: _location(self.inputs[operand], block_id)
+            for i, operand in enumerate(self.params[1])
+            if not isinstance(operand, Constant)
         }
-        first = self.inputs[0]
-        keys = ("shape", "num-chunks", "array-location", "chunk-location")
-        return {0: {key: own[key] for key in keys} | {"dtype": first.dtype}, None: own}
+        own = _location(self, block_id)
+        sizes = tuple(axis[i] for axis, i in zip(self.chunks, block_id, strict=True))
+        return result | {None: own | {"chunk-shape": sizes, "dtype": self.dtype}}
+
+
+def _location(node: Node, block_id: tuple[int, ...]) -> dict[str, Any]:
+    """Where the block with an index lies in an array; axes of one chunk have that one."""
+    index = block_id[len(block_id) - node.ndim :]
+    own = tuple(0 if len(sizes) == 1 else i for sizes, i in zip(node.chunks, index, strict=True))
+    starts = [sum(sizes[:i]) for sizes, i in zip(node.chunks, own, strict=True)]
+    return {
+        "shape": node.shape,
+        "num-chunks": tuple(map(len, node.chunks)),
+        "array-location": [(s, s + sizes[i]) for s, sizes, i in zip(starts, node.chunks, own, strict=True)],
+        "chunk-location": own,
+        "dtype": node.dtype,
+    }
 
 
 def map_blocks(
     function: Callable[..., Any],
-    nodes: Sequence[Node],
+    arguments: Sequence[Node | Constant],
     keywords: dict[str, Any],
     dtype: np.dtype[Any] | None,
     chunks: Chunks | None,
@@ -122,9 +121,12 @@ def map_blocks(
     """
     wants = _wanted_words(function)
     if dtype is None:
-        dtype = _probe(function, nodes, keywords, wants)
-    grid = max((node for node in nodes), key=lambda node: node.ndim).chunks if chunks is None else chunks
-    return make(MapBlocks, tuple(nodes), (function, tuple(keywords.items()), np.dtype(dtype), grid, wants))
+        dtype = _probe(function, arguments, keywords, wants)
+    nodes = tuple(argument for argument in arguments if isinstance(argument, Node))
+    positions = itertools.count()
+    operands = tuple(a if isinstance(a, Constant) else next(positions) for a in arguments)
+    grid = nodes[0].chunks if chunks is None else chunks
+    return make(MapBlocks, nodes, (function, operands, tuple(keywords.items()), np.dtype(dtype), grid, wants))
 
 
 def _wanted_words(function: Callable[..., Any]) -> tuple[str, ...]:
@@ -136,11 +138,15 @@ def _wanted_words(function: Callable[..., Any]) -> tuple[str, ...]:
 
 
 def _probe(
-    function: Callable[..., Any], nodes: Sequence[Node], keywords: dict[str, Any], wants: tuple[str, ...]
+    function: Callable[..., Any],
+    arguments: Sequence[Node | Constant],
+    keywords: dict[str, Any],
+    wants: tuple[str, ...],
 ) -> np.dtype[Any]:
     words = dict(keywords)
-    words |= {word: (0,) * nodes[0].ndim if word == "block_id" else None for word in wants}
-    blocks = [np.ones((1,) * node.ndim, node.dtype) for node in nodes]
+    ndim = max(a.ndim for a in arguments if isinstance(a, Node))
+    words |= {word: (0,) * ndim if word == "block_id" else None for word in wants}
+    blocks = [a.value if isinstance(a, Constant) else np.ones((1,) * a.ndim, a.dtype) for a in arguments]
     try:
         with np.errstate(all="ignore"):
             found: np.dtype[Any] = np.asarray(function(*blocks, **words)).dtype
