@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -22,7 +22,8 @@ from .stores.protocol import Buffer, ByteRange, ChunkFiles
 __all__ = ["FileSource", "Scratch", "ShardSource"]
 
 Coords = tuple[int, ...]
-LARGE = 16 * 1024 * 1024  # bytes of a read buffer made beforehand; a larger chunk's is made when it is read
+ROOM = 256 * 1024 * 1024  # bytes of a read buffer at most; a larger chunk's is made when it is read
+LARGE = 16 * 1024 * 1024  # bytes of a shard that are read in one go
 GAP = 4096  # bytes between two inner chunks that are rather read than skipped
 INDEXES = 1024 * 1024  # bytes of shards' indexes that a scratch keeps
 ATTEMPTS = 100  # a shard that is replaced as often while it is read is no shard
@@ -35,8 +36,9 @@ class Scratch(Spare):
 
     def __init__(self, chain: CodecChain, files: bool = True) -> None:
         super().__init__(chain.new_chunk)
-        nbytes = chain.nbytes
-        self.raw = bytearray(min(nbytes + nbytes // 16 + 4096, LARGE) if files else 0)
+        nbytes = min(chain.nbytes + chain.nbytes // 16 + 4096, ROOM) if files else 0
+        # A bytearray would be filled with zeros first; of this memory only what is read into is touched.
+        self.raw = cast("bytearray", np.empty(nbytes, np.uint8).data)
         """Room for a file's bytes."""
         self.empties = 0
         """Chunks that were missing since the last check."""
