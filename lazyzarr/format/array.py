@@ -144,7 +144,7 @@ class Array(DescribedArray):
         array([[1., 1.], [1., 1.], [0., 0.]])
         """
         self._store.check_writable(self._path)
-        with placed(self._url()):
+        with placed(self._url(), "nothing was changed"):
             lengths = shape_of(shape[0] if len(shape) == 1 else shape)
             self._become(commit.resize(self._store, self._path, lengths))
 
@@ -200,10 +200,12 @@ class Array(DescribedArray):
 
     def _new_reader(self) -> ChunkReader:
         missing: Literal["fill", "raise"] = "fill" if self.config.read_missing_chunks else "raise"
-        return ChunkReader(self._store, self._path, self._metadata, missing)
+        with placed(self._url()):
+            return ChunkReader(self._store, self._path, self._metadata, missing)
 
     def _new_writer(self) -> ChunkWriter:
-        return ChunkWriter(self._store, self._path, self._metadata, self.config.write_empty_chunks)
+        with placed(self._url()):
+            return ChunkWriter(self._store, self._path, self._metadata, self.config.write_empty_chunks)
 
     def _become(self, metadata: ArrayMetadata) -> None:
         """Go on with other metadata of the same array."""

@@ -45,7 +45,7 @@ def make_array(
     place; nothing is made then.
     """
     words = modern(options, caller)
-    with placed(store.url(path)):
+    with placed(store.url(path), "nothing was made"):
         source = _source(data)
         shape = _shape(shape, source)
         dtype = words.get("dtype")
@@ -76,7 +76,7 @@ def make_group(
     overwrite: bool = False,
 ) -> GroupMetadata:
     """The metadata of a new group; raises what `commit.create_group` raises."""
-    with placed(store.url(path)):
+    with placed(store.url(path), "nothing was made"):
         version = checked_format(zarr_format or _format_around(store, path))
         build = metadata_v3.build_group if version == 3 else metadata_v2.build_group
         metadata = build(attributes)

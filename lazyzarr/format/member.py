@@ -19,14 +19,14 @@ Metadata = TypeVar("Metadata", bound=ArrayMetadata | GroupMetadata)
 
 
 @contextlib.contextmanager
-def placed(url: str) -> Iterator[None]:
-    """What is wrong inside is said with the place it is about."""
+def placed(url: str, outcome: str = "") -> Iterator[None]:
+    """What is wrong inside is said with the place it is about, and with what came of it."""
     try:
         yield
     except BaseZarrError as error:
         if url in str(error):
             raise
-        raise type(error)(f"{url}: {error}; nothing was changed") from error
+        raise type(error)(f"{url}: {error}{outcome and '; '}{outcome}") from error
 
 
 class Member(Generic[Metadata]):
