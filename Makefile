@@ -20,7 +20,7 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.test
 	$(SAY)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(PYTEST_ARGS)
 
 check: $(VENV)/.test
 	$(BIN)/ruff check
