@@ -6,7 +6,6 @@ import hashlib
 import itertools
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from typing import Any, TypeVar
 
 import numpy as np
@@ -135,9 +134,13 @@ def _nonce(value: Any) -> str:
     def forget(_: object) -> None:
         _seen.pop(key, None)
 
-    # What cannot be watched (a list, a dict) is another one each time it is seen.
-    with suppress(TypeError):
+    try:
         _seen[key] = (weakref.ref(value, forget), name)
+    except TypeError:
+        # Functions that cannot be watched (ufuncs, builtins) are kept; what else cannot (a list, a
+        # dict) is another one each time it is seen.
+        if callable(value):
+            _seen[key] = (lambda: value, name)
     return name
 
 
