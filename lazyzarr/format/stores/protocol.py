@@ -71,12 +71,16 @@ class Store(ABC):
         """The bytes under a key, or None where there is none.
 
         `byte_range` is (start, stop) or (-n, None), the last n bytes; as with slices, what lies beyond
-        the end is left out.
+        the end is left out. Raises StoreError where the bytes are there and cannot be read, InvalidKeyError
+        for what is no key.
         """
 
     @abstractmethod
     def set(self, key: str, value: Buffer | Iterable[Buffer]) -> None:
-        """Store bytes, or the buffers of an iterable one behind the other, under a key: all or nothing."""
+        """Store bytes, or the buffers of an iterable one behind the other, under a key: all or nothing.
+
+        Raises StoreError where they cannot be stored, ReadOnlyStoreError, InvalidKeyError.
+        """
 
     @abstractmethod
     def set_if(self, key: str, value: Buffer | Iterable[Buffer], expected: Generation | None) -> bool:
@@ -87,27 +91,27 @@ class Store(ABC):
 
     @abstractmethod
     def delete(self, key: str) -> None:
-        """Remove a key; nothing happens where there is none."""
+        """Remove a key; nothing happens where there is none. Raises StoreError, ReadOnlyStoreError."""
 
     @abstractmethod
     def delete_prefix(self, path: str) -> None:
-        """Remove every key below a path, what is reserved too."""
+        """Remove every key below a path, what is reserved too. Raises StoreError, ReadOnlyStoreError."""
 
     @abstractmethod
     def list(self, path: str = "") -> Iterator[str]:
-        """The keys below a path, whole; in no order."""
+        """The keys below a path, whole; in no order. Raises StoreError where they cannot be listed."""
 
     @abstractmethod
     def list_dir(self, path: str = "") -> Sequence[str]:
-        """The names one level below a path, of keys and of what holds keys; sorted."""
+        """The names one level below a path, of keys and of what holds keys; sorted. Raises StoreError."""
 
     @abstractmethod
     def size(self, key: str) -> int | None:
-        """The number of bytes under a key, or None."""
+        """The number of bytes under a key, or None. Raises StoreError where that cannot be told."""
 
     @abstractmethod
     def generation(self, key: str) -> Generation | None:
-        """Which value is stored under a key now, or None."""
+        """Which value is stored under a key now, or None. Raises StoreError where that cannot be told."""
 
     def get_ranges(self, key: str, ranges: Sequence[ByteRange]) -> Sequence[Buffer] | None:
         """Several byte ranges of one value, or None where there is none."""
@@ -137,7 +141,8 @@ class Store(ABC):
     def place(self, path: str) -> Hashable | None:
         """Where a node is stored: another one than before means another node, made in its stead.
 
-        None where there is none (a store that cannot tell gives the same for each path always).
+        None where there is none (a store that cannot tell gives the same for each path always). Raises
+        StoreError where it cannot be looked up.
         """
         return ""
 
