@@ -46,8 +46,9 @@ def test_interned_nodes_are_let_go():
     assert nodes._interned[token] is node_of(kept)
 
 
+CHANGEABLE = [[], {}, [1], {1: 1}, {"1": 1}]
 DISTINCT = [
-    1, 1.0, True, "1", b"1", 1j, None, (), [], {}, (1,), [1], ((1,),), (1, 1), {1: 1}, {"1": 1},
+    1, 1.0, True, "1", b"1", 1j, None, (), (1,), ((1,),), (1, 1),
     0.0, -0.0, float("inf"), "a,str:b", ("a", "b"), ("a,", "b"), slice(1), slice(1, None, 1), np.dtype("f4"),
     np.float32(1), np.float64(1), np.int8(1), np.int64(1), np.datetime64(1, "s"), np.datetime64(1, "D"),
     np.add, np.subtract, (1,) * 200, (1,) * 201, (2, *(1,) * 199), len, max,
@@ -56,8 +57,22 @@ DISTINCT = [
 
 def test_tokens_tell_apart_what_is_not_equal_in_value_and_type():
     tokens = [token_of(value) for value in DISTINCT]
-    assert len(set(tokens)) == len(DISTINCT)
+    assert len({*tokens, *map(token_of, CHANGEABLE)}) == len(DISTINCT) + len(CHANGEABLE)
     assert tokens == [token_of(value) for value in DISTINCT]
+
+
+def test_what_may_be_changed_later_is_never_known_again():
+    x = lz.from_array(np.ones(3))
+
+    def scaled(a, w):
+        return a * w[0]
+
+    weights = [2]
+    first = x.map_blocks(scaled, keywords={"w": weights}, dtype="f8")
+    weights[0] = 3
+    second = x.map_blocks(scaled, keywords={"w": [2]}, dtype="f8")
+    assert second.compute().tolist() == [2, 2, 2]
+    assert node_of(first) is not node_of(second)
 
 
 def test_nan_payloads_are_told_apart():

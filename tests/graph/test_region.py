@@ -37,7 +37,9 @@ def test_whole_is_the_shape_and_moves_with_the_tile_or_stays():
 
 @given(MOVING, st.integers(-9, 9), st.sampled_from([1, 2, -1, -3]), st.integers(0, 5))
 def test_through_is_the_slice_of_each_position(span, start, step, origin):
-    assert positions(through(span, start, step), origin) == [start + step * p for p in positions(span, origin)]
+    assert positions(through(span, start, step), origin) == [
+        start + step * p for p in positions(span, origin)
+    ]
 
 
 @given(SPANS)
