@@ -78,8 +78,9 @@ def _reflected(function: Operator) -> Operator:
 def _in_place(sign: str) -> Operator:
     def method(self: Any, other: Any) -> NoReturn:
         raise TypeError(
-            f"z {sign}= ... on the stored {self!r} would rebind z to a lazy array and write nothing: "
-            f"write  z[...] = z[...] {sign} ...  (in memory), or  (z {sign} ...).to_zarr(new_path)"
+            f"z {sign}= ... on the stored {self!r} would rebind z to a lazy array and write nothing. Write\n"
+            f"  z[...] = z[...] {sign} ...                            in memory, or\n"
+            f'  (z {sign} ...).to_zarr(z.store_path, mode="w")      piece by piece, swapped in at the end'
         )
 
     return method
