@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import ChunkDecodeError, ChunkEncodeError, ChunkNotFoundError
 from .chunk_source import FileSource, Scratch, ShardSource
+from .chunk_update import ShardUpdate, clear_beyond
 from .codecs.chain import build_chain
 from .codecs.fill import FillTest
 from .codecs.sharding import Shard
@@ -194,6 +195,9 @@ class ChunkWriter:
         self.dtype = metadata.dtype
         self.fill = metadata.fill
         inner = self._chain.inner_chain()
+        self._update: ShardUpdate | None = None
+        if self._shard is not None and inner is not None:
+            self._update = ShardUpdate(self._chain, self._shard, inner, write_empty_chunks)
         self.nbytes = (inner or self._chain).nbytes
         """Decoded bytes of what is encoded at once: a chunk, or an inner chunk of a shard."""
         self._write = files.write
@@ -259,31 +263,25 @@ class ChunkWriter:
 
         Raises ChunkDecodeError if the unit that is stored is damaged, ChunkEncodeError, StoreError.
         """
-        chunk = scratch.chunk
-        raw = self.source(coords, scratch)
-        if raw is None:
-            chunk[...] = self.fill
-        else:
-            self._decode(raw, coords, chunk)
-        chunk[inside] = value
-        self._clear_beyond(coords, chunk)
-        return self.write_unit(coords, chunk, scratch)
-
-    def _decode(self, raw: Buffer, coords: Coords, chunk: NDArray[Any]) -> None:
+        lengths = [stop - start for start, stop in self.grid.extent(coords)]
         try:
-            self._chain.decode_into(raw, chunk)
+            raw = self.source(coords, scratch)
+            if self._update is not None:
+                return self._write_shard(self._key(coords), self._update.stream(raw, lengths, inside, value))
+            chunk = scratch.chunk
+            if raw is None:
+                chunk[...] = self.fill
+            else:
+                self._chain.decode_into(raw, chunk)
         except ChunkDecodeError as error:
             raise ChunkDecodeError(
                 f"{self._where(coords)}: {error}; nothing was written. To replace the chunk write all of it",
                 join_path(self._path, self._key(coords)),
                 error.codec,
             ) from (error.__cause__ or error)
-
-    def _clear_beyond(self, coords: Coords, chunk: NDArray[Any]) -> None:
-        """Set what lies beyond the array's edge to fill: a later growth must not bring back old elements."""
-        for axis, (start, stop) in enumerate(self.grid.extent(coords)):
-            if stop - start < chunk.shape[axis]:
-                chunk[(slice(None),) * axis + (slice(stop - start, None),)] = self.fill
+        chunk[inside] = value
+        clear_beyond(chunk, lengths, self.fill)
+        return self.write_unit(coords, chunk, scratch)
 
     def _where(self, coords: Coords) -> str:
         return _where(self._url, self._key(coords), self.grid.extent(coords))

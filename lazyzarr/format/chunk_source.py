@@ -6,6 +6,7 @@ is its checksum, is read again together with the data; if it differs, the index 
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, cast
@@ -19,7 +20,7 @@ from .codecs.protocol import Spare
 from .codecs.sharding import Shard, ShardIndex, ShardingCodec
 from .stores.protocol import Buffer, ByteRange, ChunkFiles
 
-__all__ = ["FileSource", "Scratch", "ShardSource"]
+__all__ = ["FileSource", "InnerPlaces", "Scratch", "ShardSource"]
 
 Coords = tuple[int, ...]
 ROOM = 256 * 1024 * 1024  # bytes of a read buffer at most; a larger chunk's is made when it is read
@@ -69,6 +70,21 @@ class FileSource:
         return raw
 
 
+class InnerPlaces:
+    """Where in a shard's index an inner chunk stands: it runs over the stored axes, coordinates over the array's."""
+
+    def __init__(self, chain: CodecChain, shard: Shard) -> None:
+        strides = [math.prod(shard.counts[i + 1 :]) for i in range(len(shard.counts))]
+        order = [chain.axes.index(axis) for axis in range(len(chain.axes))]
+        self.counts = tuple(shard.counts[i] for i in order)
+        """Inner chunks along each axis of the array."""
+        self._strides = tuple(strides[i] for i in order)
+
+    def position(self, inner: Coords) -> int:
+        """The position of an inner chunk, given by its coordinates within the shard."""
+        return sum(map(operator.mul, inner, self._strides))
+
+
 class ShardSource:
     """Chunks that are parts of shards."""
 
@@ -81,12 +97,9 @@ class ShardSource:
         n = shard.index_nbytes
         self._tail_nbytes = tail = 4 if isinstance(shard.codec.index_codecs[-1], Crc32cCodec) else n
         self._tail_range: ByteRange = (n - tail, n) if shard.index_first else (-tail, None)
-        counts, axes = shard.counts, chain.axes
-        strides = [int(np.prod(counts[i + 1 :])) for i in range(len(counts))]
-        # The index runs over the stored axes; coordinates come in the array's.
-        self.per_shard = tuple(counts[axes.index(axis)] for axis in range(len(axes)))
+        self._places = InnerPlaces(chain, shard)
+        self.per_shard = self._places.counts
         """Inner chunks along each axis of the array."""
-        self._strides = tuple(strides[axes.index(axis)] for axis in range(len(axes)))
 
     def key(self, coords: Coords) -> str:
         """The key of the shard that holds an inner chunk."""
@@ -98,7 +111,7 @@ class ShardSource:
         inside = tuple(map(operator.mod, coords, self.per_shard))
         known = scratch.indexes.get(shard)
         if known is not None:
-            span = known.places.span(sum(map(operator.mul, inside, self._strides)))
+            span = known.places.span(self._places.position(inside))
             if span is None:
                 return None
             found = self._files.read_ranges(self._shard_key(shard), (span, self._tail_range))
@@ -111,7 +124,7 @@ class ShardSource:
     ) -> Iterator[tuple[int, Buffer | None]]:
         """Several inner chunks of one shard: (number in `inner`, encoded bytes or None), in stored order."""
         name, wanted = self._shard_key(shard), list(range(len(inner)))
-        places = [sum(map(operator.mul, coords, self._strides)) for coords in inner]
+        places = list(map(self._places.position, inner))
         for _ in range(ATTEMPTS):
             known = self._known(shard, name, scratch)
             if known is None:

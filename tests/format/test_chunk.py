@@ -78,6 +78,11 @@ def stored(store: Any = None, **how: Any) -> Stored:
     return Stored(MemoryStore() if store is None else store, metadata_of(**how))
 
 
+def damage(array: Stored, key: str, change: Any) -> None:
+    found = bytearray(array.store.get(key) or b"")
+    array.store.set(key, bytes(change(found)))
+
+
 TRANSPOSE = {"name": "transpose", "configuration": {"order": [2, 0, 1]}}
 LAYOUTS: list[dict[str, Any]] = [
     {"shape": (9, 10, 11), "chunks": (3, 5, 4)},
@@ -237,6 +242,35 @@ def test_a_shard_is_changed_in_part() -> None:
         np.testing.assert_array_equal(array[...], expected)
 
 
+def test_what_a_change_does_not_touch_is_kept_as_it_is_stored() -> None:
+    array = stored(shape=(20, 10), chunks=(2, 5), shards=(12, 10), compressors="blosc-lz4")
+    data = np.random.default_rng(0).normal(size=(20, 10)).astype("f4")
+    array[...] = data
+    damage(
+        array, "a/c/0/0", lambda raw: raw[:40] + bytes([raw[40] ^ 1]) + raw[41:]
+    )  # in the first inner chunk
+    array[5:9, 3:] = 7
+    data[5:9, 3:] = 7
+    assert (array[2:] == data[2:]).all()
+    with pytest.raises(ChunkDecodeError, match="crc32c"):
+        array[0, 0]
+    with pytest.raises(ChunkDecodeError, match="nothing was written"):
+        array[1, 1] = 3
+    assert (array[2:] == data[2:]).all()
+
+
+def test_parts_without_a_step_or_without_elements() -> None:
+    array = stored(shards=(6, 8))
+    array[...] = 1
+    scratch = array.writer.new_scratch()
+    array.writer.update_unit((0, 0), (slice(1, 2), slice(0, 8)), np.full((1, 8), 5), scratch)
+    assert (array[1, :8] == 5).all()
+    assert array[...].sum() == 70 + 8 * 4
+    before = array.store.get("a/c/1/1")
+    assert array.writer.update_unit((1, 1), (slice(0, 0), slice(0, 0)), array.writer.fill, scratch)
+    assert array.store.get("a/c/1/1") == before
+
+
 class Spy(MemoryStore):
     """A memory store that says what was read."""
 
@@ -281,11 +315,6 @@ def test_a_shard_replaced_between_index_and_data_is_read_anew() -> None:
     array[...] = 0
     assert not array.reader.read_into((3,), chunk, scratch)
     assert (chunk == 0).all()
-
-
-def damage(array: Stored, key: str, change: Any) -> None:
-    found = bytearray(array.store.get(key) or b"")
-    array.store.set(key, bytes(change(found)))
 
 
 @pytest.mark.parametrize("how", [{}, {"compressors": "blosc-lz4"}, {"compressors": None}, {"shards": (6, 8)}])

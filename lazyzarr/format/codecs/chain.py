@@ -133,6 +133,10 @@ class CodecChain:
         """The array as it is serialized, sharing memory."""
         return array.transpose(self.axes) if self._reordered else array
 
+    def decode_view(self, array: NDArray[Any]) -> NDArray[Any]:
+        """The array whose serialized form this is, sharing memory."""
+        return array.transpose(self._inverse) if self._reordered else array
+
     def decode_into(self, buffer: Buffer, out: NDArray[Any], spare: Spare | None = None) -> None:
         """Fill `out`, of the chunk's shape and dtype and any strides, from the chunk's stored bytes.
 

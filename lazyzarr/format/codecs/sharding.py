@@ -216,8 +216,25 @@ class Shard:
 
         `array` may be clipped where the shard reaches out of the array. The buffers are the consumer's.
         """
+        spare = Spare(self.inner.new_chunk)
+        parts = ((position, array[region]) for position, region in enumerate(self.regions()))
+        # a part without elements lies beyond the array's edge
+        encoded = (
+            (position, self.encode_inner(part, spare, write_empty)) for position, part in parts if part.size
+        )
+        return self.assemble((position, buffers) for position, buffers in encoded if buffers is not None)
+
+    def encode_inner(self, part: NDArray[Any], spare: Spare, write_empty: bool) -> list[Buffer] | None:
+        """The bytes of an inner chunk, valid as long as the spare's memory; None for one of fill."""
+        staged = self.inner.stage(part, spare)
+        if not write_empty and self._is_fill(staged):
+            return None
+        return self.inner.encode_staged(staged)
+
+    def assemble(self, chunks: Iterable[tuple[int, list[Buffer]]]) -> Iterator[Buffer]:
+        """The bytes of a shard of encoded inner chunks, (position, bytes) in stored order; none of none."""
         places: list[tuple[int, int, int]] = []
-        body = self._encode_inner(array, write_empty, places)
+        body = self._placed(chunks, places)
         if self.index_first:  # every size is needed before the first byte can be written
             stored = list(body)
             body = iter(self._encode_index(places) + stored if stored else [])
@@ -225,19 +242,12 @@ class Shard:
         if places and not self.index_first:
             yield from self._encode_index(places)
 
-    def _encode_inner(
-        self, array: NDArray[Any], write_empty: bool, places: list[tuple[int, int, int]]
+    def _placed(
+        self, chunks: Iterable[tuple[int, list[Buffer]]], places: list[tuple[int, int, int]]
     ) -> Iterator[Buffer]:
-        """The encoded inner chunks; `places` gets a (position, offset, nbytes) for each."""
-        spare, at = Spare(self.inner.new_chunk), self.index_nbytes if self.index_first else 0
-        for position, region in enumerate(self.regions()):
-            part = array[region]
-            if not part.size:  # beyond the array's edge
-                continue
-            staged = self.inner.stage(part, spare)
-            if not write_empty and self._is_fill(staged):
-                continue
-            buffers = self.inner.encode_staged(staged)
+        """The chunks' bytes; `places` gets a (position, offset, nbytes) for each."""
+        at = self.index_nbytes if self.index_first else 0
+        for position, buffers in chunks:
             nbytes = sum(map(len, buffers))
             places.append((position, at, nbytes))
             at += nbytes
