@@ -118,6 +118,9 @@ def from_array(
         With `data=`: what `create_array` takes, and `name`, `write_data`, `storage_options`; the layout of a stored
         array given as data is kept where nothing else is said.
 
+    Raises TypeError for a path without `data=` (to open what is stored there: `from_zarr`) and for options that
+    an array in memory does not take.
+
     >>> lz.from_array(np.eye(3), chunks=2).sum().compute()
     np.float64(3.0)
     >>> lz.from_array("copy.zarr", data=np.eye(3))

@@ -153,12 +153,12 @@ def test_docstrings_begin_with_one_sentence(public):
 
 
 def test_docstrings_name_shapes_and_units(public):
-    """Directly, or by saying whose parameter it is: "As `compute` takes them"."""
+    """Directly, or by saying whose parameter it is: "as `compute` takes them"."""
     missing = [
         f"{each.name}({parameter})"
         for each in public
         for parameter in parameters(each.thing)
-        if parameter in WORDS and not any(word in each.doc for word in (*WORDS[parameter], "As `"))
+        if parameter in WORDS and not any(word in each.doc for word in (*WORDS[parameter], "as `", "As `"))
     ]
     none(missing)
 

@@ -18,13 +18,14 @@ from lazyzarr.format.selection import parse_basic
 from lazyzarr.graph import numpy_dispatch, reducing
 from lazyzarr.graph.chunking import axis_of, normalize_chunks
 from lazyzarr.graph.explain import Plan
-from lazyzarr.graph.lift import lift
+from lazyzarr.graph.lift import array_node, lift
 from lazyzarr.graph.node import Chunks, Node, flatten, unflatten
 from lazyzarr.graph.operators import Operators
 from lazyzarr.graph.ops import blocks, elementwise, views
 from lazyzarr.graph.ops.elementwise import Constant
 from lazyzarr.graph.plan import Output
 from lazyzarr.graph.run import Job, make_spec, run
+from lazyzarr.graph.schedule import threads
 from lazyzarr.graph.targets import NewTarget, TargetOptions, new_target, region_sink
 from lazyzarr.graph.tasks import PlanExpr
 from lazyzarr.settings import format_bytes
@@ -142,7 +143,10 @@ class LazyArray(Operators):
         return self._of(views.index(self._node, parse_basic(selection, self.shape)))
 
     def transpose(self, *axes: Any) -> LazyArray:
-        """The array with its axes in another order: by number or dimension name; reversed where none is given."""
+        """The array with its axes in another order: by number or dimension name; reversed where none is given.
+
+        Raises ValueError where an axis is missing or named twice.
+        """
         nested = len(axes) == 1 and isinstance(axes[0], (tuple, list))
         given = axes[0] if nested else [axis for axis in axes if axis is not None]
         order = [axis_of(axis, self.dims) for axis in given] if given else list(range(self.ndim))[::-1]
@@ -222,19 +226,19 @@ class LazyArray(Operators):
         return self._of(reducing.total(self._node, axis, dtype, keepdims))
 
     def mean(self, axis: Any = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> LazyArray:
-        """The arithmetic mean over axes (numbers or dimension names; None: all)."""
+        """The arithmetic mean over axes (numbers or dimension names; None: all), in NumPy's dtype for it."""
         return self._of(reducing.mean(self._node, axis, dtype, keepdims))
 
     def std(
         self, axis: Any = None, dtype: DTypeLike | None = None, ddof: float = 0, keepdims: bool = False
     ) -> LazyArray:
-        """The standard deviation over axes, with `ddof` taken from the count; one pass."""
+        """The standard deviation over axes, with `ddof` taken from the count; one pass; NumPy's dtype for it."""
         return self._of(reducing.variance(self._node, axis, dtype, ddof, keepdims, True))
 
     def var(
         self, axis: Any = None, dtype: DTypeLike | None = None, ddof: float = 0, keepdims: bool = False
     ) -> LazyArray:
-        """The variance over axes, with `ddof` taken from the count; one pass."""
+        """The variance over axes, with `ddof` taken from the count; one pass; in NumPy's dtype for it."""
         return self._of(reducing.variance(self._node, axis, dtype, ddof, keepdims, False))
 
     def min(self, axis: Any = None, keepdims: bool = False) -> LazyArray:
@@ -464,11 +468,12 @@ class LazyArray(Operators):
     def __dask_postcompute__(self) -> tuple[Callable[..., Any], tuple[()]]:
         return _first, ()
 
+    def __dask_postpersist__(self) -> tuple[Callable[..., LazyArray], tuple[LazyArray]]:
+        return _persisted, (self,)
+
     @staticmethod
     def __dask_scheduler__(graph: Any, keys: Any, **keywords: Any) -> Any:
-        import dask.threaded
-
-        return dask.threaded.get(graph, keys, **keywords)
+        return threads(graph, keys, **keywords)
 
     def __reduce__(self) -> tuple[Callable[..., LazyArray], tuple[Any, ...]]:
         flat, roots = flatten([self._node])
@@ -481,6 +486,15 @@ class LazyArray(Operators):
 
 def _unpickled(flat: Any, roots: list[int]) -> LazyArray:
     return LazyArray(unflatten(flat, roots)[0])
+
+
+def _persisted(graph: Mapping[Any, Any], lazy: LazyArray, *, rename: Any = None) -> LazyArray:
+    """The LazyArray over what Dask computed and holds in memory; the expression itself where it only optimized."""
+    values = [value.result() if hasattr(value, "result") else value for value in graph.values()]
+    held = [
+        value for value in values if isinstance(value, (np.ndarray, np.generic)) and value.shape == lazy.shape
+    ]
+    return LazyArray(array_node(held[0], lazy.chunks, lazy.dims)) if held else lazy
 
 
 def _first(results: Sequence[Any]) -> Any:

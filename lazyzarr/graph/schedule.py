@@ -17,9 +17,11 @@ import dask.threaded
 
 from lazyzarr.settings import cpu_count, setting
 
-__all__ = ["Scheduler", "choose_scheduler", "gather_as_completed"]
+__all__ = ["Scheduler", "choose_scheduler", "gather_as_completed", "threads"]
 
 Get = Callable[[Mapping[Any, Any], Any], Any]
+# What `dask.compute` runs a collection on that is told nothing else.
+threads = dask.threaded.get
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ def choose_scheduler(scheduler: Any = None, num_workers: int | None = None) -> S
     if asked is None:
         client = _live_client()
         asked = client if client is not None else dask.config.get("scheduler", None) or "threads"
+    if num_workers is not None and (not isinstance(num_workers, int) or num_workers < 1):
+        raise ValueError(
+            f"num_workers={num_workers!r}: at least one task runs at once; leave it out for one a core"
+        )
     workers = num_workers or setting("num_workers") or dask.config.get("num_workers", None) or cpu_count()
     if hasattr(asked, "scheduler_info"):
         return _distributed(asked)
