@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import threading
+import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -33,8 +33,6 @@ from .stores.protocol import Store, StoreSpec, open_spec
 
 __all__ = ["Array", "ArrayConfig", "ArrayHandle"]
 
-Made = TypeVar("Made", ChunkReader, ChunkWriter, ArrayLock)
-
 
 @dataclass(frozen=True, slots=True)
 class ArrayConfig:
@@ -44,6 +42,22 @@ class ArrayConfig:
     """Store chunks of nothing but fill, too; else they are deleted."""
     read_missing_chunks: bool = True
     """Read missing chunks as fill; else they raise ChunkNotFoundError."""
+
+
+class _Kept:
+    """What an array keeps between calls, for one state of its metadata.
+
+    Two threads may make the same thing at once; either one serves. So there is no lock, which a fork could
+    leave held for ever.
+    """
+
+    __slots__ = ("lock", "metadata", "reader", "writer")
+
+    def __init__(self, metadata: ArrayMetadata) -> None:
+        self.metadata = metadata
+        self.reader: ChunkReader | None = None
+        self.writer: ChunkWriter | None = None
+        self.lock: ArrayLock | None = None
 
 
 class Array(DescribedArray):
@@ -67,10 +81,7 @@ class Array(DescribedArray):
         super().__init__(store, path, metadata)
         self.config = default_config() if config is None else config
         self._nonce = uuid.uuid4().hex
-        self._making = threading.RLock()
-        self._reader: ChunkReader | None = None
-        self._writer: ChunkWriter | None = None
-        self._lock: ArrayLock | None = None
+        self._kept = _Kept(metadata)
 
     # Reading.
 
@@ -167,15 +178,29 @@ class Array(DescribedArray):
 
     def reader(self) -> ChunkReader:
         """What reads the chunks; kept, and safe to use from any thread."""
-        return self._reader or self._made("_reader", self._new_reader)
+        kept = self._kept
+        if kept.reader is None:
+            missing: Literal["fill", "raise"] = "fill" if self.config.read_missing_chunks else "raise"
+            with placed(self._url()):
+                kept.reader = ChunkReader(self._store, self._path, kept.metadata, missing)
+        return kept.reader
 
     def writer(self) -> ChunkWriter:
         """What writes the chunks, under the lock; kept, and safe to use from any thread."""
-        return self._writer or self._made("_writer", self._new_writer)
+        kept = self._kept
+        if kept.writer is None:
+            with placed(self._url()):
+                kept.writer = ChunkWriter(
+                    self._store, self._path, kept.metadata, self.config.write_empty_chunks
+                )
+        return kept.writer
 
     def lock(self) -> ArrayLock:
         """The array's write lock."""
-        return self._lock or self._made("_lock", lambda: array_lock(self._store, self._path))
+        kept = self._kept
+        if kept.lock is None:
+            kept.lock = array_lock(self._store, self._path)
+        return kept.lock
 
     @property
     def handle(self) -> ArrayHandle:
@@ -185,33 +210,15 @@ class Array(DescribedArray):
 
     def close(self) -> None:
         """Give back the folder that is held open; the next use opens it again."""
-        with self._making:
-            self._reader = self._writer = self._lock = None
+        self._kept = _Kept(self._metadata)
 
     def __reduce__(self) -> tuple[Callable[[ArrayHandle], Array], tuple[ArrayHandle]]:
         return _open, (self.handle,)
 
-    def _made(self, name: str, make: Callable[[], Made]) -> Made:
-        with self._making:
-            if getattr(self, name) is None:
-                setattr(self, name, make())
-            made: Made = getattr(self, name)
-            return made
-
-    def _new_reader(self) -> ChunkReader:
-        missing: Literal["fill", "raise"] = "fill" if self.config.read_missing_chunks else "raise"
-        with placed(self._url()):
-            return ChunkReader(self._store, self._path, self._metadata, missing)
-
-    def _new_writer(self) -> ChunkWriter:
-        with placed(self._url()):
-            return ChunkWriter(self._store, self._path, self._metadata, self.config.write_empty_chunks)
-
     def _become(self, metadata: ArrayMetadata) -> None:
         """Go on with other metadata of the same array."""
-        with self._making:
-            self._metadata = metadata
-            self.close()
+        self._metadata = metadata
+        self.close()
 
     def _parsed(self, selection: Any, shape: tuple[int, ...]) -> BasicSelection:
         try:
@@ -269,7 +276,8 @@ class ArrayHandle:
     def place(self) -> str:
         """Where the array is, by one name however it was reached: its folder, where it has one."""
         store = open_spec(self.store)
-        return store.directory(self.path) or store.url(self.path)
+        folder = store.directory(self.path)
+        return store.url(self.path) if folder is None else os.path.realpath(folder)
 
     @property
     def reach(self) -> Literal["thread", "host", "anywhere"]:
