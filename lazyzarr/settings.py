@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from donfig import Config
 
-__all__ = ["DEFAULTS", "SMALL_CHUNK", "available_memory", "cpu_count", "format_bytes", "load_config", "parse_bytes", "setting"]
+__all__ = [
+    "DEFAULTS",
+    "SMALL_CHUNK",
+    "available_memory",
+    "cpu_count",
+    "format_bytes",
+    "load_config",
+    "parse_bytes",
+    "setting",
+]
 
 # Below this much decoded work a chunk, a second thread costs more than it brings: each short
 # release of the GIL starts a convoy (measured: 128 KiB 60 -> 62 us a chunk, 256 KiB 175 -> 109).

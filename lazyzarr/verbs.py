@@ -118,6 +118,9 @@ def from_array(
         With `data=`: what `create_array` takes, and `name`, `write_data`, `storage_options`; the layout of a stored
         array given as data is kept where nothing else is said.
 
+    Raises TypeError for a path without `data=` and for what is no array of numbers, dates or strings; with
+    `data=` what `create_array` raises.
+
     Raises TypeError for a path without `data=` (to open what is stored there: `from_zarr`) and for options that
     an array in memory does not take.
 
@@ -159,7 +162,8 @@ def compute(
     """The values of several lazy arrays, in as few passes over their sources as they allow.
 
     Lists, tuples and dicts are descended into; what is not lazy is handed back as it is. Arrays over the same
-    shape share a pass: each chunk is decoded once. Options as `LazyArray.compute` takes them.
+    shape share a pass: each chunk is decoded once. Options as `LazyArray.compute` takes them: `memory` in bytes or
+    as "1GB". Raises MemoryBudgetError where a step cannot fit it.
 
     >>> x = lz.from_array(np.arange(4.0))
     >>> compute(x.sum(), {"most": x.max()})

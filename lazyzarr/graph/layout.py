@@ -41,6 +41,10 @@ Cuts = np.ndarray[Any, Any]
 """Positions along an axis, ascending, from 0 to its length."""
 
 
+# Chunks so large that they fall into more tiles than this fit no memory; they are left whole, to be refused.
+MOST_CUTS = 50_000_000
+
+
 def sizes_to_cuts(sizes: Sequence[int]) -> Cuts:
     """The boundaries of chunks of these sizes.
 
@@ -201,7 +205,7 @@ def _subdivide(cuts: Cuts, most: int) -> Cuts:
     """The cuts with evenly many more in each interval, so that none is longer than `most`."""
     lengths = np.diff(cuts)
     counts = np.maximum(-(-lengths // most), 1)
-    if int(counts.max(initial=1)) == 1:
+    if int(counts.max(initial=1)) == 1 or int(counts.sum()) > MOST_CUTS:
         return cuts
     index = np.repeat(np.arange(len(lengths)), counts)
     inside = np.arange(len(index)) - np.repeat(np.cumsum(counts) - counts, counts)

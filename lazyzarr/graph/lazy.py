@@ -25,6 +25,7 @@ from lazyzarr.graph.ops import blocks, elementwise, views
 from lazyzarr.graph.ops.elementwise import Constant
 from lazyzarr.graph.plan import Output
 from lazyzarr.graph.run import Job, make_spec, run
+from lazyzarr.graph.schedule import run_in_threads
 from lazyzarr.graph.schedule import threads
 from lazyzarr.graph.targets import NewTarget, TargetOptions, new_target, region_sink
 from lazyzarr.graph.tasks import PlanExpr
@@ -242,11 +243,11 @@ class LazyArray(Operators):
         return self._of(reducing.variance(self._node, axis, dtype, ddof, keepdims, False))
 
     def min(self, axis: Any = None, keepdims: bool = False) -> LazyArray:
-        """The minimum over axes; NaN where there is one."""
+        """The minimum over axes; NaN where there is one. Raises ValueError where there is nothing to compare."""
         return self._of(reducing.extremum(self._node, axis, keepdims, np.minimum))
 
     def max(self, axis: Any = None, keepdims: bool = False) -> LazyArray:
-        """The maximum over axes; NaN where there is one."""
+        """The maximum over axes; NaN where there is one. Raises ValueError where there is nothing to compare."""
         return self._of(reducing.extremum(self._node, axis, keepdims, np.maximum))
 
     def any(self, axis: Any = None, keepdims: bool = False) -> LazyArray:

@@ -29,6 +29,8 @@ __all__ = ["Job", "make_spec", "run"]
 Array = np.ndarray[Any, Any]
 # Arrays captured by an expression travel with its plan; beyond this they would swamp the scheduler.
 MOST_CAPTURED = 10_000_000
+# What of a source's metadata the plan and the readers of a run rely on.
+FACTS = ("shape", "dtype", "chunk_shape", "codecs")
 
 _runs = itertools.count()
 
@@ -54,7 +56,13 @@ def make_spec(outputs: Sequence[Output], job: Job) -> tuple[Spec, Scheduler]:
 def _budget_bytes(memory: str | float | None) -> int:
     """The budget in bytes: as given, as set, or half of what is available."""
     memory = setting("memory") if memory is None else memory
-    return available_memory() // 2 if memory is None else parse_bytes(memory)
+    if memory is None:
+        return available_memory() // 2
+    words = isinstance(memory, (str, int, float, np.number)) and not isinstance(memory, bool)
+    nbytes = parse_bytes(memory) if words and memory == memory else 0
+    if nbytes <= 0:
+        raise ValueError(f'memory={memory!r} is no budget; write it as "2GB", "500 MB" or in bytes')
+    return nbytes
 
 
 def _run_token(outputs: Sequence[Output]) -> str:
@@ -110,14 +118,12 @@ def refuse_changed_sources(outputs: Sequence[Output]) -> None:
     for node in walk([output.node for output in outputs]):
         if isinstance(node, ZarrSource):
             now, then = node.handle.current(), node.handle.open().metadata
-            if any(
-                getattr(now, fact) != getattr(then, fact)
-                for fact in ("shape", "dtype", "chunk_shape", "codecs")
-            ):
+            changed = [fact for fact in FACTS if getattr(now, fact) != getattr(then, fact)]
+            if changed:
+                was = ", ".join(f"{fact} {getattr(then, fact)} -> {getattr(now, fact)}" for fact in changed)
                 raise SourceChangedError(
-                    f"{node.handle.url} has changed since the expression was made: it is {now.shape} "
-                    f"{now.dtype} by now, "
-                    f"and was {node.shape} {node.dtype}. Make the expression again: x = lz.from_zarr(...)"
+                    f"{node.handle.url} has changed since the expression was made: {was}. "
+                    "Make the expression again: x = lz.from_zarr(...)"
                 )
 
 

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lazyzarr.errors import ContainsGroupError
 from lazyzarr.format import commit
 from lazyzarr.format.array import Array, ArrayHandle
 from lazyzarr.format.layout import chunk_lengths, lengths, new_metadata
-from lazyzarr.format.metadata import ArrayMetadata
+from lazyzarr.format.lookup import read_node
+from lazyzarr.format.metadata import ArrayMetadata, GroupMetadata
 from lazyzarr.format.options import DEFAULT
 from lazyzarr.format.resolve import StoreLike, resolve
 from lazyzarr.format.stores.protocol import Store
@@ -79,6 +81,7 @@ def new_target(node: Node, target: StoreLike, path: str | None, options: TargetO
     Raises MetadataValidationError and BaseZarrError for options that no array can have.
     """
     store, place = resolve(target, path)
+    _refuse_group(store, place)
     chunks = (
         _kept_chunks(node, options.shards)
         if isinstance(options.chunks, str) and options.chunks == "keep"
@@ -105,6 +108,15 @@ def new_target(node: Node, target: StoreLike, path: str | None, options: TargetO
     return NewTarget(
         node, store, place, new_metadata(node.shape, node.dtype, zarr_format, words), options.mode
     )
+
+
+def _refuse_group(store: Store, path: str) -> None:
+    """Raises ContainsGroupError where a group is: an array replaces an array, never a hierarchy."""
+    if isinstance(read_node(store, path), GroupMetadata):
+        raise ContainsGroupError(
+            f"{store.url(path)} is a group. Name the array that is to be written in it: "
+            f'to_zarr("{store.url(path).removeprefix("file://")}/name")'
+        )
 
 
 def _by_name(given: Any, node: Node) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 from dask._expr import Expr
 from dask.task_spec import DataNode, List, Task, TaskRef
 
+from lazyzarr.graph.check import check
 from lazyzarr.graph.evaluate import BlockResult
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.reductions import Reduce
@@ -196,11 +197,12 @@ class PlanExpr(Expr):
 
     def _layer(self) -> dict[Key, Any]:
         spec = self.operand("spec")  # type: ignore[no-untyped-call]
+        check(spec.stages, "thread")
         graph = build_graph(spec)
         graph[self._final()] = Task(self._final(), _only, TaskRef(final_key(spec)))
         return graph
 
 
-def _only(answers: Sequence[Array]) -> Array:
-    """The answer of a plan with one output."""
-    return answers[0]
+def _only(answers: Sequence[Array]) -> Any:
+    """The answer of a plan with one output; a scalar where it has no axes."""
+    return answers[0][()] if answers[0].ndim == 0 else answers[0]

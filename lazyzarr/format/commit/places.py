@@ -64,7 +64,9 @@ def _contains(store: Store, path: str) -> ContainsNodeError:
         )
     if isinstance(found, ArrayMetadata):
         what = f"an array, {found.shape} {found.dtype}. {cure}"
-        return ContainsArrayError(f'{store.url(path)} already holds {what}; mode="r+" writes into it.')
+        return ContainsArrayError(
+            f"{store.url(path)} already holds {what}; z[...] = x on the opened array writes into it."
+        )
     return ContainsGroupError(f"{store.url(path)} already holds a group. {cure}, with all that it holds.")
 
 

@@ -41,7 +41,12 @@ def begin_run(store: Store, target: str) -> str:
     for _ in range(_TRIES):
         run = join_path(beside, f"{RESERVED_PREFIX}{uuid.uuid4().hex[:16]}")
         note = join_path(run, _NOTE)
-        store.set(note, name.encode())
+        try:
+            store.set(note, name.encode())
+        except StoreError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
+            continue  # swept between its making and the note in it
         if _own(store.directory(run)) and store.exists(note):
             return run
     raise StoreError(f"{store.url(beside)}: others remove what is made there", beside)

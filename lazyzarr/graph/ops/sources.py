@@ -64,7 +64,7 @@ class Source(Node):
 class ZarrSource(Source):
     """A stored array, known by its handle; parameters: handle, nonce of the open array, chunks, dims."""
 
-    __slots__ = ()
+    __slots__ = ("_open",)
 
     @property
     def handle(self) -> ArrayHandle:
@@ -74,6 +74,8 @@ class ZarrSource(Source):
     def infer(self) -> None:
         """Shape and dtype are the array's."""
         _, _, self.shape, self.dtype, self.chunks, self.dims = self.params
+        # A store in memory lives as long as an array of it is held: expressions outlive `lz.array(...)`.
+        self._open = self.handle.open()
 
 
 class MemorySource(Source):
