@@ -142,16 +142,16 @@ def modern(options: Mapping[str, Any], caller: str) -> dict[str, Any]:
     {'compressors': (), 'config': {'write_empty_chunks': True}}
     """
     words = dict(options)
-    for name in words.keys() - WORDS.keys():
+    for name in [name for name in words if name not in WORDS]:
         close = difflib.get_close_matches(name, WORDS, n=1)
         hint = f"; did you mean {close[0]}=?" if close else ""
         raise TypeError(f"{caller}() got an unexpected keyword argument {name!r}{hint}")
-    for name in _IGNORED & words.keys():
-        del words[name]
-    for name in _REFUSED.keys() & words.keys():
-        if words.pop(name) is not None:
+    for name in _IGNORED:
+        words.pop(name, None)
+    for name in _REFUSED:
+        if words.pop(name, None) is not None:
             raise BaseZarrError(f"{caller}({name}=...): {_REFUSED[name]}")
-    for name in _OLD.keys() & words.keys():
+    for name in [name for name in _OLD if name in words]:
         value = words.pop(name)
         if value is not None or name == "compressor":
             _take(words, _OLD[name](value), name, caller)
