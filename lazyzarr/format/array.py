@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import os
 import uuid
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -260,8 +260,9 @@ class ArrayHandle:
         return Array(store, path, metadata).handle
 
     def open(self) -> Array:
-        """The array; the same object each time within a process, and no I/O."""
-        return _kept(self)
+        """The array; the same object as long as one is in use in this process, and no I/O."""
+        array = _opened.get(self)
+        return _opened.setdefault(self, _open(self)) if array is None else array
 
     def current(self) -> ArrayMetadata:
         """The array's metadata as it is stored now. Raises ArrayNotFoundError where it is gone."""
@@ -298,4 +299,5 @@ def _open(handle: ArrayHandle) -> Array:
     return Array(store, handle.path, metadata, handle.config)
 
 
-_kept = functools.lru_cache(maxsize=256)(_open)
+# Whoever computes holds what it opened: a store in memory and a folder's handle are let go with the last one.
+_opened: weakref.WeakValueDictionary[ArrayHandle, Array] = weakref.WeakValueDictionary()

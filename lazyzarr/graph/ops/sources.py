@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from lazyzarr.format.array import ArrayHandle
+from lazyzarr.format.array import Array, ArrayHandle
 from lazyzarr.graph.node import Chunks, Node, make
 from lazyzarr.graph.region import Region
 
@@ -49,7 +49,7 @@ class Held:
 class Source(Node):
     """A leaf that is read, piece by piece."""
 
-    __slots__ = ()
+    __slots__ = ("_open",)
 
     @property
     def label(self) -> str:
@@ -73,7 +73,10 @@ class ZarrSource(Source):
 
     def infer(self) -> None:
         """Shape and dtype are the array's."""
-        _, _, self.shape, self.dtype, self.chunks, self.dims = self.params
+        handle, _, self.shape, self.dtype, self.chunks, self.dims = self.params
+        self.array: Array = handle.open()
+        # A store in memory lives as long as an array of it is held: expressions outlive `lz.array(...)`.
+        self._open = self.handle.open()
         # A store in memory lives as long as an array of it is held: expressions outlive `lz.array(...)`.
         self._open = self.handle.open()
 
