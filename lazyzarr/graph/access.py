@@ -46,7 +46,7 @@ def _access(leaf: Node, region: Region) -> Access:
 def _grid(leaf: Node) -> tuple[tuple[Cuts, ...], bool]:
     """The boundaries of what is read of a leaf at once, and whether reading it costs anything."""
     if isinstance(leaf, ZarrSource):
-        chunk_shape = leaf.handle.open().reader().grid.chunk_shape
+        chunk_shape = leaf.array.reader().grid.chunk_shape
         return tuple(_regular(n, c) for n, c in zip(leaf.shape, chunk_shape, strict=True)), True
     if isinstance(leaf, (MapBlocks, ForeignSource)):
         return tuple(map(sizes_to_cuts, leaf.chunks)), True

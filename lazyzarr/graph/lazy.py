@@ -25,7 +25,6 @@ from lazyzarr.graph.ops import blocks, elementwise, views
 from lazyzarr.graph.ops.elementwise import Constant
 from lazyzarr.graph.plan import Output
 from lazyzarr.graph.run import Job, make_spec, run
-from lazyzarr.graph.schedule import run_in_threads
 from lazyzarr.graph.schedule import threads
 from lazyzarr.graph.targets import NewTarget, TargetOptions, new_target, region_sink
 from lazyzarr.graph.tasks import PlanExpr

@@ -172,7 +172,7 @@ Leaf = ArrayLeaf | ChunkedLeaf
 def open_leaf(node: Node, capacity: int, values: Mapping[Node, Array]) -> Leaf:
     """The leaf of a source, or of a reduction whose result is among the values."""
     if isinstance(node, ZarrSource):
-        return _zarr_leaf(node.handle.open().reader(), capacity)
+        return _zarr_leaf(node.array.reader(), capacity)
     if isinstance(node, MemorySource):
         return ArrayLeaf(node.array)
     if isinstance(node, ForeignSource):

@@ -117,7 +117,7 @@ def refuse_changed_sources(outputs: Sequence[Output]) -> None:
     """Raises SourceChangedError where a source is no longer the array that the expression was made of."""
     for node in walk([output.node for output in outputs]):
         if isinstance(node, ZarrSource):
-            now, then = node.handle.current(), node.handle.open().metadata
+            now, then = node.handle.current(), node.array.metadata
             changed = [fact for fact in FACTS if getattr(now, fact) != getattr(then, fact)]
             if changed:
                 was = ", ".join(f"{fact} {getattr(then, fact)} -> {getattr(now, fact)}" for fact in changed)

@@ -91,11 +91,6 @@ def _named(name: str, workers: int) -> Scheduler:
     )
 
 
-def run_in_threads(graph: Mapping[Any, Any], keys: Any, **keywords: Any) -> Any:
-    """Runs a graph as Dask's threads do: the default scheduler of a lazy array among Dask's collections."""
-    return dask.threaded.get(graph, keys, **keywords)
-
-
 def _live_client() -> Any:
     """The distributed Client that is current in this thread, or None; distributed is never imported for it."""
     distributed = sys.modules.get("distributed")

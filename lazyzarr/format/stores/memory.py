@@ -151,8 +151,7 @@ class MemoryStore(Store):
 
     def list_dir(self, path: str = "") -> Sequence[str]:
         start = len(path := normalize_path(path)) + bool(path)
-        names = {key[start:].partition("/")[0] for key in self._keys(path)}
-        return sorted(name for name in names if not is_reserved(name))
+        return sorted({key[start:].partition("/")[0] for key in self._keys(path) if not _hidden(key, path)})
 
     def size(self, key: str) -> int | None:
         stored = self.get(key)
@@ -191,6 +190,10 @@ class _MemoryFiles(KeyFiles):
 
 def _open_memory(token: int, process: int, read_only: bool) -> MemoryStore:
     memory = _by_token.get(token)
+    if memory is None and process == os.getpid():
+        raise StoreReachError(
+            f"memory://{token} was let go: keep the store, or an array of it, while it is needed"
+        )
     if memory is None or process != os.getpid():
         raise StoreReachError(
             f"memory://{token} is in the memory of process {process}, and this is process {os.getpid()}; "

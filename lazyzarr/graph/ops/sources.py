@@ -49,7 +49,7 @@ class Held:
 class Source(Node):
     """A leaf that is read, piece by piece."""
 
-    __slots__ = ("_open",)
+    __slots__ = ()
 
     @property
     def label(self) -> str:
@@ -62,9 +62,9 @@ class Source(Node):
 
 
 class ZarrSource(Source):
-    """A stored array, known by its handle; parameters: handle, nonce of the open array, chunks, dims."""
+    """A stored array, known by its handle; parameters: handle, nonce of the open array, shape, dtype, chunks, dims."""
 
-    __slots__ = ("_open",)
+    __slots__ = ("array",)
 
     @property
     def handle(self) -> ArrayHandle:
@@ -74,11 +74,8 @@ class ZarrSource(Source):
     def infer(self) -> None:
         """Shape and dtype are the array's."""
         handle, _, self.shape, self.dtype, self.chunks, self.dims = self.params
+        # A store in memory lives as long as an array of it is held: expressions outlive `lz.array(...)`.
         self.array: Array = handle.open()
-        # A store in memory lives as long as an array of it is held: expressions outlive `lz.array(...)`.
-        self._open = self.handle.open()
-        # A store in memory lives as long as an array of it is held: expressions outlive `lz.array(...)`.
-        self._open = self.handle.open()
 
 
 class MemorySource(Source):
