@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from lazyzarr.errors import ShapeMismatchError
 from lazyzarr.graph.node import Chunks
@@ -29,9 +32,12 @@ def axis_of(axis: int | str, dims: Dims) -> int:
             return list(dims).index(axis)
         named = ", ".join(str(name) for name in dims if name) or "no names"
         raise ValueError(f"no dimension is named {axis!r}; this array has {named}")
-    if not -len(dims) <= axis < len(dims):
-        raise ValueError(f"axis {axis} is out of bounds for an array with {len(dims)} axes")
-    return int(axis) % len(dims)
+    if isinstance(axis, bool):
+        raise TypeError("an axis is an integer or a dimension name, not True or False")
+    index = operator.index(axis)
+    if not -len(dims) <= index < len(dims):
+        raise np.exceptions.AxisError(index, len(dims))
+    return index % len(dims)
 
 
 def axes_of(axis: Any, dims: Dims) -> tuple[int, ...]:

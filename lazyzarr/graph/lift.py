@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ def lift(value: Any) -> Node | Constant:
         return stored_node(value, None)
     if isinstance(value, (bool, int, float, complex, np.generic, str, bytes)):
         return Constant(value)
+    if isinstance(value, (datetime.date, datetime.timedelta)):
+        return Constant(np.asarray(value, "m8" if isinstance(value, datetime.timedelta) else "M8")[()])
     array = np.asarray(value)
     if array.dtype == object:
         raise TypeError(

@@ -19,7 +19,8 @@ Axis = Any
 
 def total(node: Node, axis: Axis, dtype: Any, keepdims: bool) -> Reduce:
     """The node of a sum, in NumPy's dtype for it."""
-    result = np.dtype(dtype) if dtype is not None else np.add.reduce(np.zeros(1, node.dtype)).dtype
+    own = np.add.reduce(np.zeros(1, node.dtype)).dtype  # TypeError for what has no sum
+    result = own if dtype is None else np.dtype(dtype)
     operand = astype(node, result) if dtype is not None and _loses(node.dtype, result) else node
     return reduce_node(Sum, operand, axes_of(axis, node.dims), keepdims, result)
 
@@ -36,9 +37,25 @@ def mean(node: Node, axis: Axis, dtype: Any, keepdims: bool) -> Reduce:
     kind = node.dtype.kind
     if kind not in "biufcm":
         raise TypeError(f"mean of {node.dtype} values is not defined")
-    result = np.dtype(dtype) if dtype is not None else np.dtype(np.float64) if kind in "biu" else node.dtype
+    result = _averaged(node, dtype, "mean")
     operand = astype(node, result) if dtype is not None and _loses(node.dtype, result) else node
     return reduce_node(Mean, operand, axes_of(axis, node.dims), keepdims, result)
+
+
+def _averaged(node: Node, dtype: Any, name: str) -> np.dtype[Any]:
+    """The dtype that averages are taken in: as given, float64 for integers and bools, else the values' own."""
+    kind = node.dtype.kind
+    if dtype is None:
+        return np.dtype(np.float64) if kind in "biu" else node.dtype
+    result: np.dtype[Any] = np.dtype(dtype)
+    wider = result.kind in "fc" and kind in "biuf" and (result.kind == "f" or name == "mean")
+    if result.kind != kind and not wider:
+        raise TypeError(
+            f"{name} of {node.dtype} values in {result} is not computed: x.{name}(...).astype({result.name!r})"
+        )
+    if result.kind not in "fcm":
+        raise TypeError(f"{name} in {result} would cut fractions off: x.{name}(...).astype({result.name!r})")
+    return result
 
 
 def variance(node: Node, axis: Axis, dtype: Any, ddof: float, keepdims: bool, root: bool) -> Reduce:
@@ -46,7 +63,7 @@ def variance(node: Node, axis: Axis, dtype: Any, ddof: float, keepdims: bool, ro
     kind = node.dtype.kind
     if kind not in "biufc":
         raise TypeError(f"{'std' if root else 'var'} of {node.dtype} values is not defined")
-    values = np.dtype(dtype) if dtype is not None else np.dtype(np.float64) if kind in "biu" else node.dtype
+    values = _averaged(node, dtype, "std" if root else "var")
     operand = astype(node, values) if dtype is not None and _loses(node.dtype, values) else node
     result = values if values.kind != "c" else np.zeros(0, values).real.dtype
     return reduce_node(Variance, operand, axes_of(axis, node.dims), keepdims, result, ddof, root)

@@ -160,3 +160,38 @@ def test_numbers_are_handed_to_functions_as_they_are() -> None:
     y = x.map_blocks(lambda b, k: b * k, 2.0)
     assert y.dtype == np.float32
     assert y.compute().tolist() == [2.0, 2.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"), [([0, 12, 678], "S"), ([0, 12, 678], "U"), ([b"ab", b"c"], "U")]
+)
+def test_astype_finds_lengths(values: list[Any], dtype: str) -> None:
+    a = np.array(values)
+    same(lz.from_array(a, chunks=1).astype(dtype).compute(), a.astype(dtype))
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "min", "max"])
+def test_reductions_of_timedeltas(name: str) -> None:
+    a = np.arange(12).reshape(3, 4).astype("m8[ms]")
+    for axis in (None, 0, 1):
+        same(getattr(lz.from_array(a, chunks=2), name)(axis=axis).compute(), getattr(a, name)(axis=axis))
+
+
+def test_variance_in_a_wider_dtype_is_computed_in_it() -> None:
+    a = np.array([1e30, -1e30, 3, 5], "f4")
+    np.testing.assert_allclose(
+        lz.from_array(a, chunks=2).var(dtype="f8").compute(), a.var(dtype="f8"), rtol=1e-15
+    )
+
+
+def test_comparison_with_dates() -> None:
+    import datetime
+
+    a = np.array(["2026-11-22", "2026-11-23"], "M8[D]")
+    same((lz.from_array(a) == datetime.date(2026, 11, 22)).compute(), np.array([True, False]))
+
+
+@pytest.mark.parametrize("axis", [1.0, True, 5, "t"])
+def test_what_is_no_axis(axis: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        lz.from_array(np.ones((2, 3))).sum(axis=axis)

@@ -248,7 +248,11 @@ def call(
 
 
 def astype(node: Node, dtype: np.dtype[Any]) -> Node:
-    """The node with values of another dtype; itself where it has that dtype."""
+    """The node with values of another dtype; itself where it has that dtype.
+
+    NumPy finds what the dtype leaves open: the length of strings, the unit of times.
+    """
+    dtype = np.empty(0, node.dtype).astype(dtype).dtype
     if node.dtype == dtype:
         return node
     return call(Cast, np.asarray, [node], (), dtype)

@@ -121,8 +121,9 @@ class Sum(Reduce):
 
     def fold(self, state: State, tile: Array, before: int) -> None:
         """Adds the tile's sum."""
-        part = np.add.reduce(tile, axis=self.axes, dtype=state[0].dtype, keepdims=True)
-        _add(state, part)
+        # Times have no other dtype to be summed in, and NumPy takes no unit here.
+        dtype = None if tile.dtype == state[0].dtype else state[0].dtype
+        _add(state, np.add.reduce(tile, axis=self.axes, dtype=dtype, keepdims=True))
 
     def join(self, state: State, other: State, before: int, count: int) -> None:
         """Adds the other's sum."""
@@ -183,8 +184,9 @@ class Variance(Reduce):
             tile = tile - state[2]
         mean = self._mean(tile, count)
         # Deviations from the mean as the tile's own dtype holds it are nearly exact and need no wider
-        # tile; what that mean was off by is put right afterwards.
-        centre = mean.astype(tile.dtype) if tile.dtype.kind in "fc" and tile.dtype.itemsize > 2 else mean
+        # tile, unless a wider result was asked for; what that mean was off by is put right afterwards.
+        own = tile.dtype.itemsize > 2 and tile.real.dtype == self.dtype
+        centre = mean.astype(tile.dtype) if own else mean
         # Without axes NumPy gives a scalar, which nothing can be put into.
         deviation = np.asarray(np.subtract(tile, centre))
         real = deviation.dtype.kind != "c"
