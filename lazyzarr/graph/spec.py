@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import cloudpickle
@@ -77,12 +78,18 @@ class Spec:
 
     def run_block(self, number: int, index: tuple[int, ...], values: Mapping[Node, Array]) -> BlockResult:
         """Runs a block of a stage; `values` are the reductions that it reads. Raises Stopped once stopped."""
+        with self.running():
+            return self._run_block(number, index, values)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Within: `stop` waits for what is done here. Raises Stopped once stopped."""
         with self._changed:
             if self.stopped:
                 raise Stopped
             self._running += 1
         try:
-            return self._run_block(number, index, values)
+            yield
         finally:
             with self._changed:
                 self._running -= 1

@@ -146,7 +146,8 @@ def finish(
             if stage.sinks[i] is None:
                 made[root] = _assemble(spec, stage, i, root, parts)
     if commit is not None:
-        commit()
+        with spec.running():
+            commit()
     return [
         None if o.sink is not None else values[o.node] if isinstance(o.node, Reduce) else made[o.node]
         for o in spec.outputs
