@@ -83,8 +83,9 @@ def _decoded(access: Access, blocks: Sequence[Cuts], domain: tuple[int, ...]) ->
         first, last = access.touched(own, cuts[:-1], cuts[1:], domain)
         touched = last - first + 1
         if span.axis is not None and abs(span.rate) == span.step:
-            # Steps longer than a chunk pass over some.
-            touched = np.minimum(touched, np.diff(cuts))
+            # Steps longer than a chunk pass over some: no more are touched than there are elements.
+            beyond = (span.last - span.start) // span.step + 1 - domain[span.axis]
+            touched = np.minimum(touched, np.diff(cuts) + beyond)
         count *= int(touched.sum())
         moved.add(span.axis)
     for axis, cuts in enumerate(blocks):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -84,7 +86,7 @@ def computed_leaf(node: MapBlocks, kept: int, values: Values) -> ChunkedLeaf:
             pieces.append(evaluator.values(own_origin, own_extent)[0])
         return _kept_copy(node.call(pieces, origin, coords), pieces)
 
-    return ChunkedLeaf(cuts, ChunkCache(fetch, kept), node.dtype, leaves.check)
+    return ChunkedLeaf(cuts, ChunkCache(fetch, kept, reuse=False), node.dtype, leaves.check)
 
 
 def _block_of(
@@ -113,24 +115,58 @@ def _kept_copy(values: Array, pieces: Sequence[Array]) -> Array:
     return values
 
 
+class Arena:
+    """Memory that the programs of an evaluator share: a buffer for each slot, and for each load that needs one."""
+
+    def __init__(self) -> None:
+        self._bytes: dict[tuple[str, int], Array] = {}
+
+    def array(self, use: tuple[str, int], shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """An array of a shape and dtype in the buffer of a use, which grows where it must."""
+        nbytes = max(math.prod(shape) * dtype.itemsize, 1)
+        held = self._bytes.get(use)
+        if held is None or held.nbytes < nbytes:
+            held = self._bytes[use] = np.empty(nbytes, np.uint8)
+        return np.ndarray(shape, dtype, buffer=held.data)
+
+    def fits(self, slots: Sequence[int]) -> bool:
+        """Whether no slot has to grow."""
+        return all(self._bytes.get(("slot", i), _NOTHING).nbytes >= nbytes for i, nbytes in enumerate(slots))
+
+
+_NOTHING = np.empty(0, np.uint8)
+
+
 class Bound:
     """A program with memory to run in: registers, slots, and one closure a step."""
 
-    def __init__(self, program: Program, arena: list[Array], leaves: Leaves) -> None:
+    def __init__(self, program: Program, arena: Arena, leaves: Leaves) -> None:
         self.origin: tuple[int, ...] = ()
         self._registers: list[Any] = [None] * program.registers
-        self._loads = [(load.register, leaves[load.leaf].loader(load.region)) for load in program.loads]
+        self._loads = [
+            (
+                load.register,
+                leaves[load.leaf].loader(load.region, functools.partial(arena.array, ("load", i))),
+            )
+            for i, load in enumerate(program.loads)
+        ]
         self._roots = program.roots
-        steps = {step.register: step for step in program.steps}
-        self._slots = {step.register: _carve(step, arena) for step in program.steps if step.slot is not None}
+        self._slots = {
+            step.register: arena.array(("slot", step.slot), step.shape, step.dtype)
+            for step in program.steps
+            if step.slot is not None
+        }
         for register, slot in self._slots.items():
             self._registers[register] = slot
+        self._borrowed = [i for i in range(program.registers) if i not in self._slots]
         # The value of a root that is computed is computed where it is wanted.
-        self._direct = [
-            r in self._slots and program.roots.count(r) == 1 and not isinstance(steps[r].node, MapBlocks)
-            for r in program.roots
-        ]
+        self._direct = [r in self._slots and program.roots.count(r) == 1 for r in program.roots]
         self._steps = [self._bind(step) for step in program.steps]
+
+    def release(self) -> None:
+        """Lets go of the chunks that the last run borrowed."""
+        for register in self._borrowed:
+            self._registers[register] = None
 
     def _constant(self, value: Any) -> int:
         self._registers.append(value)
@@ -214,47 +250,42 @@ def _bind_ufunc(function: Callable[..., Any], places: list[int], r: int) -> Call
     return many
 
 
-def _carve(step: Step, arena: list[Array]) -> Array:
-    """The step's value as an array in its slot."""
-    assert step.slot is not None
-    return np.ndarray(
-        step.shape, step.dtype, buffer=arena[step.slot].data if step.nbytes else np.empty(1, np.uint8).data
-    )
-
-
 class Evaluator:
-    """Programs for each shape of tile, in one arena of slots."""
+    """Programs for each shape of tile, in one arena."""
 
     def __init__(self, roots: tuple[Node, ...], inline: frozenset[Node], leaves: Leaves) -> None:
         self._roots, self._inline, self._leaves = roots, inline, leaves
-        self._arena: list[Array] = []
+        self._arena = Arena()
         self._bound: dict[tuple[int, ...], Bound] = {}
+        self._last: Bound | None = None
         self._none: list[Array | None] = [None] * len(roots)
 
-    def bound(self, shape: tuple[int, ...]) -> Bound:
-        """The program for tiles of this shape."""
-        known = self._bound.get(shape)
-        if known is None:
-            program = compile_program(self._roots, shape, self._inline)
-            if self._grow(program.slots):
-                self._bound.clear()  # they hold the smaller slots
-            known = self._bound[shape] = Bound(program, self._arena, self._leaves)
-        return known
-
-    def _grow(self, slots: list[int]) -> bool:
-        """Makes the arena's slots large enough; whether one was replaced."""
-        replaced = False
-        for i, nbytes in enumerate(slots):
-            if i == len(self._arena):
-                self._arena.append(np.empty(nbytes, np.uint8))
-            elif self._arena[i].nbytes < nbytes:
-                self._arena[i] = np.empty(nbytes, np.uint8)
-                replaced = True
-        return replaced
+    def run(
+        self, origin: tuple[int, ...], shape: tuple[int, ...], targets: Sequence[Array | None]
+    ) -> list[Array]:
+        """The roots' values for a tile, in their targets where those are given; else valid until the next run."""
+        bound = self._bound.get(shape)
+        if bound is None or bound is not self._last:
+            if self._last is not None:
+                self._last.release()
+            bound = self._last = bound or self._bind(shape)
+        return bound.run(origin, targets)
 
     def values(self, origin: tuple[int, ...], shape: tuple[int, ...]) -> list[Array]:
-        """The roots' values for a box, valid until the next call."""
-        return self.bound(shape).run(origin, self._none)
+        """The roots' values for a box, valid until the next run."""
+        return self.run(origin, shape, self._none)
+
+    def _bind(self, shape: tuple[int, ...]) -> Bound:
+        """The program for tiles of a shape, in the arena."""
+        program = compile_program(self._roots, shape, self._inline)
+        if not self._arena.fits(program.slots) or len(self._bound) >= MOST_PROGRAMS:
+            self._bound.clear()  # they hold the smaller slots
+        bound = self._bound[shape] = Bound(program, self._arena, self._leaves)
+        return bound
+
+
+# Grids that do not align make tiles of many shapes; a program costs less to compile than to keep for ever.
+MOST_PROGRAMS = 256
 
 
 class StageRunner:
@@ -276,7 +307,7 @@ class StageRunner:
         """The roots' values over a block."""
         bounds = self._stage.layout.block(index)
         answers = [self._answer(i, bounds, results) for i in range(len(self._stage.roots))]
-        bound = self._evaluator.bound
+        evaluate = self._evaluator.run
         for unit, boxes in self._stage.layout.walk(index):
             if self._stopped():
                 raise Stopped
@@ -288,7 +319,7 @@ class StageRunner:
                     values[place([slice(b[0] - o, b[1] - o) for b, o in zip(box, base, strict=True)])]
                     for values, base in places
                 ]
-                bound(shape).run(origin, targets)
+                evaluate(origin, shape, targets)
             self._leaves.check()
             for writer, (values, _) in zip(self._writers, places, strict=True):
                 if writer is not None:

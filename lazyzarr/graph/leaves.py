@@ -14,10 +14,12 @@ from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.sources import ForeignSource, MemorySource, ZarrSource
 from lazyzarr.graph.region import Region, Span, place
 
-__all__ = ["ArrayLeaf", "ChunkCache", "ChunkedLeaf", "Leaf", "open_leaf"]
+__all__ = ["ArrayLeaf", "Buffer", "ChunkCache", "ChunkedLeaf", "Leaf", "open_leaf"]
 
 Array = np.ndarray[Any, Any]
 Loader = Callable[[tuple[int, ...]], Array]
+Buffer = Callable[[tuple[int, ...], np.dtype[Any]], Array]
+"""An array of a shape and dtype, in memory that is used again for the next one asked for."""
 
 
 class ArrayLeaf:
@@ -27,7 +29,7 @@ class ArrayLeaf:
         self._array = array.view()
         self._array.flags.writeable = False
 
-    def loader(self, region: Region) -> Loader:
+    def loader(self, region: Region, buffer: Buffer) -> Loader:
         """What gives the region's values for a tile at an origin."""
         array, spans = self._array, region
 
@@ -48,11 +50,14 @@ def _moved(span: Span, origin: tuple[int, ...]) -> slice:
 class ChunkCache:
     """The decoded chunks of a leaf that are kept: the ones used last, in buffers used again.
 
-    A chunk that is handed out stays as it is until `capacity` others were asked for after it.
+    A chunk that is handed out stays as it is until `capacity` others were asked for after it. Where
+    `fetch` makes arrays of its own (`reuse` is false), the one that goes is let go before.
     """
 
-    def __init__(self, fetch: Callable[[tuple[int, ...], Array | None], Array], capacity: int) -> None:
-        self._fetch, self._capacity = fetch, max(capacity, 1)
+    def __init__(
+        self, fetch: Callable[[tuple[int, ...], Array | None], Array], capacity: int, reuse: bool = True
+    ) -> None:
+        self._fetch, self._capacity, self._reuse = fetch, max(capacity, 1), reuse
         self._kept: dict[tuple[int, ...], Array] = {}
 
     def get(self, coords: tuple[int, ...]) -> Array:
@@ -61,7 +66,7 @@ class ChunkCache:
         chunk = kept.pop(coords, None)
         if chunk is None:
             spare = kept.pop(next(iter(kept))) if len(kept) >= self._capacity else None
-            chunk = self._fetch(coords, spare)
+            chunk = self._fetch(coords, spare if self._reuse else (spare := None))
         kept[coords] = chunk
         return chunk
 
@@ -78,15 +83,15 @@ class ChunkedLeaf:
     ) -> None:
         self._cuts, self._cache, self._dtype, self.check = cuts, cache, dtype, check
 
-    def loader(self, region: Region) -> Loader:
-        """What gives the region's values for a tile at an origin."""
+    def loader(self, region: Region, buffer: Buffer) -> Loader:
+        """What gives the region's values for a tile at an origin; parts of chunks are put together in `buffer`."""
         axes: list[tuple[int, bool, dict[int, Entry], Span, list[int] | int]] = [
             (span.axis or 0, span.axis is None, {}, span, cuts)
             for span, cuts in zip(region, self._cuts, strict=True)
         ]
         shape = tuple(span.count for span in region)
         get = self._cache.get
-        gather = self._gatherer(shape)
+        gather = self._gatherer(shape, buffer)
 
         def load(origin: tuple[int, ...]) -> Array:
             coords, places, single, whole = [], [], True, True
@@ -106,15 +111,12 @@ class ChunkedLeaf:
 
         return load
 
-    def _gatherer(self, shape: tuple[int, ...]) -> Callable[[list[Any], list[Any]], Array]:
-        """What puts a region together from the parts of several chunks, in one buffer used again."""
+    def _gatherer(self, shape: tuple[int, ...], buffer: Buffer) -> Callable[[list[Any], list[Any]], Array]:
+        """What puts a region together from the parts of several chunks."""
         get, dtype = self._cache.get, self._dtype
-        held: list[Array] = []
 
         def gather(coords: list[Any], places: list[Any]) -> Array:
-            if not held:
-                held.append(np.empty(shape, dtype))
-            out = held[0]
+            out = buffer(shape, dtype)
             parts = [
                 part if isinstance(part, list) else [(coord, part, slice(None))]
                 for coord, part in zip(coords, places, strict=True)
@@ -208,4 +210,4 @@ def _foreign_leaf(node: ForeignSource, capacity: int) -> ChunkedLeaf:
             values = values.reshape(expected)
         return values if values.dtype == node.dtype else values.astype(node.dtype)
 
-    return ChunkedLeaf(cuts, ChunkCache(fetch, capacity), node.dtype, lambda: None)
+    return ChunkedLeaf(cuts, ChunkCache(fetch, capacity, reuse=False), node.dtype, lambda: None)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from lazyzarr.graph.node import Node, walk
+from lazyzarr.graph.ops.blocks import MapBlocks
 from lazyzarr.graph.ops.elementwise import Elementwise
 from lazyzarr.graph.ops.views import Broadcast
 from lazyzarr.graph.region import Region, merge, offset, whole
@@ -206,7 +207,7 @@ def _allocate(program: Program) -> list[int]:
     shapes = {step.register: (step.shape, step.dtype) for step in program.steps}
     for i, step in enumerate(program.steps):
         dying = [register for register in ending.get(i, ()) if register in slot_of]
-        if not step.is_view:
+        if not step.is_view and not isinstance(step.node, MapBlocks):
             # An operand that dies here may be overwritten by the result where each value is read
             # before it is written: the same shape and dtype, and not seen through a view.
             reused = next(

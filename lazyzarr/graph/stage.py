@@ -35,6 +35,7 @@ from lazyzarr.graph.layout import (
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.blocks import MapBlocks
 from lazyzarr.graph.ops.reductions import Reduce, Variance
+from lazyzarr.graph.ops.sources import ZarrSource
 from lazyzarr.graph.program import Program, compile_program
 from lazyzarr.graph.sink import Sink
 
@@ -274,7 +275,7 @@ def with_groups(stage: Stage, groups: tuple[int, ...]) -> Stage:
 
     def kept(order: tuple[int, ...]) -> int:
         return sum(
-            capacity(access, level, order) * access.chunk_nbytes
+            (capacity(access, level, order) + _spare(access.leaf)) * access.chunk_nbytes
             for access, level in zip(stage.accesses, levels, strict=True)
         )
 
@@ -286,6 +287,11 @@ def with_groups(stage: Stage, groups: tuple[int, ...]) -> Stage:
     return dataclasses.replace(
         stage, layout=layout, groups=groups, capacities=capacities, memory=_memory(stage, layout, kept(order))
     )
+
+
+def _spare(leaf: Node) -> int:
+    """Chunks that a program may still hold when they are no longer kept: none where buffers are used again."""
+    return 0 if isinstance(leaf, ZarrSource) else 1
 
 
 def _orders(ndim: int) -> list[tuple[int, ...]]:
