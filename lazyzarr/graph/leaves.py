@@ -157,7 +157,8 @@ def _parts(
             stop = position + (count - 1) * span.step + 1
             parts.append((chunk, slice(position - low, stop - low, span.step), slice(done, done + count)))
             done += count
-    return parts
+    # A walk towards the start shares its first chunk with the next tile: used last, it is the one kept.
+    return parts if span.rate >= 0 else parts[::-1]
 
 
 def _chunk_at(cuts: list[int] | int, position: int) -> int:
