@@ -13,6 +13,7 @@ Whatever changes, the consolidated metadata of the groups above is made true rig
 """
 
 from .nodes import create_array, create_group, delete_node, edit_attributes
+from .runs import repair
 from .shapes import append, resize
 from .staging import StagedArray, stage_array
 
@@ -23,6 +24,7 @@ __all__ = [
     "create_group",
     "delete_node",
     "edit_attributes",
+    "repair",
     "resize",
     "stage_array",
 ]
