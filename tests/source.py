@@ -27,8 +27,8 @@ ORDER = """
     format.group_arrays format.group format.creation format.open format.saving
     graph.region graph.node graph.ops.* graph.chunking graph.layout graph.sink
     graph.program graph.access graph.stage graph.plan graph.check
-    graph.leaves graph.write graph.evaluate graph.spec graph.tasks graph.schedule graph.progress graph.run
-    graph.explain graph.targets graph.reducing graph.lift graph.operators graph.numpy_dispatch graph.lazy
+    graph.leaves graph.bound graph.write graph.evaluate graph.spec graph.tasks graph.schedule graph.progress graph.run
+    graph.explain graph.targets graph.writing graph.reducing graph.lift graph.operators graph.numpy_dispatch graph.lazy
     storage codecs verbs __init__ demo cli
 """.split()
 

@@ -9,10 +9,8 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 from numpy.typing import DTypeLike
 
-from lazyzarr.errors import DataTypeMismatchError, SelectionError, ShapeMismatchError
-from lazyzarr.format import commit
+from lazyzarr.errors import ShapeMismatchError
 from lazyzarr.format.array import Array
-from lazyzarr.format.open import open_array
 from lazyzarr.format.resolve import StoreLike
 from lazyzarr.format.selection import parse_basic
 from lazyzarr.graph import numpy_dispatch, reducing
@@ -21,13 +19,14 @@ from lazyzarr.graph.explain import Plan
 from lazyzarr.graph.lift import array_node, lift
 from lazyzarr.graph.node import Chunks, Node, flatten, unflatten
 from lazyzarr.graph.operators import Operators
-from lazyzarr.graph.ops import blocks, elementwise, views
+from lazyzarr.graph.ops import blocks, elementwise, user, views
 from lazyzarr.graph.ops.elementwise import Constant
 from lazyzarr.graph.plan import Output
 from lazyzarr.graph.run import Job, make_spec, run
 from lazyzarr.graph.schedule import threads
-from lazyzarr.graph.targets import NewTarget, TargetOptions, new_target, region_sink
+from lazyzarr.graph.targets import TargetOptions, new_target
 from lazyzarr.graph.tasks import PlanExpr
+from lazyzarr.graph.writing import plan_new, write_new, write_region
 from lazyzarr.settings import format_bytes
 
 __all__ = ["LazyArray", "compute_outputs", "elementwise_call", "lazy", "where"]
@@ -375,7 +374,7 @@ class LazyArray(Operators):
 
     def __lazyzarr_store__(self, array: Array, selection: Any) -> None:
         """What `z[selection] = x` does on a stored array z: streams, block by block."""
-        write_region(array, selection, self, Job())
+        write_region(array, selection, self._node, Job())
 
     # --- numbers
 
@@ -563,7 +562,7 @@ def elementwise_call(
     array([3.        , 3.16227766, 3.60555128, 4.24264069])
     """
     result = None if dtype is None else np.dtype(dtype)
-    kind = elementwise.UserElementwise
+    kind = user.UserElementwise
     return LazyArray(
         elementwise.call(
             kind, function, [lift(array) for array in arrays], tuple((keywords or {}).items()), result
@@ -579,62 +578,3 @@ def compute_outputs(arrays: Sequence[LazyArray], job: Job) -> list[Any]:
 
 def _scalar(answer: Any) -> Any:
     return answer[()] if answer.ndim == 0 else answer
-
-
-def write_new(targets: Sequence[NewTarget], job: Job) -> list[Array]:
-    """Writes nodes to new places in one run; each appears when all are complete, or none does."""
-    staged: list[commit.StagedArray] = []
-    try:
-        outputs = []
-        for target in targets:
-            staged.append(target.stage())
-            outputs.append(Output(target.node, target.staged_sink(staged[-1])))
-        run(outputs, job, Publish(tuple(staged)))
-    except BaseException:
-        for one in staged:
-            one.discard()
-        raise
-    return [open_array(target.store, path=target.path, mode="r+") for target in targets]
-
-
-class Publish:
-    """The last task of a write: puts what was staged in its place."""
-
-    def __init__(self, staged: tuple[commit.StagedArray, ...]) -> None:
-        self._staged = staged
-
-    def __call__(self) -> None:
-        for one in self._staged:
-            one.publish()
-
-
-def plan_new(target: NewTarget, job: Job, write: Callable[[], Array]) -> Plan:
-    """The plan of a write; nothing is made until it runs."""
-    spec, chosen = make_spec([Output(target.node, target.planned())], job)
-    return Plan(spec.stages, chosen.reach, write)
-
-
-def write_region(array: Array, selection: Any, value: LazyArray, job: Job) -> None:
-    """Streams a lazy array into a selection of a stored one; broadcasts and casts as an assignment does."""
-    picked = parse_basic(selection, array.shape)
-    if any(r.step != 1 and r.count > 1 for r in picked.ranges):
-        raise SelectionError(
-            "z[::step] = lazy is not streamed; write whole ranges, or z[...] = lazy.compute()"
-        )
-    node = value.__lazyzarr_node__
-    if not np.can_cast(node.dtype, array.dtype, "same_kind"):
-        raise DataTypeMismatchError(
-            f"{array.store_path} holds {array.dtype}, the value is {node.dtype}; convert it first: "
-            f"x.astype({array.dtype.name!r})"
-        )
-    try:
-        node = views.broadcast_to(elementwise.astype(node, array.dtype), picked.out_shape)
-    except ValueError:
-        raise ShapeMismatchError(
-            f"{array.store_path}: a value of shape {node.shape} does not fit a selection of shape {picked.out_shape}"
-        ) from None
-    without_new = tuple(0 if axis in picked.newaxes else slice(None) for axis in range(len(picked.out_shape)))
-    node = views.index(node, parse_basic(without_new, node.shape))
-    with_dropped = tuple(None if axis in picked.int_axes else slice(None) for axis in range(array.ndim))
-    node = views.index(node, parse_basic(with_dropped, node.shape))
-    run([Output(node, region_sink(array, tuple(r.start for r in picked.ranges)))], job)

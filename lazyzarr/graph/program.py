@@ -188,46 +188,44 @@ class _Builder:
 
 def _allocate(program: Program) -> list[int]:
     """Gives each computed value a slot; slots are used again once nothing reads them. Their bytes."""
-    owner: dict[int, int] = {}  # register -> register whose memory it lies in
+    ending = _last_uses(program)
+    values = {step.register: step for step in program.steps}
+    slots: list[int] = []
+    free: list[int] = []
+    for i, step in enumerate(program.steps):
+        dying = [values[r] for r in ending.get(i, ()) if r in values and values[r].slot is not None]
+        if not step.is_view and not isinstance(step.node, MapBlocks):
+            reused = next((value for value in dying if _may_overwrite(step, value)), None)
+            if reused is None:
+                step.slot = _take(free, slots, step.nbytes)
+            else:
+                step.slot = reused.slot
+                dying.remove(reused)
+        free.extend(value.slot for value in dying if value.slot is not None)
+    return slots
+
+
+def _last_uses(program: Program) -> dict[int, list[int]]:
+    """For each step, the values that nothing reads after it; a value that a view shows lives as long as the view."""
+    owner: dict[int, int] = {}
     last: dict[int, int] = {}
     for i, step in enumerate(program.steps):
-        owner[step.register] = (
-            owner.get(step.arguments[0], step.arguments[0]) if step.is_view else step.register
-        )
+        first = step.arguments[0] if step.is_view else step.register
+        owner[step.register] = owner.get(first, first)
         for argument in step.arguments:
             last[owner.get(argument, argument)] = i
     for root in program.roots:
         last[owner.get(root, root)] = len(program.steps)
-    slots: list[int] = []
-    free: list[int] = []
-    slot_of: dict[int, int] = {}
     ending: dict[int, list[int]] = {}
     for register, i in last.items():
         ending.setdefault(i, []).append(register)
-    shapes = {step.register: (step.shape, step.dtype) for step in program.steps}
-    for i, step in enumerate(program.steps):
-        dying = [register for register in ending.get(i, ()) if register in slot_of]
-        if not step.is_view and not isinstance(step.node, MapBlocks):
-            # An operand that dies here may be overwritten by the result where each value is read
-            # before it is written: the same shape and dtype, and not seen through a view.
-            reused = next(
-                (
-                    r
-                    for r in dying
-                    if r in step.arguments and _in_place(step.node) and shapes[r] == (step.shape, step.dtype)
-                ),
-                None,
-            )
-            if reused is not None:
-                step.slot = slot_of[reused]
-                dying.remove(reused)
-            else:
-                step.slot = _take(free, slots, step.nbytes)
-            slot_of[step.register] = step.slot
-            if step.register not in last:
-                free.append(step.slot)
-        free.extend(slot_of[register] for register in dying)
-    return slots
+    return ending
+
+
+def _may_overwrite(step: Step, operand: Step) -> bool:
+    """Whether a step may put its value where a dying operand lies: each value is read before it is written."""
+    alike = (operand.shape, operand.dtype) == (step.shape, step.dtype)
+    return operand.register in step.arguments and alike and _in_place(step.node)
 
 
 def _in_place(node: Node | None) -> bool:

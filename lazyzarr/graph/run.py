@@ -15,7 +15,9 @@ import numpy as np
 from lazyzarr.errors import SourceChangedError
 from lazyzarr.graph.check import check
 from lazyzarr.graph.node import token_of, walk
+from lazyzarr.graph.ops.blocks import MapBlocks
 from lazyzarr.graph.ops.sources import MemorySource, ZarrSource
+from lazyzarr.graph.ops.user import UserElementwise
 from lazyzarr.graph.plan import Output
 from lazyzarr.graph.progress import progress_bar
 from lazyzarr.graph.schedule import Scheduler, choose_scheduler, gather_as_completed
@@ -93,7 +95,7 @@ def run(outputs: Sequence[Output], job: Job, commit: Callable[[], None] | None =
 def _run(spec: Spec, scheduler: Scheduler, commit: Callable[[], None] | None) -> list[Array | None]:
     if scheduler.shares_memory:
         spec.shared = Shared(spec.stages)
-        with blas_threads_capped(spec.stages.workers):
+        with blas_threads_capped(spec):
             if all(stage.layout.tasks <= 1 for stage in spec.stages.stages):
                 return run_inline(spec, commit)
             scheduler = choose_scheduler(scheduler.name, spec.stages.workers)
@@ -141,9 +143,13 @@ def _refuse_large_captures(spec: Spec) -> None:
 
 
 @contextmanager
-def blas_threads_capped(workers: int) -> Iterator[None]:
-    """Within: BLAS uses one thread a task, where several tasks run at once."""
-    if workers == 1 or threading.current_thread() is not threading.main_thread():
+def blas_threads_capped(spec: Spec) -> Iterator[None]:
+    """Within: BLAS uses one thread a task, where several tasks may call it: only users' functions do."""
+    called = any(
+        isinstance(node, (MapBlocks, UserElementwise))
+        for node in walk([output.node for output in spec.outputs])
+    )
+    if not called or spec.stages.workers == 1 or threading.current_thread() is not threading.main_thread():
         yield
         return
     import threadpoolctl  # loaded on first use: a plain import of lazyzarr needs no BLAS

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from lazyzarr.graph.node import Chunks, Node, make
-from lazyzarr.graph.ops.elementwise import Constant, note_user_error, promised, read_only
+from lazyzarr.graph.ops.elementwise import Constant
+from lazyzarr.graph.ops.user import note_user_error, promised, read_only
 from lazyzarr.graph.region import Region
 
 __all__ = ["MapBlocks", "map_blocks"]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lazyzarr.errors import DataTypeMismatchError, ShapeMismatchError
+from lazyzarr.errors import ShapeMismatchError
 from lazyzarr.graph.node import Chunks, Node, make
 from lazyzarr.graph.region import Region, Span
 
@@ -18,15 +18,11 @@ __all__ = [
     "Constant",
     "Elementwise",
     "Operand",
-    "UserElementwise",
     "Where",
     "astype",
     "call",
     "common_chunks",
-    "note_user_error",
     "power",
-    "promised",
-    "read_only",
     "ufunc",
     "where",
 ]
@@ -134,63 +130,6 @@ class Cast(Elementwise):
             return pieces[0].astype(self.dtype)
         np.copyto(out, pieces[0], casting="unsafe")
         return out
-
-
-class UserElementwise(Elementwise):
-    """A user's function that works value by value: lent its operands, and held to what it promised."""
-
-    __slots__ = ()
-
-    @property
-    def in_place(self) -> bool:
-        """A user's function makes an array of its own, whatever it is."""
-        return False
-
-    def apply(self, pieces: Sequence[Any], out: np.ndarray[Any, Any] | None) -> Any:
-        """The function's values, of the shape and dtype promised."""
-        lent = [read_only(piece) for piece in pieces]
-        shape = np.broadcast_shapes(*(piece.shape for piece in lent))
-        try:
-            result = self.function(*self._arguments(lent), **dict(self.params[2]))
-        except Exception as error:
-            note_user_error(
-                error, f"elementwise({self.label}), a part of shape {shape} of {self.shape} {self.dtype}"
-            )
-            raise
-        return promised(result, shape, self.dtype, f"elementwise({self.label})")
-
-
-def read_only(piece: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """The array as it is lent to a user's function: others still read it."""
-    view = piece.view()
-    view.flags.writeable = False
-    return view
-
-
-def note_user_error(error: Exception, where: str) -> None:
-    """Adds to a user's error where it happened, and the cure for the one that lending causes."""
-    error.add_note(f"in {where}")
-    if isinstance(error, ValueError) and "read-only" in str(error):
-        error.add_note(
-            "arrays are lent to the function and cannot be changed in place: start with x = x.copy()"
-        )
-
-
-def promised(result: Any, shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> np.ndarray[Any, Any]:
-    """A user function's result as the array that it was to give.
-
-    Raises ShapeMismatchError for another shape, DataTypeMismatchError for a dtype that does not cast
-    without loss of kind.
-    """
-    values = np.asarray(result)
-    if values.shape != shape:
-        raise ShapeMismatchError(f"{where} gave shape {values.shape}, and was to give {shape}")
-    if values.dtype != dtype and not np.can_cast(values.dtype, dtype, "same_kind"):
-        raise DataTypeMismatchError(
-            f"{where} gave {values.dtype} values, and was to give {dtype}; say what it gives: "
-            f"dtype={values.dtype.name!r}, or let it cast them"
-        )
-    return values.astype(dtype, copy=False)
 
 
 class Where(Elementwise):

@@ -1,0 +1,269 @@
+"""Bound programs: compiled ones with memory to run in, and the leaves that they load from. NumPy on tiles."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lazyzarr.graph.access import block_capacities
+from lazyzarr.graph.leaves import ChunkCache, ChunkedLeaf, Leaf, open_leaf
+from lazyzarr.graph.node import Node
+from lazyzarr.graph.ops.blocks import MapBlocks
+from lazyzarr.graph.ops.elementwise import Constant, Elementwise
+from lazyzarr.graph.program import Program, Step, compile_program, view_of
+
+__all__ = ["Arena", "Array", "Bound", "Evaluator", "Leaves", "Values"]
+
+Array = np.ndarray[Any, Any]
+Values = Mapping[Node, Array]
+
+
+class Leaves:
+    """The leaves of one evaluator, opened on first use, each keeping as many chunks as it is asked for at once.
+
+    They are not shared between evaluators: what one has borrowed must not be overwritten for another.
+    """
+
+    def __init__(self, capacities: Mapping[Node, int], values: Values) -> None:
+        self._capacities, self._values = capacities, values
+        self._open: dict[Node, Leaf] = {}
+
+    def __getitem__(self, node: Node) -> Leaf:
+        leaf = self._open.get(node)
+        if leaf is None:
+            kept = self._capacities[node]
+            made = (
+                computed_leaf(node, kept, self._values)
+                if isinstance(node, MapBlocks)
+                else open_leaf(node, kept, self._values)
+            )
+            leaf = self._open[node] = made
+        return leaf
+
+    def check(self) -> None:
+        """Raises ArrayReplacedError where chunks were missing because the array is another by now."""
+        for leaf in self._open.values():
+            leaf.check()
+
+
+def computed_leaf(node: MapBlocks, kept: int, values: Values) -> ChunkedLeaf:
+    """A map_blocks as a leaf: its chunks are computed when they are asked for, and kept like decoded ones."""
+    cuts = tuple(list(itertools.accumulate(sizes, initial=0)) for sizes in node.chunks)
+    leaves = Leaves(block_capacities(node), values)
+    evaluators = [Evaluator((source,), frozenset(), leaves) for source in node.inputs]
+
+    def fetch(coords: tuple[int, ...], spare: Array | None) -> Array:
+        origin = tuple(axis[i] for axis, i in zip(cuts, coords, strict=True))
+        extent = tuple(axis[i + 1] - axis[i] for axis, i in zip(cuts, coords, strict=True))
+        pieces = []
+        for source, evaluator in zip(node.inputs, evaluators, strict=True):
+            own_origin, own_extent = _block_of(source, node, coords, origin, extent)
+            pieces.append(evaluator.values(own_origin, own_extent)[0])
+        return _kept_copy(node.call(pieces, origin, coords), pieces)
+
+    return ChunkedLeaf(cuts, ChunkCache(fetch, kept, reuse=False), node.dtype, leaves.check)
+
+
+def _block_of(
+    source: Node, node: MapBlocks, coords: tuple[int, ...], origin: tuple[int, ...], extent: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Origin and extent of the input block that goes with an output block: by index where chunks differ."""
+    new = node.ndim - source.ndim
+    starts, counts = [], []
+    for axis, (n, sizes) in enumerate(zip(source.shape, source.chunks, strict=True)):
+        if n == 1:
+            starts.append(0)
+            counts.append(1)
+        elif sizes == node.chunks[axis + new]:
+            starts.append(origin[axis + new])
+            counts.append(extent[axis + new])
+        else:
+            starts.append(sum(sizes[: coords[axis + new]]))
+            counts.append(sizes[coords[axis + new]])
+    return tuple(starts), tuple(counts)
+
+
+def _kept_copy(values: Array, pieces: Sequence[Array]) -> Array:
+    """The values in memory of their own: what the function was lent is soon used for something else."""
+    if any(np.may_share_memory(values, piece) for piece in pieces):
+        return values.copy()
+    return values
+
+
+class Arena:
+    """Memory that the programs of an evaluator share: a buffer for each slot, and for each load that needs one."""
+
+    def __init__(self) -> None:
+        self._bytes: dict[tuple[str, int], Array] = {}
+
+    def array(self, use: tuple[str, int], shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """An array of a shape and dtype in the buffer of a use, which grows where it must."""
+        nbytes = max(math.prod(shape) * dtype.itemsize, 1)
+        held = self._bytes.get(use)
+        if held is None or held.nbytes < nbytes:
+            held = self._bytes[use] = np.empty(nbytes, np.uint8)
+        return np.ndarray(shape, dtype, buffer=held.data)
+
+    def fits(self, slots: Sequence[int]) -> bool:
+        """Whether no slot has to grow."""
+        return all(self._bytes.get(("slot", i), _NOTHING).nbytes >= nbytes for i, nbytes in enumerate(slots))
+
+
+_NOTHING = np.empty(0, np.uint8)
+
+
+class Bound:
+    """A program with memory to run in: registers, slots, and one closure a step."""
+
+    def __init__(self, program: Program, arena: Arena, leaves: Leaves) -> None:
+        self.origin: tuple[int, ...] = ()
+        self._registers: list[Any] = [None] * program.registers
+        self._loads = [
+            (
+                load.register,
+                leaves[load.leaf].loader(load.region, functools.partial(arena.array, ("load", i))),
+            )
+            for i, load in enumerate(program.loads)
+        ]
+        self._roots = program.roots
+        self._slots = {
+            step.register: arena.array(("slot", step.slot), step.shape, step.dtype)
+            for step in program.steps
+            if step.slot is not None
+        }
+        for register, slot in self._slots.items():
+            self._registers[register] = slot
+        self._borrowed = [i for i in range(program.registers) if i not in self._slots]
+        # The value of a root that is computed is computed where it is wanted.
+        self._direct = [r in self._slots and program.roots.count(r) == 1 for r in program.roots]
+        self._steps = [self._bind(step) for step in program.steps]
+
+    def release(self) -> None:
+        """Lets go of the chunks that the last run borrowed."""
+        for register in self._borrowed:
+            self._registers[register] = None
+
+    def _constant(self, value: Any) -> int:
+        self._registers.append(value)
+        return len(self._registers) - 1
+
+    def _bind(self, step: Step) -> Callable[[list[Any]], None]:
+        """The closure that makes a step's value."""
+        r, node = step.register, step.node
+        if step.is_view:
+            make, a = view_of(step), step.arguments[0]
+
+            def view(registers: list[Any]) -> None:
+                registers[r] = make(registers[a])
+
+            return view
+        if isinstance(node, MapBlocks):
+            return self._bind_call(step, node)
+        assert isinstance(node, Elementwise)
+        if node.in_place and not node.params[2]:
+            places = [
+                self._constant(o.value) if isinstance(o, Constant) else step.arguments[o]
+                for o in node.operands
+            ]
+            return _bind_ufunc(node.function, places, r)
+
+        def apply(registers: list[Any]) -> None:
+            out = registers[r]
+            result = node.apply([registers[a] for a in step.arguments], out)
+            if result is not out:
+                np.copyto(out, result, casting="unsafe")
+
+        return apply
+
+    def _bind_call(self, step: Step, node: MapBlocks) -> Callable[[list[Any]], None]:
+        """The closure that calls a user's function with the tile, which is its block."""
+        cuts = [list(itertools.accumulate(sizes, initial=0)) for sizes in node.chunks]
+
+        def call(registers: list[Any]) -> None:
+            block_id = tuple(bisect_right(axis, o) - 1 for axis, o in zip(cuts, self.origin, strict=True))
+            pieces = [registers[a] for a in step.arguments]
+            registers[step.register] = _kept_copy(node.call(pieces, self.origin, block_id), pieces)
+
+        return call
+
+    def run(self, origin: tuple[int, ...], targets: Sequence[Array | None]) -> list[Array]:
+        """The roots' values for a tile, in their targets where those are given; else valid until the next run."""
+        self.origin, registers = origin, self._registers
+        for register, load in self._loads:
+            registers[register] = load(origin)
+        for register, direct, target in zip(self._roots, self._direct, targets, strict=True):
+            if direct:
+                registers[register] = self._slots[register] if target is None else target
+        for step in self._steps:
+            step(registers)
+        for register, direct, target in zip(self._roots, self._direct, targets, strict=True):
+            if target is not None and not direct:
+                np.copyto(target, registers[register])
+        return [registers[register] for register in self._roots]
+
+
+def _bind_ufunc(function: Callable[..., Any], places: list[int], r: int) -> Callable[[list[Any]], None]:
+    """The closure of a ufunc of one, two or more operands."""
+    if len(places) == 1:
+        (a,) = places
+
+        def unary(registers: list[Any]) -> None:
+            function(registers[a], out=registers[r])
+
+        return unary
+    if len(places) == 2:
+        a, b = places
+
+        def binary(registers: list[Any]) -> None:
+            function(registers[a], registers[b], out=registers[r])
+
+        return binary
+
+    def many(registers: list[Any]) -> None:
+        function(*[registers[a] for a in places], out=registers[r])
+
+    return many
+
+
+class Evaluator:
+    """Programs for each shape of tile, in one arena."""
+
+    def __init__(self, roots: tuple[Node, ...], inline: frozenset[Node], leaves: Leaves) -> None:
+        self._roots, self._inline, self._leaves = roots, inline, leaves
+        self._arena = Arena()
+        self._bound: dict[tuple[int, ...], Bound] = {}
+        self._last: Bound | None = None
+        self._none: list[Array | None] = [None] * len(roots)
+
+    def run(
+        self, origin: tuple[int, ...], shape: tuple[int, ...], targets: Sequence[Array | None]
+    ) -> list[Array]:
+        """The roots' values for a tile, in their targets where those are given; else valid until the next run."""
+        bound = self._bound.get(shape)
+        if bound is None or bound is not self._last:
+            if self._last is not None:
+                self._last.release()
+            bound = self._last = bound or self._bind(shape)
+        return bound.run(origin, targets)
+
+    def values(self, origin: tuple[int, ...], shape: tuple[int, ...]) -> list[Array]:
+        """The roots' values for a box, valid until the next run."""
+        return self.run(origin, shape, self._none)
+
+    def _bind(self, shape: tuple[int, ...]) -> Bound:
+        """The program for tiles of a shape, in the arena."""
+        program = compile_program(self._roots, shape, self._inline)
+        if not self._arena.fits(program.slots) or len(self._bound) >= MOST_PROGRAMS:
+            self._bound.clear()  # they hold the smaller slots
+        bound = self._bound[shape] = Bound(program, self._arena, self._leaves)
+        return bound
+
+
+# Grids that do not align make tiles of many shapes; a program costs less to compile than to keep for ever.
+MOST_PROGRAMS = 256
