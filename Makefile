@@ -1,6 +1,7 @@
 # The verbs of lazyzarr. Each makes its own virtual environment with the newest Python it finds (3.11 or newer):
 #   make demo    see the main job run, under a minute         make check   lint, types, layout; the style scoreboard
 #   make test    run all tests and doctests                   make bench   the benchmarks (Linux, about 20 minutes)
+#   make laws    3,000 random expressions against NumPy       make faults  1,000 misaligned writes, kills, failing calls
 # PYTHON=... chooses another Python, VENV=... another place.   make clean   removes the environment
 SHELL := /bin/sh
 VENV ?= .venv
@@ -10,7 +11,7 @@ PYTEST_ARGS ?=
 SAY = @echo "$$($(BIN)/python -V) in $(VENV), an environment of this Makefile's own (make clean removes it)"
 BENCH_ARGS ?=
 
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test check format laws faults bench clean
 help:
 	@sed -n '1,/^# PYTHON/s/^# //p' Makefile
 
@@ -33,7 +34,17 @@ format: $(VENV)/.test
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+laws: $(VENV)/.test
+	$(SAY)
+	LAZYZARR_LAWS=3000 $(BIN)/python -m pytest -s tests/graph/test_laws.py
+
+faults: $(VENV)/.test
+	$(SAY)
+	LAZYZARR_WRITES=1000 LAZYZARR_KILLS=60 $(BIN)/python -m pytest -s \
+	    tests/graph/test_one_writer.py tests/format/commit tests/format/test_locks.py tests/test_bad_input.py
+
 bench: $(VENV)/.test
+	$(SAY)
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
 
 # An environment that something else made is left alone: only ours carries the marker.
