@@ -114,11 +114,13 @@ def _axis_chunks(entry: Any, n: int, present: tuple[int, ...], chunks: Any) -> t
     if entry is None:
         return present
     if isinstance(entry, (tuple, list)):
-        sizes = tuple(int(size) for size in entry)
-        if sum(sizes) != n or any(size < 0 for size in sizes):
-            raise ShapeMismatchError(f"chunks {sizes} add up to {sum(sizes)}, the axis has {n}")
+        sizes = tuple(operator.index(size) for size in entry)
+        if sum(sizes) != n or (n and any(size < 1 for size in sizes)):
+            raise ShapeMismatchError(
+                f"chunks {sizes} are no lengths of 1 or more that add up to {n}, as the axis is long"
+            )
         return sizes
-    length = int(entry)
+    length = operator.index(entry)
     if length == -1:
         return (n,)
     if length < 1:
@@ -142,7 +144,6 @@ def _sized(
         step = max(present[axis], default=1) or 1
         others = math.prod(lengths[:axis]) * math.prod(lengths[axis + 1 :]) * itemsize
         most = max(target // max(others, 1), 1)
-        lengths[axis] = min(max(most // step, 1) * step, max(shape[axis], 1))
-        if lengths[axis] * others > target and len(axes) == len(shape) and step > most:
-            lengths[axis] = max(min(most, shape[axis]), 1)
+        # Where one present chunk is too large already, a part of it.
+        lengths[axis] = max(min(most // step * step or most, shape[axis]), 1)
     return tuple(_uniform(n, lengths[i]) if i in axes else fixed[i] for i, n in enumerate(shape))
