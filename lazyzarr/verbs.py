@@ -57,6 +57,8 @@ def from_zarr(
     >>> lz.from_zarr("data.zarr/u").mean().compute()
     np.float64(2.5)
     """
+    if isinstance(store, np.ndarray):
+        raise TypeError("from_zarr opens a stored array; for one in memory: from_array(x)")
     array = (
         store
         if isinstance(store, Array)
@@ -180,10 +182,10 @@ def compute(
 def _find(value: Any, found: dict[LazyArray, None]) -> None:
     if isinstance(value, LazyArray):
         found[value] = None
-    elif isinstance(value, (list, tuple)):
+    elif type(value) in (list, tuple) or hasattr(value, "_fields"):
         for item in value:
             _find(item, found)
-    elif isinstance(value, dict):
+    elif type(value) is dict:
         for item in value.values():
             _find(item, found)
 
@@ -193,6 +195,8 @@ def _put(value: Any, answers: Mapping[LazyArray, Any]) -> Any:
         return answers[value]
     if type(value) in (list, tuple):
         return type(value)(_put(item, answers) for item in value)
+    if hasattr(value, "_fields"):
+        return type(value)(*(_put(item, answers) for item in value))
     if type(value) is dict:
         return {key: _put(item, answers) for key, item in value.items()}
     return value

@@ -9,7 +9,7 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 from numpy.typing import DTypeLike
 
-from lazyzarr.errors import ShapeMismatchError
+from lazyzarr.errors import BoundsCheckError, SelectionError, ShapeMismatchError
 from lazyzarr.format.array import Array
 from lazyzarr.format.resolve import StoreLike
 from lazyzarr.format.selection import parse_basic
@@ -138,17 +138,29 @@ class LazyArray(Operators):
     # --- other arrays of it
 
     def __getitem__(self, selection: Any) -> LazyArray:
-        """A part of the array, by integers, slices with any step, Ellipsis and None; only that part is read."""
-        return self._of(views.index(self._node, parse_basic(selection, self.shape)))
+        """A part of the array, by integers, slices with any step, Ellipsis and None; only that part is read.
+
+        Raises BoundsCheckError, and SelectionError for lists and masks: x.compute()[...] takes those.
+        """
+        try:
+            parsed = parse_basic(selection, self.shape)
+        except BoundsCheckError:
+            raise
+        except SelectionError as error:
+            raise SelectionError(
+                "a lazy array is indexed by integers, slices, Ellipsis and None; for lists and masks "
+                "x.compute()[...] works in memory"
+            ) from error
+        return self._of(views.index(self._node, parsed))
 
     def transpose(self, *axes: Any) -> LazyArray:
         """The array with its axes in another order: by number or dimension name; reversed where none is given.
 
         Raises ValueError where an axis is missing or named twice.
         """
-        nested = len(axes) == 1 and isinstance(axes[0], (tuple, list))
-        given = axes[0] if nested else [axis for axis in axes if axis is not None]
-        order = [axis_of(axis, self.dims) for axis in given] if given else list(range(self.ndim))[::-1]
+        given = axes[0] if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
+        backwards = not axes or axes == (None,)
+        order = list(range(self.ndim))[::-1] if backwards else [axis_of(axis, self.dims) for axis in given]
         if sorted(order) != list(range(self.ndim)):
             raise ValueError(f"transpose takes each of the {self.ndim} axes once, not {tuple(given)}")
         return self._of(views.transpose(self._node, order))

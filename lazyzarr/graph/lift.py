@@ -27,7 +27,9 @@ def lift(value: Any) -> Node | Constant:
         return Constant(value)
     if isinstance(value, (datetime.date, datetime.timedelta)):
         return Constant(np.asarray(value, "m8" if isinstance(value, datetime.timedelta) else "M8")[()])
-    array = np.asarray(value)
+    if hasattr(value, "__dask_graph__"):
+        return array_node(value, "auto", None)  # sliced chunk by chunk, not computed whole
+    array = np.asarray(value) if not isinstance(value, np.ma.MaskedArray) else value
     if array.dtype == object:
         raise TypeError(
             f"{type(value).__name__} is no array of numbers, dates or strings that lazyzarr could compute with"
@@ -51,6 +53,10 @@ def stored_node(array: Array, chunks: Any) -> Node:
 
 def array_node(value: Any, chunks: Any, dims: tuple[str | None, ...] | None) -> Node:
     """The node of a NumPy array or of anything with a shape, a dtype and slices that give NumPy."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            "a masked array's mask would be lost: x.filled(np.nan) says what masked values count as"
+        )
     plain = isinstance(value, np.ndarray) or not hasattr(value, "shape") or not hasattr(value, "dtype")
     array = np.asarray(value) if plain else value
     shape = tuple(map(int, array.shape))

@@ -13,13 +13,6 @@ _NOT_GIVEN = getattr(np, "_NoValue", None)
 Function = Callable[..., Any]
 
 
-def _method(name: str) -> Function:
-    def call(array: Any, *args: Any, **keywords: Any) -> Any:
-        return getattr(array, name)(*args, **keywords)
-
-    return call
-
-
 def _reduction(name: str) -> Function:
     """NumPy's signature of a reduction on the method that takes the same words; NumPy's `out` is refused."""
 
@@ -61,7 +54,7 @@ FUNCTIONS: dict[Function, Function] = {
     np.amax: _extremum("max"),
     np.any: _extremum("any"),
     np.all: _extremum("all"),
-    np.transpose: _method("transpose"),
+    np.transpose: lambda a, axes=None: a.transpose(axes),
     np.shape: lambda a: a.shape,
     np.ndim: lambda a: a.ndim,
     np.size: lambda a, axis=None: a.size if axis is None else a.shape[axis],

@@ -46,7 +46,7 @@ def _averaged(node: Node, dtype: Any, name: str) -> np.dtype[Any]:
     """The dtype that averages are taken in: as given, float64 for integers and bools, else the values' own."""
     kind = node.dtype.kind
     if dtype is None:
-        return np.dtype(np.float64) if kind in "biu" else node.dtype
+        return np.dtype(np.float64) if kind in "biu" else node.dtype.newbyteorder("=")
     result: np.dtype[Any] = np.dtype(dtype)
     wider = result.kind in "fc" and kind in "biuf" and (result.kind == "f" or name == "mean")
     if result.kind != kind and not wider:
@@ -72,14 +72,13 @@ def variance(node: Node, axis: Axis, dtype: Any, ddof: float, keepdims: bool, ro
 def extremum(node: Node, axis: Axis, keepdims: bool, function: np.ufunc) -> Reduce:
     """The node of a minimum or maximum; raises ValueError where there is nothing to compare."""
     axes = axes_of(axis, node.dims)
-    kept = math.prod(n for i, n in enumerate(node.shape) if i not in axes)
-    if kept and math.prod(node.shape[i] for i in axes) == 0:
+    if math.prod(node.shape[i] for i in axes) == 0:
         raise ValueError(
             f"zero-size array of shape {node.shape} to reduction operation {function.__name__} which has no identity"
         )
     if node.dtype.kind in "SU":
         raise TypeError(f"{function.__name__} of strings is not computed here")
-    return reduce_node(Extremum, node, axes, keepdims, node.dtype, function)
+    return reduce_node(Extremum, node, axes, keepdims, node.dtype.newbyteorder("="), function)
 
 
 def logical(node: Node, axis: Axis, keepdims: bool, function: np.ufunc) -> Reduce:

@@ -120,7 +120,9 @@ def _get_in_processes(workers: int, graph: Mapping[Any, Any], keys: Any) -> Any:
         )
     try:
         return dask.multiprocessing.get(graph, keys, pool=pool, chunksize=1, optimize_graph=False)
-    except Exception as error:
+    except BaseException as error:
+        # Other tasks still run: whoever called may remove what they write to.
+        _pools.pop(workers).shutdown(cancel_futures=True)
         # Dask hands over a stand-in, without the notes; the error itself lies within.
         original = getattr(error, "exception", None)
         if isinstance(original, BaseException):

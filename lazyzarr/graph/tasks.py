@@ -129,7 +129,8 @@ def _join(stage: Stage, reduce: Reduce, parts: Sequence[Any], out: Array) -> Non
             reduce.join(state, part, before, count)
             totals[where] = state, before + count
         else:
-            totals[where] = part, count
+            # Parts are the scheduler's: a join that is run again finds them as they were.
+            totals[where] = tuple(array.copy() for array in part), count
     for where, (state, count) in totals.items():
         out[place(slice(*b) for b in where)] = reduce.finish(state, count)
 

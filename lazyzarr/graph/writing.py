@@ -67,6 +67,8 @@ def write_region(array: Array, selection: Any, node: Node, job: Job) -> None:
             f"{array.store_path} holds {array.dtype}, the value is {node.dtype}; convert it first: "
             f"x.astype({array.dtype.name!r})"
         )
+    while node.ndim > len(picked.out_shape) and node.shape[0] == 1:
+        node = views.index(node, parse_basic(0, node.shape))
     try:
         node = views.broadcast_to(elementwise.astype(node, array.dtype), picked.out_shape)
     except ValueError:

@@ -195,3 +195,64 @@ def test_comparison_with_dates() -> None:
 def test_what_is_no_axis(axis: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
         lz.from_array(np.ones((2, 3))).sum(axis=axis)
+
+
+def test_masked_arrays_are_refused() -> None:
+    masked = np.ma.masked_greater(np.arange(10.0), 5)
+    for make in (lambda: lz.from_array(masked), lambda: lz.from_array(np.arange(10.0)) + masked):
+        with pytest.raises(TypeError, match="filled"):
+            make()
+
+
+def test_chunks_of_no_length_are_refused() -> None:
+    x = lz.from_array(np.ones((3, 4)))
+    with pytest.raises(lz.errors.ShapeMismatchError, match="1 or more"):
+        x.rechunk(((0, 3, 0), (4,)))
+    with pytest.raises(TypeError):
+        x.rechunk(1.5)
+
+
+def test_containers_are_handed_back_whole() -> None:
+    from collections import namedtuple
+
+    pair = namedtuple("pair", "total rest")
+    (found,) = lz.compute(pair(lz.from_array(np.ones(3)).sum(), 1))
+    assert found == pair(3.0, 1)
+
+
+@pytest.mark.parametrize("name", ["min", "max", "mean", "std", "sum"])
+def test_reductions_of_other_byte_orders_are_native(name: str) -> None:
+    a = np.arange(6, dtype=">f4")
+    same(getattr(lz.from_array(a, chunks=4), name)().compute(), getattr(a, name)())
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((0, 0), 1), ((1, 0, 0), (0, 2)), ((0, 3), 1), ((3, 0), 1)])
+def test_extrema_of_nothing(shape: tuple[int, ...], axis: Any) -> None:
+    a = np.zeros(shape)
+    try:
+        expected = a.max(axis=axis)
+    except ValueError:
+        with pytest.raises(ValueError, match="zero-size"):
+            lz.from_array(a).max(axis=axis)
+    else:
+        same(lz.from_array(a).max(axis=axis).compute(), expected)
+
+
+def test_leading_axes_of_one_may_be_assigned() -> None:
+    z = lz.zeros((6, 4), chunks=(4, 4))
+    z[...] = lz.from_array(np.arange(6.0).reshape(1, 6, 1))
+    assert z[:, 2].tolist() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+def test_a_join_can_be_run_again() -> None:
+    """A cluster may run a task twice, on the same parts."""
+    from lazyzarr.graph.plan import Output
+    from lazyzarr.graph.run import Job, make_spec
+    from lazyzarr.graph.tasks import join_blocks
+
+    x = lz.from_array(np.arange(1e6), chunks=10_000)
+    spec, _ = make_spec([Output(x.sum().__lazyzarr_node__)], Job(num_workers=2))
+    parts = [spec.run_block(0, index, {}) for index in spec.stages.stages[0].blocks()]
+    assert len(parts) > 1
+    first, second = join_blocks(spec, 0, parts), join_blocks(spec, 0, parts)
+    assert first == second == [np.arange(1e6).sum()]
