@@ -7,6 +7,7 @@ SHELL := /bin/sh
 VENV ?= .venv
 PYTHON ?= $(shell ./.ci/pythons | head -n 1 | cut -d' ' -f2-)
 BIN := $(VENV)/bin
+COMMA := ,
 PYTEST_ARGS ?=
 SAY = @echo "$$($(BIN)/python -V) in $(VENV), an environment of this Makefile's own (make clean removes it)"
 BENCH_ARGS ?=
@@ -51,7 +52,7 @@ bench: $(VENV)/.test
 $(VENV)/.ours:
 	@test -n "$(PYTHON)" || { echo "no Python from 3.11 to 3.14 with venv was found; install one, or say PYTHON=/path/to/python"; exit 1; }
 	@test ! -e $(VENV) || { echo "$(VENV) exists and is not ours; say VENV=another-folder"; exit 1; }
-	@echo "making $(VENV) with $(PYTHON), the newest Python found"
+	@echo "making $(VENV) with $(PYTHON)$(if $(filter file,$(origin PYTHON)),$(COMMA) the newest Python found)"
 	@$(PYTHON) -m venv $(VENV) && touch $@
 
 $(VENV)/.demo: pyproject.toml | $(VENV)/.ours
