@@ -27,11 +27,11 @@ __all__ = [
 
 
 def accesses(roots: Sequence[Node], domain: tuple[int, ...], inline: frozenset[Node]) -> list[Access]:
-    """What the whole domain needs of each leaf."""
+    """What the whole domain needs of each leaf, in the order of the expression."""
     hulls = hulls_of(roots, domain, inline)
     return [
         _access(node, region)
-        for node in hulls
+        for node in reversed(hulls)
         if node.is_leaf and node not in inline
         for region in hulls[node]
     ]

@@ -6,8 +6,10 @@ import html
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from lazyzarr.errors import PlanError
-from lazyzarr.graph.access import leaf_name
+from lazyzarr.graph.access import decoded_bytes, leaf_name
 from lazyzarr.graph.check import check
 from lazyzarr.graph.plan import Stages
 from lazyzarr.graph.stage import Stage
@@ -78,9 +80,9 @@ class Plan:
 
     @property
     def amplification(self) -> float:
-        """How often each chunk is decoded, over all stages, next to once in each."""
-        least = sum(stage.least_decode for stage in self.stages)
-        return self.bytes_decoded / least if least else 1.0
+        """How often each chunk is decoded, over all stages."""
+        once = sum(_decoded_once(self.stages).values())
+        return self.bytes_decoded / once if once else 1.0
 
     @property
     def writers(self) -> int:
@@ -176,6 +178,18 @@ def _deed(stage: Stage) -> str:
         return f"{sources} -> {results}"
     targets = ", ".join(sink.url.removeprefix("file://") if sink else "result" for sink in stage.sinks)
     return f"{sources} -> {targets}"
+
+
+def _decoded_once(stages: Sequence[Stage]) -> dict[Any, int]:
+    """For each source, the bytes that are decoded where each of its chunks that is needed is decoded once."""
+    once: dict[Any, int] = {}
+    for stage in stages:
+        whole = [np.array([0, n]) for n in stage.domain]
+        for access in stage.accesses:
+            if access.decodes:
+                least = decoded_bytes([access], whole, stage.domain)
+                once[access.leaf] = max(once.get(access.leaf, 0), least)
+    return once
 
 
 def _decoded_again(stages: Sequence[Stage]) -> list[str]:
