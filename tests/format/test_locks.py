@@ -161,6 +161,9 @@ def test_who_waits_for_another_way_comes_next(store):
 
 
 def test_an_interrupted_waiter_does_not_keep_its_turn(store, monkeypatch):
+    kept = array_lock(store, "u")  # a gate lasts as long as someone has a lock through it
+    with kept.whole():
+        pass
     first = Attempt(store, "whole")
     assert first.inside.wait(LATE)
 

@@ -17,7 +17,11 @@ from lazyzarr.errors import (
     NodeNotFoundError,
 )
 from lazyzarr.format import commit
-from lazyzarr.format.lookup import read_node
+from lazyzarr.format.chunk import ChunkReader, ChunkWriter
+from lazyzarr.format.chunk_loops import write_selection
+from lazyzarr.format.locks import array_lock
+from lazyzarr.format.lookup import find_array, read_node
+from lazyzarr.format.selection import parse_basic
 from lazyzarr.format.stores import LocalStore, MemoryStore
 from tests.format.small import FILL, array_metadata, group_metadata, numbers, read, state, write, writing
 
@@ -260,9 +264,6 @@ def test_delete(store, path, tmp_path):
 @pytest.mark.parametrize("path", ["", "u"])
 def test_an_open_reader_is_told_that_its_array_was_replaced(store, change, path):
     """Not fill, and not the new one's elements for the old one's."""
-    from lazyzarr.format.chunk import ChunkReader
-    from lazyzarr.format.lookup import find_array
-
     commit.create_array(store, path, array_metadata(), write_data=writing(numbers()))
     metadata = find_array(store, path)
     reader = ChunkReader(store, path, metadata)
@@ -279,13 +280,23 @@ def test_an_open_reader_is_told_that_its_array_was_replaced(store, change, path)
         reader.check(scratch)
 
 
+@pytest.mark.parametrize(
+    "new", [array_metadata(dtype="f4"), array_metadata((5, 6), (3, 2)), array_metadata((4, 6))]
+)
+def test_a_reader_that_is_made_late_is_told_too(store, new):
+    """A handle is opened without a look, and reads chunks that are there without one."""
+    commit.create_array(store, "u", array_metadata(), write_data=writing(numbers()))
+    metadata = find_array(store, "u")
+    commit.edit_attributes(store, "u", lambda a: {"a": 1})
+    commit.resize(store, "u", (9, 9))
+    ChunkReader(store, "u", metadata)
+    commit.create_array(store, "u", new, overwrite=True, write_data=writing(1))
+    with pytest.raises(ArrayReplacedError, match="open it again"):
+        ChunkReader(store, "u", metadata)
+
+
 @pytest.mark.parametrize("change", ["delete", "replace"])
 def test_an_open_writer_writes_nothing_into_the_array_that_replaced_its_own(store, change):
-    from lazyzarr.format.chunk import ChunkWriter
-    from lazyzarr.format.chunk_loops import write_selection
-    from lazyzarr.format.locks import array_lock
-    from lazyzarr.format.selection import parse_basic
-
     commit.create_array(store, "u", array_metadata(), write_data=writing(numbers()))
     metadata = read_node(store, "u")
     writer, lock = ChunkWriter(store, "u", metadata), array_lock(store, "u")
