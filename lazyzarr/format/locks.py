@@ -26,6 +26,7 @@ import fcntl
 import os
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
@@ -52,13 +53,17 @@ class _Gate:
         self.folder = folder
         # Not by __del__: while that runs, the dict of gates still gives the gate to other threads.
         self._close = None if folder is None else weakref.finalize(self, os.close, folder)
-        self.units = [threading.Lock() for _ in range(_UNITS)]
+        self._units: dict[int, threading.Lock] = {}
         self._changed = threading.Condition(threading.Lock())
         self._way = -1
         self._inside = 0
         self._waiting = [0, 0, 0]
         self._turn = -1
         self._flocked = False
+
+    def unit(self, coords: tuple[int, ...]) -> threading.Lock:
+        """The lock of one unit between the threads of this process."""
+        return self._units.setdefault(hash(coords) % _UNITS, threading.Lock())
 
     def enter(self, way: int, check: Callable[[], None]) -> None:
         """Come in as soon as may be; the first one in takes the flock and calls `check`, which may refuse."""
@@ -134,6 +139,9 @@ class _Gate:
 
 _gates: weakref.WeakValueDictionary[Hashable, _Gate] = weakref.WeakValueDictionary()
 _opening = threading.Lock()
+# Gates hold a descriptor each, which are a process's and often 1,024 in all: only so many locks keep theirs.
+_MOST_OPEN = 64
+_kept: deque[weakref.ref[ArrayLock]] = deque()
 
 
 def _after_fork() -> None:
@@ -141,6 +149,7 @@ def _after_fork() -> None:
     global _gates, _opening
     for gate in list(_gates.values()):
         gate.forget()
+    _kept.clear()
     _gates, _opening = weakref.WeakValueDictionary(), threading.Lock()
 
 
@@ -176,16 +185,27 @@ class ArrayLock:
 
     def unit(self, coords: tuple[int, ...]) -> threading.Lock:
         """The lock of one unit between the threads that hold the array's lock in this process."""
-        gate = self._gate or self._open()
-        return gate.units[hash(coords) % _UNITS]
+        return self._found().unit(coords)
 
     def enter(self, way: int) -> _Gate:
         """Hold the lock; what is returned lets go of it."""
-        gate = self._gate
-        if gate is None or _gates.get(gate.place) is not gate:
-            gate = self._open()
+        gate = self._found()
         gate.enter(way, self._check)
         return gate
+
+    def _found(self) -> _Gate:
+        """The gate of the array: the one that is kept, unless a fork took it away, or one opened now."""
+        gate = self._gate
+        return gate if gate is not None and _gates.get(gate.place) is gate else self._open()
+
+    def _keep(self, gate: _Gate) -> None:
+        """Keeps the gate open; the lock that opened one first lets go of it where there are too many."""
+        self._gate = gate
+        _kept.append(weakref.ref(self))
+        while len(_kept) > _MOST_OPEN:
+            first = _kept.popleft()()
+            if first is not None and first is not self:
+                first._gate = None
 
     def _open(self) -> _Gate:
         """The gate of the array, found or made; always of the folder that it was when it was first asked."""
@@ -198,7 +218,7 @@ class ArrayLock:
                 gate = _gates[place] = _Gate(place, folder)
             elif folder is not None:
                 os_calls.calls.close(folder)
-            self._gate = gate
+            self._keep(gate)
             return gate
 
     def _open_folder(self) -> tuple[Hashable, int | None]:
@@ -243,7 +263,7 @@ class HeldLock:
 
     def unit(self, coords: tuple[int, ...]) -> threading.Lock:
         """The lock of one unit between the threads that work for the holder."""
-        return self._gate.units[hash(coords) % _UNITS]
+        return self._gate.unit(coords)
 
 
 class _Hold(AbstractContextManager[HeldLock]):

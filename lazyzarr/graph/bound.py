@@ -266,4 +266,4 @@ class Evaluator:
 
 
 # Grids that do not align make tiles of many shapes; a program costs less to compile than to keep for ever.
-MOST_PROGRAMS = 256
+MOST_PROGRAMS = 4096

@@ -6,12 +6,15 @@
    reader that misses a chunk asks `generation`, which looks at the path again.
 2. Names are relative to the handle, as deep as they are: no path is joined, none is resolved from the root.
 3. The handle closes when the last reader or writer that uses it lets go of it, never under one of them.
+4. No more than MOST_OPEN are kept in a process: the one opened first is let go, and opened again when asked.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+import weakref
+from collections import deque
 from collections.abc import Hashable, Iterable, Sequence
 
 from ...errors import ArrayReplacedError, StoreError
@@ -40,6 +43,21 @@ class _Folder:
     def __del__(self) -> None:
         if self.fd >= 0:
             os.close(self.fd)
+
+
+# Descriptors are a process's, and often 1,024 in all: thousands of arrays may be open, few are at work.
+MOST_OPEN = 128
+
+_kept: deque[weakref.ref[LocalFiles]] = deque()
+
+
+def _keep(files: LocalFiles) -> None:
+    """Counts one more handle, and lets the one opened first go where there are too many."""
+    _kept.append(weakref.ref(files))
+    while len(_kept) > MOST_OPEN:
+        first = _kept.popleft()()
+        if first is not None and first is not files:
+            first.close()
 
 
 class LocalFiles(ChunkFiles):
@@ -124,7 +142,8 @@ class LocalFiles(ChunkFiles):
             if self._place not in (None, folder.identity):
                 raise self._replaced()
             self._folder = folder
-            return folder
+        _keep(self)
+        return folder
 
     def _make(self) -> _Folder:
         try:
