@@ -136,7 +136,7 @@ def test_values_come_back_into_any_memory(
     layout: Any, threads: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if threads:
-        monkeypatch.setattr(workers, "SMALL_CHUNK", 0)
+        monkeypatch.setattr(workers, "SMALL_WORK", 0)
         monkeypatch.setattr(workers, "cpu_count", lambda: 4)
     array = stored(**layout)
     data = np.random.default_rng(0).normal(size=layout["shape"]).astype("f4")
@@ -436,7 +436,7 @@ def test_all_items_are_worked_on_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_makes_its_own_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "SMALL_CHUNK", 0)
+    monkeypatch.setattr(workers, "SMALL_WORK", 0)
     monkeypatch.setattr(workers, "cpu_count", lambda: 4)
     array = stored()
     array[...] = 1
