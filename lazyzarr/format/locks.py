@@ -12,7 +12,9 @@
    was replaced meanwhile, and it is refused (ArrayReplacedError). As a writer takes the lock before it first
    looks at the array, it writes to the folder that it locked.
 5. A thread takes one lock at a time, and none within another.
-6. A child that was forked forgets the locks its parent holds, and takes its own.
+6. An interrupt (Ctrl-C) may come between any two steps. So who is within, and who waits, is known by the
+   object that holds it for them: where `leave` was not reached, that object's end is the leaving.
+7. A child that was forked forgets the locks its parent holds, and takes its own.
 
 A filesystem without flock (some NFS, Lustre) refuses partial and alone, unless the setting `locking` is
 "process": then they are safe between the threads of one process only. Stores without folders (MemoryStore)
@@ -56,8 +58,8 @@ class _Gate:
         self._units: dict[int, threading.Lock] = {}
         self._changed = threading.Condition(threading.Lock())
         self._way = -1
-        self._inside = 0
-        self._waiting = [0, 0, 0]
+        self._inside: set[int] = set()
+        self._waiting: dict[int, int] = {}
         self._turn = -1
         self._flocked = False
 
@@ -65,37 +67,35 @@ class _Gate:
         """The lock of one unit between the threads of this process."""
         return self._units.setdefault(hash(coords) % _UNITS, threading.Lock())
 
-    def enter(self, way: int, check: Callable[[], None]) -> None:
+    def enter(self, owner: int, way: int, check: Callable[[], None]) -> None:
         """Come in as soon as may be; the first one in takes the flock and calls `check`, which may refuse."""
         with self._changed:
-            if not self._admits(way):
-                self._wait(way)
+            if not self._admits(owner, way):
+                self._waiting[owner] = way
+                self._changed.wait_for(lambda: self._admits(owner, way))
+            self._waiting.pop(owner, None)
             if not self._inside:
                 self._lock(way, check)
                 self._way = way
-            self._inside += 1
+            self._inside.add(owner)
 
-    def leave(self) -> None:
-        """Go out; the last one out frees the flock, unless a fork took the gate away."""
+    def leave(self, owner: int) -> None:
+        """Go out, or wait no more; the last one out frees the flock, unless a fork took the gate away."""
         if _gates.get(self.place) is not self:
             return
         with self._changed:
-            self._inside -= 1
-            if not self._inside:
+            self._waiting.pop(owner, None)
+            if self._inside <= {owner}:
                 self._unlock()
+            self._inside.discard(owner)
+            if self._waiting:
+                self._changed.notify_all()
 
-    def _wait(self, way: int) -> None:
-        self._waiting[way] += 1
-        try:
-            self._changed.wait_for(lambda: self._admits(way))
-        finally:
-            self._waiting[way] -= 1
-
-    def _admits(self, way: int) -> bool:
+    def _admits(self, owner: int, way: int) -> bool:
+        others = {asked for waiting, asked in self._waiting.items() if waiting != owner} - {way}
         if self._inside:
-            others = sum(self._waiting) - self._waiting[way]
             return way == self._way and way != _ALONE and not others
-        return self._turn in (-1, way) or not self._waiting[self._turn]
+        return self._turn in (-1, way) or self._turn not in others
 
     def _lock(self, way: int, check: Callable[[], None]) -> None:
         try:
@@ -122,13 +122,18 @@ class _Gate:
                 ) from error
 
     def _unlock(self) -> None:
-        if self._flocked and self.folder is not None:
+        if self.folder is not None:
+            try:
+                # Even where it seems not to be held: an interrupt may have come just as it was got.
+                os_calls.calls.flock(self.folder, fcntl.LOCK_UN)
+            except OSError:
+                if self._flocked:
+                    raise
             self._flocked = False
-            os_calls.calls.flock(self.folder, fcntl.LOCK_UN)
-        if any(self._waiting):
-            after = [(self._way + 1) % 3, (self._way + 2) % 3]  # in a circle, so that each way gets its turn
-            self._turn = next((way for way in after if self._waiting[way]), -1)
-            self._changed.notify_all()
+        asked = set(self._waiting.values())
+        after = [(self._way + 1) % 3, (self._way + 2) % 3]  # in a circle, so that each way gets its turn
+        self._turn = next((way for way in after if way in asked), -1)
+        self._changed.notify_all()
 
     def forget(self) -> None:
         """Close the folder, in a forked child: its descriptor shares the parent's lock."""
@@ -185,15 +190,9 @@ class ArrayLock:
 
     def unit(self, coords: tuple[int, ...]) -> threading.Lock:
         """The lock of one unit between the threads that hold the array's lock in this process."""
-        return self._found().unit(coords)
+        return self.found().unit(coords)
 
-    def enter(self, way: int) -> _Gate:
-        """Hold the lock; what is returned lets go of it."""
-        gate = self._found()
-        gate.enter(way, self._check)
-        return gate
-
-    def _found(self) -> _Gate:
+    def found(self) -> _Gate:
         """The gate of the array: the one that is kept, unless a fork took it away, or one opened now."""
         gate = self._gate
         return gate if gate is not None and _gates.get(gate.place) is gate else self._open()
@@ -236,7 +235,8 @@ class ArrayLock:
             raise StoreError(f"could not open {url} to lock it: {error.strerror}", self._path) from error
         return (info.st_dev, info.st_ino), folder
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise ArrayReplacedError unless the path still names the folder that was locked."""
         if self._store.place(self._path) != self._place:
             raise self._replaced()
 
@@ -267,22 +267,33 @@ class HeldLock:
 
 
 class _Hold(AbstractContextManager[HeldLock]):
-    """The lock held one way, as a context."""
+    """The lock held one way, as a context; it is let go at the latest when this object is."""
 
     __slots__ = ("_gate", "_lock", "_way")
 
     def __init__(self, lock: ArrayLock, way: int) -> None:
+        self._gate: _Gate | None = None
         self._lock = lock
         self._way = way
 
     def __enter__(self) -> HeldLock:
-        self._gate = self._lock.enter(self._way)
-        return HeldLock(self._gate)
+        self._gate = gate = self._lock.found()
+        gate.enter(id(self), self._way, self._lock.check)
+        return HeldLock(gate)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._gate.leave()
+        self._leave()
+
+    def __del__(self) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        gate = self._gate
+        if gate is not None:
+            gate.leave(id(self))
+            self._gate = None
 
 
 def array_lock(store: Store, path: str) -> ArrayLock:

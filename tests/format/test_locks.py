@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import itertools
 import multiprocessing
 import os
@@ -167,22 +168,61 @@ def test_an_interrupted_waiter_does_not_keep_its_turn(store, monkeypatch):
     first = Attempt(store, "whole")
     assert first.inside.wait(LATE)
 
-    def interrupt(gate, way):
-        gate._waiting[way] += 1
-        try:
-            threading.Thread(target=first.finish).start()
-            gate._changed.wait_for(lambda: not gate._inside)
-            raise KeyboardInterrupt
-        finally:
-            gate._waiting[way] -= 1
+    gate = kept.found()
+    wait_for = gate._changed.wait_for
+
+    def interrupted(admits):
+        threading.Thread(target=first.finish).start()
+        wait_for(lambda: not gate._inside)
+        raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(locks._Gate, "_wait", interrupt)
+        patch.setattr(gate._changed, "wait_for", interrupted)
         with pytest.raises(KeyboardInterrupt), hold(store, "alone"):
             pass
     attempt = Attempt(store, "partial")
     assert attempt.inside.wait(LATE)
     attempt.finish()
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("step", ["flock", "enter", "leave"])
+def test_an_interrupt_between_two_steps_frees_the_lock(local, monkeypatch, way, step):
+    """Ctrl-C as the flock was got, before it is known to be; between entering and leaving; on the way out."""
+
+    def after(function):
+        calls = itertools.count()
+
+        def interrupted(*args):
+            function(*args)
+            if next(calls) == 0:
+                raise KeyboardInterrupt
+
+        return interrupted
+
+    kept = array_lock(local, "u")
+    with monkeypatch.context() as patch:
+        if step == "flock":
+            patch.setattr(os_calls.calls, "flock", after(os_calls.calls.flock))
+        elif step == "enter":
+            patch.setattr(locks._Gate, "enter", after(locks._Gate.enter))
+        else:
+            patch.setattr(locks._Hold, "__exit__", after(lambda *_: None))
+        with pytest.raises(KeyboardInterrupt), getattr(kept, way)():
+            pass
+    path = local.directory("u")
+    with open_folder(path) as folder:  # another descriptor is excluded as another process would be
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    attempt = Attempt(local, "alone")
+    assert attempt.inside.wait(LATE)
+    attempt.finish()
+
+
+@contextlib.contextmanager
+def open_folder(path):
+    folder = os.open(path, os.O_RDONLY)
+    yield folder
+    os.close(folder)
 
 
 def test_the_holder_alone_writes_within(store):

@@ -19,6 +19,7 @@ Paths are relative to the directory descriptor `at`, or absolute where it is Non
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import os
@@ -146,9 +147,7 @@ def put(at: int | None, path: str, buffers: Iterable[Buffer], taken: bool = Fals
         _write_all(fd, buffers)
         taken = taken or not _link_nameless(fd, at, path)
         if taken:
-            hidden = _hidden_name(folder)
-            _link_nameless(fd, at, hidden)
-            _rename(at, hidden, path)
+            _link_over(fd, at, folder, path)
     finally:
         os_calls.calls.close(fd)
     return taken
@@ -179,6 +178,23 @@ def _open_nameless(at: int | None, folder: str) -> int | None:
         return None
 
 
+def _link_over(fd: int, at: int | None, folder: str, path: str) -> None:
+    """Give a nameless file a name that is taken: by way of a hidden one, of which nothing stays."""
+    hidden = _hidden_name(folder)
+    try:
+        _link_nameless(fd, at, hidden)
+    except BaseException:
+        _forget(at, hidden)
+        raise
+    _rename(at, hidden, path)
+
+
+def _forget(at: int | None, hidden: str) -> None:
+    """Remove a hidden file, if it is there, on the way out of an error: that one is to be told, none of this."""
+    with contextlib.suppress(OSError):
+        os_calls.calls.unlink(hidden, dir_fd=at)
+
+
 def _link_nameless(fd: int, at: int | None, path: str) -> bool:
     """Give a nameless file its name; False where that is taken."""
     try:
@@ -199,7 +215,7 @@ def _write_hidden(at: int | None, folder: str, buffers: Iterable[Buffer]) -> str
         finally:
             os_calls.calls.close(fd)
     except BaseException:
-        os_calls.calls.unlink(hidden, dir_fd=at)
+        _forget(at, hidden)
         raise
     return hidden
 
@@ -218,7 +234,7 @@ def _rename(at: int | None, hidden: str, path: str) -> None:
     try:
         os_calls.calls.rename(hidden, path, src_dir_fd=at, dst_dir_fd=at)
     except BaseException:
-        os_calls.calls.unlink(hidden, dir_fd=at)
+        _forget(at, hidden)
         raise
 
 
