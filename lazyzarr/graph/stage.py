@@ -142,7 +142,7 @@ class Stage:
         """The operation and the variable it is done to."""
         what = self.reduces if self.reduces else self.roots
         label = (
-            "-".join(dict.fromkeys(node.label for node in what)) if len(what) < 4 else f"{len(what)}-results"
+            "-".join(dict.fromkeys(node.label for node in what)) if len(what) <= 4 else f"{len(what)}-results"
         )
         leaf = ranked(self.accesses, self.domain)[:1]
         variable = leaf_name(leaf[0].leaf) if leaf else ""
