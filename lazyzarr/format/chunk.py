@@ -9,11 +9,11 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator, Sequence
 from itertools import chain as one_after_the_other
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, TypeVar
 
 from numpy.typing import NDArray
 
-from ..errors import ChunkDecodeError, ChunkEncodeError, ChunkNotFoundError
+from ..errors import ChunkDecodeError, ChunkEncodeError, ChunkError, ChunkMemoryError, ChunkNotFoundError
 from .chunk_source import FileSource, Scratch, ShardSource
 from .chunk_update import ShardUpdate, clear_beyond
 from .codecs.chain import build_chain
@@ -29,6 +29,7 @@ from .watch import ArrayWatch
 __all__ = ["ChunkReader", "ChunkWriter"]
 
 Coords = tuple[int, ...]
+_Error = TypeVar("_Error", bound=ChunkError)
 
 
 class ChunkReader:
@@ -69,8 +70,10 @@ class ChunkReader:
         self.encoded_limit = self._chain.size.limit
         """The most bytes that a stored chunk can have."""
         self._decode = self._chain.decode_into
+        self._decode_spare = self._chain.decode_spare
         self._raises = missing == "raise"
         self._watch = ArrayWatch(store, path, metadata, files)
+        self._watch.check_opened()
         self._url, self._path = store.url(path), path
 
     def new_scratch(self) -> Scratch:
@@ -78,8 +81,14 @@ class ChunkReader:
         return Scratch(self._chain, isinstance(self.source, FileSource))
 
     def new_chunk(self) -> NDArray[Any]:
-        """An array of the chunks' shape and dtype, in the layout that decodes without a copy."""
-        return self._chain.new_chunk()
+        """An array of the chunks' shape and dtype, in the layout that decodes without a copy.
+
+        Raises ChunkMemoryError.
+        """
+        try:
+            return self._chain.new_chunk()
+        except ChunkMemoryError as error:
+            raise ChunkMemoryError(f"{self._url}: {error}; {_SMALLER}") from error
 
     def decodes_into(self, out: NDArray[Any]) -> bool:
         """Whether a chunk is decoded straight into memory that lies like `out`."""
@@ -88,14 +97,15 @@ class ChunkReader:
     def read_into(self, coords: Coords, out: NDArray[Any], scratch: Scratch) -> bool:
         """Fill `out`, of the chunks' shape and any strides; whether the chunk was stored.
 
-        Raises ChunkDecodeError, StoreError, and ChunkNotFoundError if missing chunks are to raise.
+        Raises ChunkDecodeError, ChunkMemoryError, StoreError, and ChunkNotFoundError if missing chunks are
+        to raise.
         """
         try:
             raw = self.source(coords, scratch)
             if raw is None:
                 return self._missing(coords, out, scratch)
             self._decode(raw, out, scratch)
-        except ChunkDecodeError as error:
+        except (ChunkDecodeError, ChunkMemoryError) as error:
             self._locate(error, coords)
         return True
 
@@ -107,9 +117,8 @@ class ChunkReader:
             raw = self.source(coords, scratch)
             if raw is None:
                 return self._missing(coords, out, scratch)
-            chunk = scratch.chunk
-            self._decode(raw, chunk)
-        except ChunkDecodeError as error:
+            chunk = self._decode_spare(raw, scratch)
+        except (ChunkDecodeError, ChunkMemoryError) as error:
             self._locate(error, coords)
         out[...] = chunk if inside is None else chunk[inside]
         return True
@@ -129,9 +138,8 @@ class ChunkReader:
                 elif whole and view.shape == self.chunk_shape:
                     self._decode(raw, view, scratch)
                 else:
-                    self._decode(raw, scratch.chunk)
-                    view[...] = scratch.chunk[inside]
-        except ChunkDecodeError as error:
+                    view[...] = self._decode_spare(raw, scratch)[inside]
+        except (ChunkDecodeError, ChunkMemoryError) as error:
             self._locate(error, coords)
 
     def check(self, scratch: Scratch) -> None:
@@ -147,11 +155,13 @@ class ChunkReader:
         out[...] = self.fill
         return False
 
-    def _locate(self, error: ChunkDecodeError, coords: Coords) -> NoReturn:
-        raise ChunkDecodeError(
-            f"{self._where(coords)}: {error}; the file is damaged, or the metadata is not the array's",
+    def _locate(self, error: ChunkDecodeError | ChunkMemoryError, coords: Coords) -> NoReturn:
+        wrong = "the file is damaged, or the metadata is not the array's"
+        raise _located(
+            error,
+            self._where(coords),
             self._key(coords),
-            error.codec,
+            wrong if isinstance(error, ChunkDecodeError) else _SMALLER,
         ) from (error.__cause__ or error)
 
     def _where(self, coords: Coords) -> str:
@@ -159,6 +169,17 @@ class ChunkReader:
 
     def _key(self, coords: Coords) -> str:
         return join_path(self._path, self.source.key(coords))
+
+
+_SMALLER = (
+    "if the chunks are really so large, store the array in smaller ones where there is more memory; if not, "
+    "its metadata is wrong"
+)
+
+
+def _located(error: _Error, where: str, key: str, more: str = "") -> _Error:
+    """The same error with the place it is about, and what to do."""
+    return type(error)(f"{where}: {error}{more and '; '}{more}", key, error.codec)
 
 
 def _where(url: str, key: str, extent: Sequence[tuple[int, int]]) -> str:
@@ -219,7 +240,7 @@ class ChunkWriter:
     def write_unit(self, coords: Coords, data: NDArray[Any], scratch: Scratch) -> int:
         """Store a whole unit (clipped at the array's edge); the bytes stored, 0 if it is nothing but fill.
 
-        Raises ChunkEncodeError, StoreError.
+        Raises ChunkEncodeError, ChunkMemoryError, StoreError.
         """
         key = self._key(coords)
         try:
@@ -232,10 +253,10 @@ class ChunkWriter:
                 self._delete(key)
                 return 0
             buffers = self._chain.encode_staged(staged)
-        except ChunkEncodeError as error:
-            raise ChunkEncodeError(
-                f"{self._where(coords)}: {error}", join_path(self._path, key), error.codec
-            ) from (error.__cause__ or error)
+        except (ChunkEncodeError, ChunkMemoryError) as error:
+            raise _located(error, self._where(coords), join_path(self._path, key)) from (
+                error.__cause__ or error
+            )
         self._write(key, buffers)
         return sum(map(len, buffers))
 
@@ -268,16 +289,18 @@ class ChunkWriter:
             raw = self.source(coords, scratch)
             if self._update is not None:
                 return self._write_shard(self._key(coords), self._update.stream(raw, lengths, inside, value))
-            chunk = scratch.chunk
             if raw is None:
+                chunk = scratch.chunk
                 chunk[...] = self.fill
             else:
-                self._chain.decode_into(raw, chunk)
-        except ChunkDecodeError as error:
-            raise ChunkDecodeError(
-                f"{self._where(coords)}: {error}; nothing was written. To replace the chunk write all of it",
+                chunk = self._chain.decode_spare(raw, scratch)
+        except (ChunkDecodeError, ChunkMemoryError) as error:
+            cure = "nothing was written. To replace the chunk write all of it"
+            raise _located(
+                error,
+                self._where(coords),
                 join_path(self._path, self._key(coords)),
-                error.codec,
+                cure if isinstance(error, ChunkDecodeError) else f"nothing was written; {_SMALLER}",
             ) from (error.__cause__ or error)
         chunk[inside] = value
         clear_beyond(chunk, lengths, self.fill)

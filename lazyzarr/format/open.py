@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias, Unpack
 
 from ..errors import BaseZarrError, ContainsArrayError, MetadataValidationError
+from . import commit
 from .array import Array
 from .consolidated import Consolidated, read_consolidated
 from .group import Group
@@ -153,6 +154,8 @@ class _Place(NamedTuple):
         if self.makes_anew:
             return None
         found = read_node(self.store, self.path, self.zarr_format)
+        if found is None and commit.repair(self.store, self.path):
+            found = read_node(self.store, self.path, self.zarr_format)
         if found is None and self.must_be_there:
             raise not_found(self.store, self.path, kind, self.zarr_format)
         return found

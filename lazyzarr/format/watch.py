@@ -24,10 +24,22 @@ class ArrayWatch:
         self._store = store
         self._path = path
         self._metadata = metadata
+        self._key = "zarr.json" if metadata.zarr_format == 3 else ".zarray"
         self._generation = files.generation
         # None: not published yet; its writer alone knows of it.
         self._first = files.generation()
         self._seen: Generation | None = None
+
+    def check_opened(self) -> None:
+        """Raise ArrayReplacedError if another array's metadata is at the path than the one that is opened.
+
+        A handle opens without looking, perhaps long after it was made, and chunks that are stored are read
+        without a check.
+        """
+        if self._first is not None and self._first != self._seen:
+            if self._raw() != self._metadata.document.to_bytes():
+                self._compare(lambda old, new: old <= new)
+            self._seen = self._first
 
     def check_reading(self) -> None:
         """Raise ArrayReplacedError if a chunk that is missing could be another array's; it may have grown."""
@@ -62,13 +74,13 @@ class ArrayWatch:
             raise self._replaced(f"was resized from {old.shape} to {new.shape}")
 
     def _stored(self) -> ArrayMetadata | None:
-        key, parse = (
-            ("zarr.json", metadata_v3.parse_array)
-            if self._metadata.zarr_format == 3
-            else (".zarray", metadata_v2.parse_array)
-        )
-        stored = self._store.get(join_path(self._path, key))
-        return None if stored is None else parse({key: bytes(stored)}, self._store.url(self._path))
+        parse = metadata_v3.parse_array if self._metadata.zarr_format == 3 else metadata_v2.parse_array
+        raw = self._raw()
+        return None if raw is None else parse({self._key: raw}, self._store.url(self._path))
+
+    def _raw(self) -> bytes | None:
+        stored = self._store.get(join_path(self._path, self._key))
+        return None if stored is None else bytes(stored)
 
     def _replaced(self, what: str) -> ArrayReplacedError:
         return ArrayReplacedError(
