@@ -15,6 +15,7 @@ import lazyzarr
 from lazyzarr.errors import ContainsArrayError, ContainsGroupError, StoreError
 from lazyzarr.format import commit, os_calls
 from lazyzarr.format.keys import is_reserved
+from lazyzarr.format.locks import array_lock
 from lazyzarr.format.lookup import children, read_node
 from lazyzarr.format.stores import FaultStore, LocalStore, MemoryStore
 from tests.format.small import (
@@ -127,6 +128,30 @@ def test_many_that_replace_the_same_all_succeed_and_one_is_there(store):
     assert errors == []
     values = read(store, "u")
     assert (values == values[0, 0]).all()
+
+
+@pytest.mark.parametrize("way", ["whole", "partial"])
+@pytest.mark.parametrize("act", ["publish", "delete", "resize", "edit"])
+def test_no_array_is_changed_under_its_writers(store, way, act):
+    """What a writer was told is written is not in an array that was put away meanwhile."""
+    commit.create_array(store, "u", array_metadata(), write_data=writing(numbers()))
+    staged = commit.stage_array(store, "u", array_metadata(), "w")
+    acts = {
+        "publish": staged.publish,
+        "delete": lambda: commit.delete_node(store, "u"),
+        "resize": lambda: commit.resize(store, "u", (1, 1)),
+        "edit": lambda: commit.edit_attributes(store, "u", lambda a: {"a": 1}),
+    }
+    before = state(store)
+    thread = threading.Thread(target=acts[act])
+    with getattr(array_lock(store, "u"), way)():
+        thread.start()
+        thread.join(0.15)
+        assert thread.is_alive()
+        assert state(store) == before
+    thread.join()
+    assert state(store) != before
+    staged.discard()
 
 
 def _publish(pickled):
