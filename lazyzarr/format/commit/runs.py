@@ -43,21 +43,25 @@ def begin_run(store: Store, target: str) -> str:
         note = join_path(run, _NOTE)
         try:
             store.set(note, name.encode())
-        except StoreError as error:
+            if _own(store.directory(run)) and store.exists(note):
+                return run
+        except BaseException as error:
             if not isinstance(error.__cause__, FileNotFoundError):
+                with contextlib.suppress(StoreError):
+                    end_run(store, run)
                 raise
-            continue  # swept between its making and the note in it
-        if _own(store.directory(run)) and store.exists(note):
-            return run
+            # swept between its making and the note in it
     raise StoreError(f"{store.url(beside)}: others remove what is made there", beside)
 
 
 def end_run(store: Store, run: str) -> None:
     """Remove a run's folder and all in it."""
-    store.delete_prefix(run)
-    fd = _owned.pop(store.directory(run) or "", None)
-    if fd is not None:
-        os_calls.calls.close(fd)
+    try:
+        store.delete_prefix(run)
+    finally:  # what could not be removed is nobody's: the next run beside it sweeps it
+        fd = _owned.pop(store.directory(run) or "", None)
+        if fd is not None:
+            os_calls.calls.close(fd)
 
 
 def trade(store: Store, node: str, target: str) -> bool:
