@@ -26,6 +26,7 @@
     ├── ChunkError
     │   ├── ChunkDecodeError                  stored bytes that are not the chunk
     │   ├── ChunkEncodeError
+    │   ├── ChunkMemoryError (MemoryError)    a chunk that memory does not hold
     │   └── ChunkNotFoundError (KeyError)
     ├── ArrayReplacedError                    the array was replaced or deleted under an open handle
     ├── SourceChangedError                    a lazy source has another shape, dtype or codecs than at planning
@@ -54,6 +55,7 @@ __all__ = [
     "ChunkDecodeError",
     "ChunkEncodeError",
     "ChunkError",
+    "ChunkMemoryError",
     "ChunkNotFoundError",
     "ContainsArrayAndGroupError",
     "ContainsArrayError",
@@ -229,6 +231,10 @@ class ChunkDecodeError(ChunkError, ValueError):
 
 class ChunkEncodeError(ChunkError, ValueError):
     """A chunk that its codecs cannot encode."""
+
+
+class ChunkMemoryError(ChunkError, MemoryError):
+    """A chunk that memory does not hold, decoded: it is too large for this machine, or its metadata is wrong."""
 
 
 class ChunkNotFoundError(ChunkError, KeyError):

@@ -132,6 +132,10 @@ class BloscCodec(BytesBytesCodec):
             )
         _decompress(buffer, out)
 
+    def decoded_size(self, buffer: Buffer) -> int | None:
+        """What the header says."""
+        return _header(buffer)[0] if len(buffer) >= 16 else None
+
 
 def _is_int(value: object) -> bool:
     return type(value) is int

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import ChunkDecodeError, ChunkEncodeError, MetadataValidationError
+from ...errors import ChunkDecodeError, ChunkEncodeError, ChunkMemoryError, MetadataValidationError
 from .protocol import (
     ArrayArrayCodec,
     ArrayBytesCodec,
@@ -29,6 +29,8 @@ from .registry import codec_of
 from .sharding import Shard
 
 __all__ = ["CodecChain", "build_chain"]
+
+LARGE = 16 * 1024 * 1024  # bytes of a chunk from which its stored size is asked for before memory is made
 
 
 def build_chain(codecs: Sequence[Any], shape: Sequence[int], dtype: np.dtype[Any], fill: Any) -> CodecChain:
@@ -126,8 +128,20 @@ class CodecChain:
         return CodecChain(chunk, self.reorders + inner.reorders, inner.serializer, inner.tail)
 
     def new_chunk(self) -> NDArray[Any]:
-        """An array of the chunk's shape that decodes without a copy: its memory has the encoded order."""
-        return np.empty([self.shape[axis] for axis in self.axes], self.dtype).transpose(self._inverse)
+        """An array of the chunk's shape that decodes without a copy: its memory has the encoded order.
+
+        Raises ChunkMemoryError where there is not so much memory.
+        """
+        try:
+            return np.empty([self.shape[axis] for axis in self.axes], self.dtype).transpose(self._inverse)
+        except (MemoryError, ValueError) as error:  # NumPy's for what fits into no memory at all
+            raise self._too_large() from error
+
+    def _too_large(self) -> ChunkMemoryError:
+        return ChunkMemoryError(
+            f"a chunk of shape {self.shape} and data type {self.dtype} takes {self.nbytes:,} bytes, more "
+            "than there is memory for"
+        )
 
     def encode_view(self, array: NDArray[Any]) -> NDArray[Any]:
         """The array as it is serialized, sharing memory."""
@@ -137,16 +151,30 @@ class CodecChain:
         """The array whose serialized form this is, sharing memory."""
         return array.transpose(self._inverse) if self._reordered else array
 
-    def decode_into(self, buffer: Buffer, out: NDArray[Any], spare: Spare | None = None) -> None:
+    def decode_spare(self, buffer: Buffer, spare: Spare) -> NDArray[Any]:
+        """The chunk of its stored bytes, in the spare memory; else as `decode_into`.
+
+        Stored bytes that tell of another size than the chunk's are refused before that memory is made.
+        """
+        late = self.nbytes > LARGE and not spare.made
+        self.decode_into(buffer, None if late else spare.chunk, spare)
+        return spare.chunk
+
+    def decode_into(self, buffer: Buffer, out: NDArray[Any] | None, spare: Spare | None = None) -> None:
         """Fill `out`, of the chunk's shape and dtype and any strides, from the chunk's stored bytes.
 
-        Where `out` has not the encoded order, the way goes by the spare chunk, or one that is allocated.
-        Raises ChunkDecodeError, which names the codec.
+        Where `out` has not the encoded order, the way goes by the spare chunk, or one that is allocated;
+        where it is None, the spare chunk is what is filled, and made only for bytes that tell its size.
+        Raises ChunkDecodeError, which names the codec, and ChunkMemoryError.
         """
         codec: Codec = self.serializer.codec
         try:
             for codec, size in self._outer:
                 buffer = codec.decode(buffer, size)
+            if out is None:
+                assert spare is not None
+                self._check_size(buffer)
+                out = spare.chunk
             view = out.transpose(self.axes) if self._reordered else out
             innermost = self._innermost
             if innermost is None:
@@ -163,10 +191,24 @@ class CodecChain:
                     view.byteswap(inplace=True)
             else:
                 self._decode_by(self.new_chunk() if spare is None else spare.chunk, buffer, innermost, view)
-        except (ChunkDecodeError, MemoryError):
+        except (ChunkDecodeError, ChunkMemoryError):
             raise
+        except MemoryError as error:
+            raise self._too_large() from error
         except Exception as error:
             raise ChunkDecodeError(f"{codec.name}: {error}", codec=codec.name) from error
+
+    def _check_size(self, buffer: Buffer) -> None:
+        """Refuse what the innermost codec is handed, if it tells of another size than the chunk's."""
+        innermost, size = self._innermost, self.serializer.size
+        told = len(buffer) if innermost is None else innermost.decoded_size(buffer)
+        if told is not None and (told > size.limit or size.exact not in (None, told)):
+            codec = self.serializer.codec if innermost is None else innermost
+            raise ChunkDecodeError(
+                f"{codec.name}: {told:,} bytes are stored, a chunk of shape {self.shape} and data type "
+                f"{self.dtype} has {self.nbytes:,}",
+                codec=codec.name,
+            )
 
     def _decode_by(
         self, chunk: NDArray[Any], buffer: Buffer, innermost: BytesBytesCodec, view: NDArray[Any]
@@ -203,8 +245,10 @@ class CodecChain:
             buffers = self.serializer.encode(staged)
             for codec in self.tail:
                 buffers = codec.encode(buffers)
-        except (ChunkEncodeError, MemoryError):
+        except (ChunkEncodeError, ChunkMemoryError):
             raise
+        except MemoryError as error:
+            raise self._too_large() from error
         except Exception as error:
             raise ChunkEncodeError(f"{codec.name}: {error}", codec=codec.name) from error
         return buffers

@@ -64,6 +64,10 @@ class Crc32cCodec(BytesBytesCodec):
             raise ChunkDecodeError(f"crc32c checksum mismatch in {n:,} bytes", codec="crc32c")
         return data
 
+    def decoded_size(self, buffer: Buffer) -> int | None:
+        """Without the checksum."""
+        return max(len(buffer) - 4, 0)
+
     def decode_into(self, buffer: Buffer, out: NDArray[Any]) -> None:
         """Check and copy."""
         data = self.decode(buffer, EncodedSize(out.nbytes, out.nbytes))

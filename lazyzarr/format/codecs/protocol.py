@@ -136,6 +136,11 @@ class Spare:
         self._chunk: NDArray[Any] | None = None
 
     @property
+    def made(self) -> bool:
+        """Whether there is memory for a chunk already."""
+        return self._chunk is not None
+
+    @property
     def chunk(self) -> NDArray[Any]:
         """A whole chunk in the encoded order."""
         if self._chunk is None:
@@ -200,6 +205,10 @@ class BytesBytesCodec(Codec):
 
         Raises ChunkDecodeError, or whatever a library raises for bytes that it cannot decode.
         """
+
+    def decoded_size(self, buffer: Buffer) -> int | None:
+        """How many bytes encoded ones say that they decode to; None where only decoding tells."""
+        return None
 
 
 def check_configuration(

@@ -94,6 +94,10 @@ class ZstdCodec(BytesBytesCodec):
         # A frame of unknown size has to fill `out` exactly, or the library fails.
         _decompress(buffer, out)
 
+    def decoded_size(self, buffer: Buffer) -> int | None:
+        """What the frames' headers say."""
+        return content_size(buffer)
+
 
 def content_size(buffer: Buffer) -> int | None:
     """The decoded bytes that all frames' headers promise together; None if one does not say.
