@@ -6,18 +6,36 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataTypeMismatchError, ShapeMismatchError
+from ..errors import DataTypeMismatchError, LazyzarrError, ShapeMismatchError
 
-__all__ = ["checked_values", "fitted"]
+__all__ = ["as_array", "checked_values", "fitted"]
 
 NUMBERS = "biufc"
 TEXT = "SU"
 
 
+def as_array(value: Any, where: str) -> np.ndarray[Any, Any]:
+    """The value as a NumPy array; ShapeMismatchError for rows that differ in length.
+
+    >>> as_array([[1, 2], [3]], "z")
+    Traceback (most recent call last):
+    lazyzarr.errors.ShapeMismatchError: z: the value is no array: setting an array element with a sequence...
+    """
+    try:
+        return np.asarray(value)
+    except LazyzarrError:
+        raise
+    except ValueError as error:
+        raise ShapeMismatchError(
+            f"{where}: the value is no array: {error}; give rows of one length. Nothing was written"
+        ) from error
+
+
 def checked_values(value: Any, dtype: np.dtype[Any], where: str) -> np.ndarray[Any, Any]:
     """The value as an array of `dtype`: floats may round, nothing else may change.
 
-    Raises DataTypeMismatchError where NumPy would wrap, truncate, drop an imaginary part or cut a string.
+    Raises DataTypeMismatchError where NumPy would wrap, truncate, drop an imaginary part or cut a string,
+    ShapeMismatchError for lists that make no array.
 
     >>> checked_values([1.0, 2.0], np.dtype("i4"), "z")
     array([1, 2], dtype=int32)
@@ -25,7 +43,7 @@ def checked_values(value: Any, dtype: np.dtype[Any], where: str) -> np.ndarray[A
     Traceback (most recent call last):
     lazyzarr.errors.DataTypeMismatchError: z holds int32, which cannot hold 1.5 (a float64); to let NumPy...
     """
-    values = np.asarray(value)
+    values = as_array(value, where)
     if values.dtype == dtype:
         return values
     if values.dtype.hasobject:

@@ -28,8 +28,10 @@ METADATA_KEYS = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmeta
 # are never listed, and (as names beginning with "__" are reserved) never collide with a node.
 RESERVED_PREFIX = "__lazyzarr-"
 
-_FORBIDDEN = re.compile(r"[\\\x00]|(?:^|/)\.{1,2}(?:/|$)|[\ud800-\udfff]")
-_NOT_CANONICAL = re.compile(r"^$|//|^/|/$")
+_FORBIDDEN = re.compile(r"[\\\x00]|(?:^|/)\.{1,2}(?:/|\Z)|[\ud800-\udfff]")
+_NOT_CANONICAL = re.compile(r"^\Z|//|^/|/\Z")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_LONGEST_NAME = 255  # bytes, of what file systems take
 
 
 def is_reserved(segment: str) -> bool:
@@ -92,6 +94,16 @@ def validate_node_name(name: str) -> str:
         raise InvalidKeyError(f"the node name {name!r} holds a '/'; a name is one segment of a path")
     if not name.strip("."):
         raise InvalidKeyError(f"the node name {name!r} is only dots; choose another name")
+    if match := _CONTROL.search(name):
+        raise InvalidKeyError(
+            f"the node name {name!r} holds the control character {match[0]!r}; leave it out, as with "
+            "name.strip() for the end of a line"
+        )
+    if len(name.encode()) > _LONGEST_NAME:
+        raise InvalidKeyError(
+            f"the node name {name[:20]!r}... has {len(name.encode())} bytes, and file systems take "
+            f"{_LONGEST_NAME}; choose a shorter name"
+        )
     if name.startswith("__"):
         raise InvalidKeyError(
             f"the node name {name!r} begins with '__', which is reserved; choose another name"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,18 +15,44 @@ from ..settings import setting
 from . import commit, metadata_v2, metadata_v3
 from .array import Array, ArrayConfig, default_config
 from .array_codecs import codecs_of, v2_documents
+from .assign import as_array
 from .grid import RegularGrid
 from .layout import checked_format, new_metadata, shape_of
 from .lookup import ZarrFormat, find_group, read_node
 from .member import placed
-from .metadata import GroupMetadata
+from .metadata import ArrayMetadata, GroupMetadata
 from .options import DEFAULT, modern
 from .stores.protocol import Store
 from .stores.wrappers import ReadOnlyStore
 
-__all__ = ["array_config", "kept_words", "make_array", "make_group", "require_group"]
+__all__ = [
+    "NewArray",
+    "array_config",
+    "kept_words",
+    "make_array",
+    "make_group",
+    "new_array",
+    "new_group",
+    "require_group",
+]
 
 BLOCK = 64_000_000  # bytes of a stored array that are held while it is copied
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewArray:
+    """An array that is to be made: everything about it is checked, and nothing of it stored."""
+
+    metadata: ArrayMetadata
+    config: ArrayConfig
+    source: Any
+    """Its data, stored, lazy or NumPy's; None for none."""
+    overwrite: bool
+    read_only: bool
+
+    def write(self, store: Store, path: str) -> None:
+        """Write the data to where the array is built."""
+        _copy(self.source, Array(store, path, self.metadata, self.config))
 
 
 def make_array(
@@ -44,27 +71,38 @@ def make_array(
     Raises what `commit.create_array` raises, and for the options BaseZarrError and its kinds, which name the
     place; nothing is made then.
     """
+    new = new_array(store, path, caller, options, shape=shape, data=data, fill_value=fill_value)
+    commit.create_array(
+        store,
+        path,
+        new.metadata,
+        overwrite=new.overwrite,
+        write_data=new.write if new.source is not None and write_data else None,
+    )
+    return Array(ReadOnlyStore(store) if new.read_only else store, path, new.metadata, new.config)
+
+
+def new_array(
+    store: Store,
+    path: str,
+    caller: str,
+    options: Mapping[str, Any],
+    *,
+    shape: Any = None,
+    data: Any = None,
+    fill_value: Any = DEFAULT,
+) -> NewArray:
+    """What the options (options.py) describe, for a path of a store; raises as `make_array` for them."""
     words = modern(options, caller)
     with placed(store.url(path), "nothing was made"):
-        source = _source(data)
+        source = _source(data, store.url(path))
         shape = _shape(shape, source)
         dtype = words.get("dtype")
         dtype = dtype if dtype is not None else np.float64 if source is None else source.dtype
         config, words["order"] = _config_and_order(words)
         zarr_format = words.get("zarr_format") or _format_around(store, path)
         metadata = new_metadata(shape, dtype, zarr_format, words | {"fill_value": fill_value})
-
-    def write(place: Store, staged: str) -> None:
-        _copy(source, Array(place, staged, metadata, config))
-
-    commit.create_array(
-        store,
-        path,
-        metadata,
-        overwrite=bool(words.get("overwrite")),
-        write_data=write if source is not None and write_data else None,
-    )
-    return Array(ReadOnlyStore(store) if words.get("read_only") else store, path, metadata, config)
+    return NewArray(metadata, config, source, bool(words.get("overwrite")), bool(words.get("read_only")))
 
 
 def make_group(
@@ -76,12 +114,19 @@ def make_group(
     overwrite: bool = False,
 ) -> GroupMetadata:
     """The metadata of a new group; raises what `commit.create_group` raises."""
+    metadata = new_group(store, path, attributes, zarr_format)
+    commit.create_group(store, path, metadata, overwrite=overwrite)
+    return metadata
+
+
+def new_group(
+    store: Store, path: str, attributes: Mapping[str, Any] | None, zarr_format: ZarrFormat | None
+) -> GroupMetadata:
+    """The metadata of a group that is to be made at a path of a store; nothing is stored."""
     with placed(store.url(path), "nothing was made"):
         version = checked_format(zarr_format or _format_around(store, path))
         build = metadata_v3.build_group if version == 3 else metadata_v2.build_group
-        metadata = build(attributes)
-    commit.create_group(store, path, metadata, overwrite=overwrite)
-    return metadata
+        return build(attributes)
 
 
 def require_group(
@@ -104,11 +149,11 @@ def require_group(
         return find_group(store, path, zarr_format)
 
 
-def _source(data: Any) -> Any:
+def _source(data: Any, where: str) -> Any:
     """The data as something with shape and dtype: stored and lazy arrays stay what they are."""
     if data is None or isinstance(data, Array) or hasattr(type(data), "__lazyzarr_store__"):
         return data
-    return np.asarray(data)
+    return as_array(data, where)
 
 
 def _shape(shape: Any, source: Any) -> tuple[int, ...]:

@@ -107,3 +107,8 @@ def test_shapes_fit_as_in_numpy(given_shape, shape):
             fitted(values, shape, "z")
     else:
         np.testing.assert_array_equal(fitted(values, shape, "z"), target)
+
+
+def test_rows_of_several_lengths():
+    with pytest.raises(ShapeMismatchError, match=r"^z: the value is no array: .* rows of one length"):
+        checked_values([[1], [2, 3]], np.dtype("i4"), "z")

@@ -360,3 +360,9 @@ def test_a_failure_while_data_are_written_leaves_what_was_there():
     np.testing.assert_array_equal(lz.open("a.zarr/u")[...], np.arange(4))
     assert sorted(os.listdir("a.zarr")) == ["u", "zarr.json"]
     assert os.listdir() == ["a.zarr"]
+
+
+def test_ragged_data_make_nothing():
+    with pytest.raises(ShapeMismatchError, match=r"file://a.zarr: the value is no array"):
+        lz.create_array("a.zarr", data=[[1], [2, 3]])
+    assert os.listdir() == []

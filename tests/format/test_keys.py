@@ -105,3 +105,16 @@ def test_decode_is_the_inverse():
 def test_unknown_encodings(name, separator):
     with pytest.raises(MetadataValidationError):
         ChunkKeyEncoding(name, separator)
+
+
+@pytest.mark.parametrize("name", ["\n", "a\n", "a\tb", "\x7f"])
+def test_control_characters_are_named(name):
+    with pytest.raises(InvalidKeyError, match=r"holds the control character '\\"):
+        validate_node_name(name)
+    assert validate_key(name) == name  # others' nodes can be read
+
+
+def test_names_that_no_file_system_takes():
+    assert validate_node_name("é" * 127)
+    with pytest.raises(InvalidKeyError, match=r"has 256 bytes, and file systems take 255; choose a shorter"):
+        validate_node_name("é" * 128)

@@ -12,15 +12,26 @@ A reader sees the state before a change or the state after it, and so does whoev
 Whatever changes, the consolidated metadata of the groups above is made true right after (consolidation.py).
 """
 
-from .nodes import create_array, create_group, delete_node, edit_attributes
+from .nodes import (
+    NewArrays,
+    add_arrays,
+    create_array,
+    create_filled_group,
+    create_group,
+    delete_node,
+    edit_attributes,
+)
 from .runs import repair
 from .shapes import append, resize
 from .staging import StagedArray, stage_array
 
 __all__ = [
+    "NewArrays",
     "StagedArray",
+    "add_arrays",
     "append",
     "create_array",
+    "create_filled_group",
     "create_group",
     "delete_node",
     "edit_attributes",

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from ...errors import NodeNotFoundError
+from .. import metadata_v2, metadata_v3
 from ..keys import join_path, normalize_path
 from ..locks import array_lock
 from ..lookup import NodeMetadata, read_node
 from ..metadata import ArrayMetadata, GroupMetadata
 from ..stores.protocol import Store
-from .consolidation import refresh_above
+from .consolidation import above, refresh_above
 from .documents import store_changed, store_new
 from .places import check_place, make_groups_above, unmake_groups
 from .runs import begin_run, end_run
 from .staging import stage_node
 
-__all__ = ["create_array", "create_group", "delete_node", "edit_attributes"]
+__all__ = [
+    "NewArrays",
+    "add_arrays",
+    "create_array",
+    "create_filled_group",
+    "create_group",
+    "delete_node",
+    "edit_attributes",
+]
 
 WriteData = Callable[[Store, str], object]
+NewArrays: TypeAlias = Mapping[str, tuple[ArrayMetadata, WriteData]]
+"""Arrays by their path below a group, with what writes their data."""
 
 
 def create_array(
@@ -47,6 +59,49 @@ def create_group(store: Store, path: str, metadata: GroupMetadata, *, overwrite:
     With `overwrite`, a node that is there is replaced with all that it holds.
     """
     _create(store, normalize_path(path), metadata, overwrite, None)
+
+
+def create_filled_group(store: Store, path: str, metadata: GroupMetadata, arrays: NewArrays) -> None:
+    """Make a group with arrays in it: it appears with all of them complete, or not at all.
+
+    Raises as `create_array`.
+    """
+    path = normalize_path(path)
+    for name, (array, _) in arrays.items():
+        check_place(store, join_path(path, name), array, overwrite=False)
+
+    def write(place: Store, staged: str) -> None:
+        for name, (array, write_data) in arrays.items():
+            _store_below(place, staged, name, array)
+            write_data(place, join_path(staged, name))
+
+    _create(store, path, metadata, overwrite=False, write_data=write)
+    for name in arrays:
+        for changed in [*reversed(above(name)[:-1]), name]:
+            refresh_above(store, join_path(path, changed))
+
+
+def add_arrays(store: Store, path: str, arrays: NewArrays) -> None:
+    """Make arrays below a group that is there, one after the other; a failure removes those made before it.
+
+    Raises as `create_array`.
+    """
+    paths = {name: join_path(normalize_path(path), name) for name in arrays}
+    for name, (array, _) in arrays.items():
+        check_place(store, paths[name], array, overwrite=False)
+    groups = {group for each in paths.values() for group in above(each) if read_node(store, group) is None}
+    made: list[str] = []
+    try:
+        for name, (array, write_data) in arrays.items():
+            create_array(store, paths[name], array, write_data=write_data)
+            made.append(paths[name])
+    except BaseException:
+        for each in made:
+            with contextlib.suppress(Exception):  # the first failure is the one to tell
+                delete_node(store, each)
+        with contextlib.suppress(Exception):
+            unmake_groups(store, sorted(groups))
+        raise
 
 
 def edit_attributes(
@@ -92,6 +147,14 @@ def _check_there(store: Store, path: str) -> NodeMetadata:
     if node is None:
         raise NodeNotFoundError(f"no array or group at {store.url(path)} any more; it was deleted")
     return node
+
+
+def _store_below(store: Store, path: str, name: str, array: ArrayMetadata) -> None:
+    """Store an array's metadata below a group that is built aside, and the groups between."""
+    build = metadata_v3.build_group if array.zarr_format == 3 else metadata_v2.build_group
+    for group in reversed(above(name)[:-1]):
+        store_new(store, join_path(path, group), build())
+    store_new(store, join_path(path, name), array)
 
 
 def _create(
