@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from ..errors import InvalidKeyError
 from . import commit
 from .array import Array
 from .consolidated import Consolidated
@@ -55,16 +56,33 @@ class Group(ArrayMaker, Mapping[str, "Array | Group"]):
         return self._open(path, found)
 
     def __setitem__(self, name: str, value: ArrayLike) -> None:
-        """Store an array under that name, in the place of what is there."""
+        """Store an array under that name, in the place of what is there.
+
+        Raises InvalidKeyError for the name of the group itself ("") or of one around it ("/").
+        """
+        self._refuse_itself(name, self._path_of(name))
         self.create_array(name, data=value, overwrite=True)
 
     def __delitem__(self, name: str) -> None:
-        """Delete an array or group with all that it holds; raises NodeNotFoundError, which is a KeyError."""
+        """Delete an array or group with all that it holds; raises NodeNotFoundError, which is a KeyError.
+
+        Raises InvalidKeyError for the name of the group itself ("") or of one around it ("/").
+        """
         path = self._path_of(name)
+        self._refuse_itself(name, path)
         self._store.check_writable(path)
         if read_node(self._store, path) is None:
             raise not_found(self._store, path, "array or group")
         commit.delete_node(self._store, path)
+
+    def _refuse_itself(self, name: str, path: str) -> None:
+        """Refuse a name, of what is to be deleted or replaced, that means the group or one around it."""
+        if path in (self._path, "") or self._path.startswith(f"{path}/"):
+            which = "this group itself" if path == self._path else f"a group around {self._url()}"
+            raise InvalidKeyError(
+                f"{name!r} is {which}, {self._store.url(path)}, and nothing was changed; delete a group from "
+                f"the one above it, or empty it by lz.create_group({self._store.url(path)!r}, overwrite=True)"
+            )
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self._read(self._path_of(name)) is not None

@@ -255,3 +255,18 @@ def test_nothing_of_ours_is_left(root):
     if isinstance(root.store, lz.storage.LocalStore):
         left = [name for _, folders, files in os.walk(".") for name in folders + files]
         assert not [name for name in left if name.startswith("__")]
+
+
+@pytest.mark.parametrize("name", ["", "/", "//", "/a", "/a/b"])
+def test_a_group_does_not_delete_or_replace_itself(name):
+    top = lz.create_group("g.zarr")
+    group = top.create_group("a/b")
+    group.create_array("x", data=[1])
+    for each in [group, top] if name in ("", "/") else [group]:
+        with pytest.raises(InvalidKeyError, match=r"(this group itself|a group around).*nothing was changed"):
+            del each[name]
+        with pytest.raises(InvalidKeyError, match=r"nothing was changed"):
+            each[name] = [2]
+    assert [path for path, _ in top.members(None)] == ["a", "a/b", "a/b/x"]
+    del group["/a/b/x"], top["/a"]
+    assert list(top) == []
