@@ -6,8 +6,10 @@ import errno
 import json
 import os
 import re
+import tracemalloc
 from pathlib import Path
 
+import numcodecs
 import numpy as np
 import pytest
 
@@ -402,3 +404,79 @@ def test_an_array_replaced_under_an_open_handle(stored):
     with refuses(errors.ArrayReplacedError, "file://data.zarr/u was (replaced|deleted)", "open it again"):
         z[...] = 1
     np.testing.assert_array_equal(lz.open("data.zarr/u")[...], 0)
+
+
+HUGE = [[4, 2**33], [2**40, 2**40]]
+
+
+@pytest.mark.parametrize("chunks", HUGE)
+@pytest.mark.parametrize(
+    ("compressors", "error", "text"),
+    [
+        ("zstd", errors.ChunkDecodeError, "zstd: 24 bytes are stored, a chunk of shape"),
+        ("none", errors.ChunkDecodeError, "bytes: 24 bytes are stored, a chunk of shape"),
+        (["zstd", "crc32c"], errors.ChunkDecodeError, "zstd: 24 bytes are stored, a chunk of shape"),
+        (["crc32c"], errors.ChunkDecodeError, "crc32c: 24 bytes are stored, a chunk of shape"),
+        ("gzip", errors.ChunkMemoryError, "a chunk of shape .* takes .* bytes, more than there is memory"),
+        ("blosc-lz4", errors.MetadataValidationError, "takes at most"),
+    ],
+)
+def test_absurd_chunk_shapes(chunks, compressors, error, text):
+    lz.create_array("data.zarr/u", data=VALUES, chunks=(2, 3), compressors=compressors)
+    document = json.loads(Path("data.zarr/u/zarr.json").read_text())
+    document["chunk_grid"]["configuration"]["chunk_shape"] = chunks
+    Path("data.zarr/u/zarr.json").write_text(json.dumps(document))
+    z = lz.open("data.zarr/u")
+    tracemalloc.start()
+    for touch in (lambda: z[0, 0], lambda: z[...], lambda: z.__setitem__((0, 0), 1)):
+        with refuses(error, "file://data.zarr/u", text, f"{chunks[1]}"):
+            touch()
+    for touch in (lambda: z.__setitem__(..., 1), lambda: (z + 1).compute()):
+        with refuses(errors.LazyzarrError, "data.zarr/u", f"{chunks[1]}"):
+            touch()
+    with pytest.raises(errors.LazyzarrError, match=r"data\.zarr/u.*chunk"):
+        z.append(VALUES)
+    assert tracemalloc.get_traced_memory()[1] < 1e9
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "names", [["zstd"], ["transpose", "blosc"], ["zstd", "bytes"], ["bytes", "transpose"], []], ids=str
+)
+def test_codecs_that_make_no_chain(names):
+    transpose = {"name": "transpose", "configuration": {"order": [1, 0]}}
+    codecs = {
+        "zstd": {"name": "zstd", "configuration": {"level": 0, "checksum": False}},
+        "transpose": transpose,
+    }
+    lz.create_array("data.zarr/u", data=VALUES)
+    document = json.loads(Path("data.zarr/u/zarr.json").read_text())
+    document["codecs"] = [codecs.get(name, {"name": name}) for name in names]
+    Path("data.zarr/u/zarr.json").write_text(json.dumps(document))
+    for touch in (lambda z: z.info, lambda z: z.compressors, lz.zeros_like, lambda z: z[0]):
+        with refuses(errors.MetadataValidationError, "codec"):
+            touch(lz.open("data.zarr/u"))
+
+
+@pytest.mark.parametrize(
+    "compressor",
+    [
+        {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "clevem": 5},
+        {"id": "zstd", "level": 0, "zz": 1},
+    ],
+)
+def test_a_v2_codec_with_a_member_that_nobody_knows(compressor):
+    own = "zstd" if compressor["id"] == "zstd" else numcodecs.Blosc()
+    lz.create_array("data.zarr/u", data=VALUES, zarr_format=2, compressors=own)
+    edit(Path("data.zarr/u/.zarray"), lambda document: document.update(compressor=compressor))
+    z = lz.open("data.zarr/u")
+    assert compressor["id"].title() + "Codec" in str(z.info)
+    np.testing.assert_array_equal(z[...], VALUES)
+
+
+def test_a_time_without_a_unit():
+    lz.create_array("data.zarr/u", shape=(2,), dtype="M8[s]", zarr_format=2)
+    edit(Path("data.zarr/u/.zarray"), lambda document: document.update(dtype="<M8", fill_value=0))
+    assert ("Fill value", "0 (no unit)") in lz.open("data.zarr/u").info.rows
+    edit(Path("data.zarr/u/.zarray"), lambda document: document.update(fill_value="NaT"))
+    assert ("Fill value", "NaT") in lz.open("data.zarr/u").info.rows

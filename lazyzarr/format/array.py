@@ -171,7 +171,8 @@ class Array(DescribedArray):
         """
         self._store.check_writable(self._path)
         values = checked_values(data, self.dtype, self._url())
-        self._become(commit.append(self._store, self._path, values, axis))
+        with placed(self._url(), "nothing was changed"):
+            self._become(commit.append(self._store, self._path, values, axis))
         return self.shape
 
     # What the compute half takes hold of, and what is kept between calls.

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numcodecs
 
+from .codecs.chain import build_chain
+from .codecs.numcodecs_v2 import v2_codec
 from .codecs.protocol import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
 from .codecs.registry import codec_of
 from .codecs.sharding import ShardingCodec
@@ -26,9 +28,11 @@ class ArrayCodecs(NamedTuple):
 def codecs_of(metadata: ArrayMetadata, where: str = "") -> ArrayCodecs:
     """The codecs that the metadata names: objects of lazyzarr.codecs for v3, of numcodecs for v2.
 
-    Raises UnknownCodecError, MetadataValidationError, PickleCodecDisabledError; they name `where`.
+    Raises what reading the array raises: UnknownCodecError, MetadataValidationError,
+    PickleCodecDisabledError; they name `where`.
     """
     with located(where):
+        build_chain(metadata.codecs, metadata.chunk_shape, metadata.dtype, metadata.fill)
         codecs = [codec_of(spec) for spec in metadata.codecs]
         if metadata.zarr_format == 2:
             return _v2(metadata.codecs)
@@ -46,8 +50,16 @@ def codecs_of(metadata: ArrayMetadata, where: str = "") -> ArrayCodecs:
 
 def _v2(codecs: tuple[CodecSpec, ...]) -> ArrayCodecs:
     filters, compressor = v2_documents(codecs)
-    compressors = () if compressor is None else (numcodecs.get_codec(dict(compressor)),)
-    return ArrayCodecs(tuple(numcodecs.get_codec(dict(document)) for document in filters), None, compressors)
+    compressors = () if compressor is None else (_numcodec(compressor),)
+    return ArrayCodecs(tuple(map(_numcodec, filters)), None, compressors)
+
+
+def _numcodec(document: Mapping[str, Any]) -> Any:
+    """The codec as numcodecs' object; as what reads it here, where numcodecs does not know a member."""
+    try:
+        return numcodecs.get_codec(dict(document))
+    except (TypeError, ValueError):
+        return v2_codec(document)
 
 
 def v2_documents(

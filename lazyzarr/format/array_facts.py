@@ -115,7 +115,7 @@ class DescribedArray(Member[ArrayMetadata], LazyOperators):
             ("Type", "Array"),
             ("Zarr format", self.zarr_format),
             ("Data type", self.dtype),
-            ("Fill value", self.fill_value),
+            ("Fill value", _shown_fill(self.fill_value)),
             ("Shape", self.shape),
             ("Shard shape", self.shards),
             ("Chunk shape", self.chunks),
@@ -136,3 +136,9 @@ class DescribedArray(Member[ArrayMetadata], LazyOperators):
 
     def _repr_html_(self) -> str:
         return self.info._repr_html_()
+
+
+def _shown_fill(value: Any) -> object:
+    """The fill value; as a bare count where it is a time without a unit, which NumPy does not print."""
+    timeless = isinstance(value, np.datetime64) and np.datetime_data(value.dtype)[0] == "generic"
+    return f"{value.view('i8')} (no unit)" if timeless and not np.isnat(value) else value

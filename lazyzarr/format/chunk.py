@@ -161,7 +161,7 @@ class ChunkReader:
             error,
             self._where(coords),
             self._key(coords),
-            wrong if isinstance(error, ChunkDecodeError) else _SMALLER,
+            wrong if isinstance(error, ChunkDecodeError) else "",
         ) from (error.__cause__ or error)
 
     def _where(self, coords: Coords) -> str:
@@ -179,7 +179,8 @@ _SMALLER = (
 
 def _located(error: _Error, where: str, key: str, more: str = "") -> _Error:
     """The same error with the place it is about, and what to do."""
-    return type(error)(f"{where}: {error}{more and '; '}{more}", key, error.codec)
+    said = [str(error), more, _SMALLER if isinstance(error, ChunkMemoryError) else ""]
+    return type(error)(f"{where}: {'; '.join(filter(None, said))}", key, error.codec)
 
 
 def _where(url: str, key: str, extent: Sequence[tuple[int, int]]) -> str:
@@ -300,7 +301,7 @@ class ChunkWriter:
                 error,
                 self._where(coords),
                 join_path(self._path, self._key(coords)),
-                cure if isinstance(error, ChunkDecodeError) else f"nothing was written; {_SMALLER}",
+                cure if isinstance(error, ChunkDecodeError) else "nothing was written",
             ) from (error.__cause__ or error)
         chunk[inside] = value
         clear_beyond(chunk, lengths, self.fill)
