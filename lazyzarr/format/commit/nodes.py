@@ -132,7 +132,8 @@ def delete_node(store: Store, path: str) -> None:
     path = normalize_path(path)
     store.check_writable(path)
     _check_there(store, path)
-    base, target = store.beside(path)
+    # A member that is a link is removed as a link: what it leads to belongs to others.
+    base, target = (store, path) if path else store.beside(path)
     run = begin_run(base, target)
     try:
         with array_lock(store, path).alone():

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 
+import numpy as np
 import pytest
 
+import lazyzarr as lz
 from lazyzarr.errors import (
     ArrayReplacedError,
     ContainsArrayError,
@@ -310,3 +312,14 @@ def test_an_open_writer_writes_nothing_into_the_array_that_replaced_its_own(stor
     with pytest.raises(ArrayReplacedError):
         write_selection(writer, lock, parsed, numbers(start=500))
     assert state(store) == before
+
+
+def test_deleting_a_link_leaves_what_it_leads_to(tmp_path):
+    lz.save(tmp_path / "a.zarr", np.arange(6))
+    group = lz.open_group(tmp_path / "g.zarr", mode="w")
+    (tmp_path / "g.zarr" / "link").symlink_to(tmp_path / "a.zarr")
+    assert group["link"][2] == 2
+    del group["link"]
+    assert list(group.keys()) == []
+    assert lz.load(tmp_path / "a.zarr").tolist() == [0, 1, 2, 3, 4, 5]
+    assert sorted(os.listdir(tmp_path / "g.zarr")) == ["zarr.json"]
