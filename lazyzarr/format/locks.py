@@ -8,13 +8,17 @@
    freed by a kill, and leaves nothing in the store.
 3. Within a process there is one gate an array, whoever opened it. The first thread in takes the flock, the
    last one out frees it, and those who wait for another way of holding it come first then.
-4. Whoever takes the flock looks whether the path still names the folder that was locked; if not, the array
+4. Who waits for the flock keeps a second one meanwhile, on the metadata file; each process takes that one
+   first, writers of whole units not again for a short while. So one that waits for an exclusive lock is not
+   passed by others for ever. Threads that keep coming into a gate ask there as often whether somebody waits,
+   and let the gate run empty then. Only the order hangs on it, so it does no harm that the file is replaced.
+5. Whoever takes the flock looks whether the path still names the folder that was locked; if not, the array
    was replaced meanwhile, and it is refused (ArrayReplacedError). As a writer takes the lock before it first
    looks at the array, it writes to the folder that it locked.
-5. A thread takes one lock at a time, and none within another.
-6. An interrupt (Ctrl-C) may come between any two steps. So who is within, and who waits, is known by the
+6. A thread takes one lock at a time, and none within another.
+7. An interrupt (Ctrl-C) may come between any two steps. So who is within, and who waits, is known by the
    object that holds it for them: where `leave` was not reached, that object's end is the leaving.
-7. A child that was forked forgets the locks its parent holds, and takes its own.
+8. A child that was forked forgets the locks its parent holds, and takes its own.
 
 A filesystem without flock (some NFS, Lustre) refuses partial and alone, unless the setting `locking` is
 "process": then they are safe between the threads of one process only. Stores without folders (MemoryStore)
@@ -23,13 +27,15 @@ have the gate alone.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import threading
+import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 
@@ -41,6 +47,8 @@ from .stores.protocol import Store
 __all__ = ["ArrayLock", "HeldLock", "array_lock"]
 
 _NO_FLOCK = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL, errno.EBADF}
+_QUEUES = ("zarr.json", ".zarray", ".zgroup")
+_ROUND = 0.05  # seconds for which threads come in without asking whether another process waits
 _UNITS = 127  # locks for the units of an array; units that share one wait for each other, no more
 
 
@@ -62,6 +70,7 @@ class _Gate:
         self._waiting: dict[int, int] = {}
         self._turn = -1
         self._flocked = False
+        self._ask_at = 0.0
 
     def unit(self, coords: tuple[int, ...]) -> threading.Lock:
         """The lock of one unit between the threads of this process."""
@@ -94,8 +103,24 @@ class _Gate:
     def _admits(self, owner: int, way: int) -> bool:
         others = {asked for waiting, asked in self._waiting.items() if waiting != owner} - {way}
         if self._inside:
-            return way == self._way and way != _ALONE and not others
+            return way == self._way and way != _ALONE and not others and not self._is_waited_for()
         return self._turn in (-1, way) or self._turn not in others
+
+    def _is_waited_for(self) -> bool:
+        """Whether another process waits for this one to let go, asked once in a while."""
+        if self.folder is None or time.monotonic() < self._ask_at:
+            return False
+        with _queue(self.folder) as queue:
+            try:
+                if queue is not None:
+                    shared = fcntl.LOCK_SH if self._way == _WHOLE else fcntl.LOCK_EX
+                    os_calls.calls.flock(queue, shared | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            except OSError:  # no flock here
+                pass
+        self._ask_at = time.monotonic() + _ROUND
+        return False
 
     def _lock(self, way: int, check: Callable[[], None]) -> None:
         try:
@@ -108,9 +133,16 @@ class _Gate:
     def _flock(self, way: int) -> None:
         if self.folder is None:
             return
+        operation = fcntl.LOCK_SH if way == _WHOLE else fcntl.LOCK_EX
+        in_turn = way == _WHOLE and time.monotonic() < self._ask_at
         try:
-            os_calls.calls.flock(self.folder, fcntl.LOCK_SH if way == _WHOLE else fcntl.LOCK_EX)
-            self._flocked = True
+            with contextlib.nullcontext() if in_turn else _queue(self.folder) as queue:
+                if queue is not None:
+                    os_calls.calls.flock(queue, operation)
+                os_calls.calls.flock(self.folder, operation)
+                self._flocked = True
+            if not in_turn:
+                self._ask_at = time.monotonic() + _ROUND
         except OSError as error:
             if error.errno not in _NO_FLOCK:
                 raise StoreError(f"could not lock the array's folder: {error.strerror}") from error
@@ -142,6 +174,28 @@ class _Gate:
         self.folder = None
 
 
+@contextlib.contextmanager
+def _queue(folder: int) -> Iterator[int | None]:
+    """The descriptor of the file at which processes queue for an array's flock; None where there is none."""
+    queue = None
+    for name in _QUEUES:
+        try:
+            queue = os_calls.calls.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)
+            _queues.add(queue)
+            break
+        except OSError:  # v2 has another name; who cannot open it does not queue
+            continue
+    try:
+        yield queue
+    finally:
+        if queue is not None:
+            _queues.discard(queue)
+            with contextlib.suppress(OSError):  # a forked child may have the descriptor too
+                os_calls.calls.flock(queue, fcntl.LOCK_UN)
+            os_calls.calls.close(queue)
+
+
+_queues: set[int] = set()
 _gates: weakref.WeakValueDictionary[Hashable, _Gate] = weakref.WeakValueDictionary()
 _opening = threading.Lock()
 # Gates hold a descriptor each, which are a process's and often 1,024 in all: only so many locks keep theirs.
@@ -154,6 +208,9 @@ def _after_fork() -> None:
     global _gates, _opening
     for gate in list(_gates.values()):
         gate.forget()
+    for queue in _queues:
+        os.close(queue)
+    _queues.clear()
     _kept.clear()
     _gates, _opening = weakref.WeakValueDictionary(), threading.Lock()
 

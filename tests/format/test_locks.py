@@ -436,3 +436,77 @@ def test_processes_edit_and_append_and_nothing_is_lost(local):
     assert (values == values[:, :1]).all()
     metadata = commit.edit_attributes(local, "u", lambda a: a)
     assert dict(metadata.attributes) == {f"{n}-{i}": i for n in range(4) for i in range(25)}
+
+
+def _hold_over_and_over(root, way, threads):
+    """Threads that overlap, so that their process never lets go by itself."""
+    lock = array_lock(LocalStore(root), "u")
+
+    def run():
+        while True:
+            with getattr(lock, way)():
+                time.sleep(0.02)
+
+    for _ in range(threads):
+        threading.Thread(target=run, daemon=True).start()
+        time.sleep(0.007)
+    time.sleep(LATE)
+
+
+@FORKS
+@pytest.mark.parametrize(("theirs", "mine"), [("whole", "alone"), ("whole", "partial"), ("partial", "whole")])
+def test_a_process_that_waits_is_not_passed_for_ever(local, theirs, mine):
+    """Three processes of three threads each hold it all the time; one that asks for it gets it soon."""
+    context = multiprocessing.get_context("fork")
+    children = [
+        context.Process(target=_hold_over_and_over, args=(local.root, theirs, 3), daemon=True)
+        for _ in range(3)
+    ]
+    for child in children:
+        child.start()
+    try:
+        for _ in range(5):
+            attempt = Attempt(local, mine)
+            assert attempt.inside.wait(LATE / 3)
+            attempt.finish()
+    finally:
+        for child in children:
+            child.kill()
+            child.join()
+
+
+@FORKS
+def test_who_waits_in_the_queue_may_be_killed(local):
+    with hold(local, "whole"):
+        with child_that_holds(local.root, "alone", "fork") as (_, pipe):
+            assert not pipe.poll(SOON)  # it waits, and keeps others from passing it
+        with child_that_holds(local.root, "whole", "fork") as (_, pipe):
+            assert pipe.recv() == "inside"
+
+
+@FORKS
+def test_a_fork_while_one_waits_does_not_keep_the_queue(local):
+    """A child that was forked meanwhile has the descriptor, and outlives the one who waited."""
+    reading, writing_end = os.pipe()
+    with hold(local, "whole"):
+        parent = os.fork()
+        if parent == 0:
+            threading.Thread(target=lambda: hold(local, "alone").__enter__(), daemon=True).start()
+            time.sleep(SOON)
+            grandchild = os.fork()
+            if grandchild == 0:
+                time.sleep(LATE)
+                os._exit(0)
+            os.write(writing_end, str(grandchild).encode())
+            time.sleep(LATE)
+            os._exit(0)
+        grandchild = int(os.read(reading, 20))
+        os.kill(parent, signal.SIGKILL)
+        os.waitpid(parent, 0)
+        try:
+            with child_that_holds(local.root, "whole", "fork") as (_, pipe):
+                assert pipe.poll(LATE / 3)
+        finally:
+            os.kill(grandchild, signal.SIGKILL)
+    os.close(reading)
+    os.close(writing_end)
