@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -49,28 +51,37 @@ def checked_values(value: Any, dtype: np.dtype[Any], where: str) -> np.ndarray[A
     if values.dtype.hasobject:
         values = _without_objects(values, dtype, where)
     if _rounds_at_most(values.dtype, dtype):
-        return values.astype(dtype)
+        return _rounded(values, dtype, where)
     if values.dtype.kind == "U" and dtype.kind == "M":
-        return _parsed(values, dtype, where)
+        return _converted(values, dtype, where)
     if not _comparable(values.dtype, dtype):
         raise DataTypeMismatchError(
             f"{where} holds {dtype}, the value is {values.dtype}; "
-            f"convert it first, as in z[...] = np.asarray(value).astype({dtype.name!r})"
+            f"convert it first, as in z[...] = np.asarray(value).astype({_name(dtype)!r})"
         )
     return _exactly(values, dtype, where)
 
 
 def _without_objects(values: np.ndarray[Any, Any], dtype: np.dtype[Any], where: str) -> np.ndarray[Any, Any]:
     """An array of Python objects as NumPy reads the list of them; what stays objects is refused."""
+    if dtype.kind in "mM" and all(isinstance(value, _TIMES_OF_PYTHON[dtype.kind]) for value in values.flat):
+        return _converted(values, np.dtype(f"{dtype.kind}8[us]"), where)  # Python's own unit
     try:
         cast = values.astype(dtype)
     except (TypeError, ValueError, OverflowError) as error:
         raise DataTypeMismatchError(
             f"{where} holds {dtype}; the value holds Python objects that do not convert: {error}"
         ) from error
-    if not np.all(cast == values):
-        raise _lossy(values, cast != values, dtype, where)
+    kept = np.asarray(cast == values, bool)
+    if dtype.kind in "fc":  # those may round
+        numbers = np.array([isinstance(value, Number) for value in values.flat], bool).reshape(values.shape)
+        kept |= numbers & (np.isfinite(cast) | np.asarray(values != values, bool))
+    if not kept.all():
+        raise _lossy(values, ~kept, dtype, where)
     return cast
+
+
+_TIMES_OF_PYTHON = {"M": (datetime.date, type(None)), "m": (datetime.timedelta, type(None))}
 
 
 def _rounds_at_most(given: np.dtype[Any], dtype: np.dtype[Any]) -> bool:
@@ -81,10 +92,21 @@ def _rounds_at_most(given: np.dtype[Any], dtype: np.dtype[Any]) -> bool:
     )
 
 
-def _parsed(values: np.ndarray[Any, Any], dtype: np.dtype[Any], where: str) -> np.ndarray[Any, Any]:
+def _rounded(values: np.ndarray[Any, Any], dtype: np.dtype[Any], where: str) -> np.ndarray[Any, Any]:
+    """The values in a type that keeps them but for rounding; one beyond its range is refused."""
+    with np.errstate(over="ignore"):
+        cast = _converted(values, dtype, where)
+    if not np.can_cast(values.dtype, dtype, "safe") and not (finite := np.isfinite(cast)).all():
+        lost = ~finite & np.isfinite(values)
+        if lost.any():
+            raise _lossy(values, lost, dtype, where)
+    return cast
+
+
+def _converted(values: np.ndarray[Any, Any], dtype: np.dtype[Any], where: str) -> np.ndarray[Any, Any]:
     try:
         return values.astype(dtype)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise DataTypeMismatchError(f"{where} holds {dtype}; the value does not convert: {error}") from error
 
 
@@ -109,6 +131,8 @@ def _exactly(values: np.ndarray[Any, Any], dtype: np.dtype[Any], where: str) -> 
         raise DataTypeMismatchError(f"{where} holds {dtype}; the value does not convert: {error}") from error
     if values.dtype.kind in "mM":
         changed &= ~np.isnat(values)
+    elif dtype.kind in "mM":  # the least integer is how NaT is stored
+        changed |= np.isnat(cast)
     if np.any(changed):
         raise _lossy(values, changed, dtype, where)
     return cast
@@ -124,6 +148,11 @@ def _within(values: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> Any:
     return (values >= limits.min) & (values <= limits.max)
 
 
+def _name(dtype: np.dtype[Any]) -> str:
+    """What NumPy takes for the data type, as short as one writes it."""
+    return dtype.str[1:] if dtype.kind in TEXT else dtype.name
+
+
 def _lossy(
     values: np.ndarray[Any, Any], changed: np.ndarray[Any, Any], dtype: np.dtype[Any], where: str
 ) -> DataTypeMismatchError:
@@ -131,7 +160,7 @@ def _lossy(
     at = f"at index {index} of the {values.dtype} value" if values.ndim else f"a {values.dtype}"
     return DataTypeMismatchError(
         f"{where} holds {dtype}, which cannot hold {values[index]!s} ({at}); "
-        f"to let NumPy convert it: z[...] = np.asarray(value).astype({dtype.name!r})"
+        f"to let NumPy convert it: z[...] = np.asarray(value).astype({_name(dtype)!r})"
     )
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -41,8 +45,13 @@ def test_floats_round_as_numpy(data, given_dtype, dtype):
     values = data.draw(hnp.arrays(given_dtype, 3))
     if given_dtype.kind == "c" and dtype.kind != "c":
         return
-    with np.errstate(all="ignore"):  # an overflow to infinity warns, as in NumPy
-        np.testing.assert_array_equal(checked_values(values, dtype, "z"), values.astype(dtype))
+    with np.errstate(all="ignore"):
+        expected = values.astype(dtype)
+    if (np.isfinite(values) & ~np.isfinite(expected)).any():
+        with pytest.raises(DataTypeMismatchError, match="cannot hold"):
+            checked_values(values, dtype, "z")
+    else:
+        np.testing.assert_array_equal(checked_values(values, dtype, "z"), expected)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +72,16 @@ def test_floats_round_as_numpy(data, given_dtype, dtype):
         (np.datetime64("2020-01-01T05"), "M8[D]", "cannot hold 2020-01-01T05"),
         (1.0, "M8[D]", "the value is float64"),
         (2, "?", "cannot hold 2"),
+        (1e300, "f4", "cannot hold 1e+300"),
+        (np.array([1, 70000]), "f2", "cannot hold 70000 (at index (1,) of the int64 value)"),
+        (1e300 + 0j, "c8", "cannot hold (1e+300+0j)"),
+        (Decimal("1e400"), "f8", "cannot hold 1E+400"),
+        (["1.5", None], "f8", "cannot hold 1.5"),
+        (datetime.datetime(2020, 1, 1, 0, 0, 0, 5), "M8[s]", "cannot hold 2020-01-01T00:00:00.000005"),
+        (datetime.timedelta(microseconds=1), "m8[s]", "cannot hold 1 microseconds"),
+        (b"\xff", "U3", "does not convert"),
+        ("abcdef", "S3", "astype('S3')"),
+        (-(2**63), "M8[s]", "cannot hold -9223372036854775808"),
     ],
 )
 def test_refused(value, dtype, text):
@@ -86,6 +105,12 @@ def test_refused(value, dtype, text):
         (np.datetime64("NaT", "s"), "M8[D]", np.datetime64("NaT", "D")),
         (5, "m8[s]", np.timedelta64(5, "s")),
         (2**63, "u8", 2**63),
+        ([np.inf, np.nan, 0.1], "f4", [np.inf, np.nan, 0.1]),
+        (Decimal("1.1"), "f8", 1.1),
+        ([Decimal("NaN"), Decimal("-Infinity"), Fraction(1, 3)], "f4", [np.nan, -np.inf, 1 / 3]),
+        (datetime.date(2020, 1, 1), "M8[s]", np.datetime64("2020-01-01")),
+        ([datetime.datetime(2020, 1, 1, 1), None], "M8[ns]", ["2020-01-01T01", "NaT"]),
+        (datetime.timedelta(hours=1), "m8[ns]", np.timedelta64(1, "h")),
     ],
 )
 def test_taken(value, dtype, expected):
