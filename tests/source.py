@@ -20,7 +20,7 @@ ORDER = """
     format.stores.failures format.stores.folders format.stores.files format.stores.chunk_files format.stores.local
     format.stores.wrappers
     format.codecs.* format.watch format.chunk_source format.chunk_update format.chunk
-    format.locks format.workers format.chunk_loops
+    format.gates format.locks format.workers format.chunk_loops
     format.consolidated format.lookup format.commit.*
     format.slots format.operators format.assign format.info format.tree format.resolve
     format.options format.layout

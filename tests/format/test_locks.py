@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from lazyzarr.errors import ArrayReplacedError, LockUnavailableError
-from lazyzarr.format import commit, locks, os_calls
+from lazyzarr.format import commit, gates, locks, os_calls
 from lazyzarr.format.locks import array_lock
 from lazyzarr.format.stores import FaultStore, LocalStore, MemoryStore
 from lazyzarr.settings import load_config
@@ -205,7 +205,7 @@ def test_an_interrupt_between_two_steps_frees_the_lock(local, monkeypatch, way, 
         if step == "flock":
             patch.setattr(os_calls.calls, "flock", after(os_calls.calls.flock))
         elif step == "enter":
-            patch.setattr(locks._Gate, "enter", after(locks._Gate.enter))
+            patch.setattr(gates.Gate, "enter", after(gates.Gate.enter))
         else:
             patch.setattr(locks._Hold, "__exit__", after(lambda *_: None))
         with pytest.raises(KeyboardInterrupt), getattr(kept, way)():

@@ -1,4 +1,4 @@
-"""The chunks of one array below one directory handle: two system calls more than nothing a chunk.
+"""The chunks of one array below one directory handle: open, read and close is all that a chunk costs.
 
 1. The handle is opened on first use and stays on the folder it found (another one than that whose
    `generation` was asked before is refused). When the array is replaced, it goes on naming the old folder.
@@ -77,7 +77,7 @@ class LocalFiles(ChunkFiles):
         if folder is None:
             return None
         try:
-            found = files.read_into(folder.fd, name, buffer)
+            found = files.read_into(folder.fd, name, buffer, self.limit)
             if found is None:
                 self._check_missing(folder, name)
         except OSError as error:
