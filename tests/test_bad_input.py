@@ -480,3 +480,16 @@ def test_a_time_without_a_unit():
     assert ("Fill value", "0 (no unit)") in lz.open("data.zarr/u").info.rows
     edit(Path("data.zarr/u/.zarray"), lambda document: document.update(fill_value="NaT"))
     assert ("Fill value", "NaT") in lz.open("data.zarr/u").info.rows
+
+
+def test_a_file_far_too_long_for_its_chunk_is_not_read(tmp_path):
+    z = lz.create_array(tmp_path / "a.zarr", shape=(100,), chunks=(100,), dtype="i4")
+    z[...] = 1
+    os.truncate(tmp_path / "a.zarr" / "c" / "0", 4 << 30)  # sparse: 4 GiB that no disk holds
+    tracemalloc.start()
+    with pytest.raises(errors.ChunkDecodeError, match=r"4,294,967,296 bytes are stored") as raised:
+        z[...]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20
+    assert raised.value.key == "c/0"

@@ -56,7 +56,7 @@ class ChunkReader:
         if isinstance(units.serializer, Shard) and inner is not None:
             self.source = ShardSource(files, key, units, units.serializer)
         else:
-            self.source = FileSource(files, key)
+            self.source = FileSource(files, key, self._chain.size.limit)
         self.units = metadata.grid
         """The grid of write units."""
         self.chunk_shape = self._chain.shape
@@ -209,7 +209,9 @@ class ChunkWriter:
         self._chain = build_chain(metadata.codecs, metadata.chunk_shape, metadata.dtype, metadata.fill)
         serializer = self._chain.serializer
         self._shard = serializer if isinstance(serializer, Shard) and not self._chain.tail else None
-        self.source = FileSource(files, metadata.chunk_key_encoding.encoder(metadata.ndim))
+        self.source = FileSource(
+            files, metadata.chunk_key_encoding.encoder(metadata.ndim), self._chain.size.limit
+        )
         self.grid = metadata.grid
         """The grid of write units."""
         self.chunk_shape = self._chain.shape

@@ -13,11 +13,12 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from ..errors import ChunkDecodeError
+from ..errors import ChunkDecodeError, StoreError
 from .codecs.chain import CodecChain
 from .codecs.crc32c import Crc32cCodec
 from .codecs.protocol import Spare
 from .codecs.sharding import Shard, ShardIndex, ShardingCodec
+from .stores.files import TooLongError
 from .stores.protocol import Buffer, ByteRange, ChunkFiles
 
 __all__ = ["FileSource", "InnerPlaces", "Scratch", "ShardSource"]
@@ -57,14 +58,20 @@ class KnownIndex(NamedTuple):
 class FileSource:
     """Chunks that are files of their own."""
 
-    def __init__(self, files: ChunkFiles, key: Callable[[Coords], str]) -> None:
+    def __init__(self, files: ChunkFiles, key: Callable[[Coords], str], limit: int) -> None:
+        files.limit = limit
         self.key = key
         self._key = key
         self._read = files.read
 
     def __call__(self, coords: Coords, scratch: Scratch) -> Buffer | None:
         """The encoded bytes of a chunk until the next one is read, or None."""
-        raw = self._read(self._key(coords), scratch.raw)
+        try:
+            raw = self._read(self._key(coords), scratch.raw)
+        except StoreError as error:
+            if isinstance(error.__cause__, TooLongError):
+                raise ChunkDecodeError(str(error.__cause__.strerror)) from error
+            raise
         if raw is None:
             scratch.empties += 1
         return raw

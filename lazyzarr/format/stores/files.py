@@ -31,7 +31,7 @@ from ..keys import RESERVED_PREFIX
 from .folders import make_folders
 from .protocol import Buffer, ByteRange
 
-__all__ = ["check_regular", "put", "put_new", "read_into", "read_ranges", "remove"]
+__all__ = ["TooLongError", "check_regular", "put", "put_new", "read_into", "read_ranges", "remove"]
 
 # O_NONBLOCK: a pipe in a chunk's place must not hang. O_NOFOLLOW: a link tells itself from "no such file".
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
@@ -47,8 +47,15 @@ _run = os.urandom(4).hex()
 _count = itertools.count()
 
 
-def read_into(at: int | None, path: str, buffer: bytearray) -> memoryview | None:
-    """A file's bytes, in `buffer` or where they do not fit in a new one; None where there is no such file."""
+class TooLongError(OSError):
+    """A file that is longer than what it is read as can be; it was not read."""
+
+
+def read_into(at: int | None, path: str, buffer: bytearray, limit: int | None = None) -> memoryview | None:
+    """A file's bytes, in `buffer` or where they do not fit in a new one; None where there is no such file.
+
+    Raises TooLongError for a file that fills the buffer and has more bytes than `limit`.
+    """
     calls = os_calls.calls
     try:
         fd = calls.open(path, _READ, dir_fd=at)
@@ -60,7 +67,7 @@ def read_into(at: int | None, path: str, buffer: bytearray) -> memoryview | None
         n = calls.readv(fd, (buffer,))
         # A read that ends within a page ended with the file; else it may have been cut short, or be full.
         if n & _PAGE == 0 or n == len(buffer):
-            return _rest(fd, buffer, n)
+            return _rest(fd, buffer, n, limit)
     finally:
         calls.close(fd)
     return memoryview(buffer)[:n]
@@ -106,9 +113,11 @@ def _regular_size(fd: int) -> int:
     return info.st_size
 
 
-def _rest(fd: int, buffer: bytearray, n: int) -> memoryview:
+def _rest(fd: int, buffer: bytearray, n: int, limit: int | None) -> memoryview:
     """All of a file of which n bytes were read."""
     size = _regular_size(fd)
+    if limit is not None and size > max(limit, len(buffer)):
+        raise TooLongError(errno.EFBIG, f"{size:,} bytes are stored, the chunk can have {limit:,} at most")
     if size > len(buffer):
         larger = bytearray(size)
         larger[:n] = memoryview(buffer)[:n]

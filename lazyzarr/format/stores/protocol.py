@@ -177,6 +177,9 @@ class ChunkFiles(ABC):
     a writer takes the write lock first, and a reader that misses a chunk asks `generation` again.
     """
 
+    limit: int | None = None
+    """Bytes that a chunk can have; where it is known, `read` may refuse a longer one instead of reading it."""
+
     @abstractmethod
     def read(self, name: str, buffer: bytearray) -> memoryview | None:
         """A chunk's stored bytes, or None where there is none.
