@@ -172,30 +172,18 @@ def test_a_block_that_is_changed_in_place_is_told_the_cure():
         assert "copy()" in "".join(caught.value.__notes__)
 
 
-class Log:
-    """A store's script: which calls come after a moment."""
+class Slow:
+    """A store's script: takes its time before a chunk is written, and logs what comes after the call is over."""
 
     def __init__(self):
-        self.calls, self.over = [], False
-        self.late = []
+        self.busy, self.over, self.late = threading.Event(), False, []
 
     def __call__(self, verb, key, n):
-        (self.late if self.over else self.calls).append((verb, key))
-
-
-def blocks_that(act):
-    """One block acts while others are at work, and for a while yet."""
-    busy = threading.Event()
-
-    def work(block, block_id):
-        if block_id[0] == 5:
-            assert busy.wait(30)
-            act()
-        busy.set()
-        time.sleep(0.05)
-        return block + 1
-
-    return work
+        if verb == "set" and "/c/" in key:
+            self.busy.set()
+            time.sleep(0.1)
+        if self.over:
+            self.late.append((verb, key))
 
 
 def fail():
@@ -205,25 +193,35 @@ def fail():
 def interrupt():
     """As Ctrl-C: the main thread is interrupted, wherever it is."""
     os.kill(os.getpid(), signal.SIGINT)
-    time.sleep(0.1)
 
 
 @pytest.mark.usefixtures("_small_blocks")
 @pytest.mark.parametrize(("act", "raised"), [(fail, Mistake), (interrupt, KeyboardInterrupt)])
 @pytest.mark.parametrize("kind", ["memory", "local"])
 def test_nothing_is_written_after_the_call_is_over(act, raised, kind):
+    """One task fails while another one is in the middle of a write."""
     store = MemoryStore() if kind == "memory" else LocalStore("data.zarr")
     with_old(store)
     before = state(store)
-    log = Log()
-    x = lz.from_array(np.ones((16, 4), "i4"), chunks=(1, 4)).map_blocks(blocks_that(act), dtype="i4")
+    script = Slow()
+
+    def work(block, block_id):
+        if block_id[0] == 5:
+            assert script.busy.wait(30)
+            act()
+        return block + 1
+
+    x = lz.from_array(np.ones((16, 4), "i4"), chunks=(1, 4)).map_blocks(work, dtype="i4")
     with pytest.raises(raised):
-        x.to_zarr(FaultStore(store, log), "g/u", mode="w", chunks=(1, 4), scheduler="threads", num_workers=2)
-    log.over = True
-    time.sleep(0.4)
-    assert log.late == []
-    assert ("set", "g/u/c/0/0") not in log.calls
+        x.to_zarr(
+            FaultStore(store, script), "g/u", mode="w", chunks=(1, 4), scheduler="threads", num_workers=2
+        )
+    script.over = True
+    time.sleep(0.3)
+    assert script.late == []
     assert state(store) == before
+    assert stray_keys(store) == []
+    assert not any(is_reserved(part) for key in store.list() for part in key.split("/"))
     assert leftovers(store) == []
     assert write_new(store, mode="w")[0, 0] == 50
 
@@ -250,24 +248,28 @@ def test_an_interrupt_while_all_is_read_here_leaves_nothing():
     np.testing.assert_array_equal(lz.from_zarr(store, "g/source").to_zarr(store, "g/u")[...], values())
 
 
-def test_a_failed_answer_leaves_no_thread_at_work():
-    log, errors = [], []
+def test_a_failed_answer_stops_the_other_tasks_soon():
+    """Each of 8 tasks has 10 chunks; what runs beside the one that fails ends with its chunk, not with its task."""
+    calls, both, failed = itertools.count(), threading.Event(), threading.Event()
 
-    def work(block, block_id):
-        log.append(block_id)
-        if block_id == (0,):
+    def work(block):
+        if next(calls) == 0:
+            assert both.wait(30)
+            failed.set()
             raise Mistake("at once", 1)
-        time.sleep(0.02)
+        both.set()
+        assert failed.wait(30)
+        time.sleep(0.3)
         return block
 
-    x = lz.from_array(np.ones((4_000_000,)), chunks=100_000).map_blocks(work, dtype="f8")
-    for _ in range(2):
-        with pytest.raises(Mistake):
-            x.compute(num_workers=2)
-        seen = len(log)
-        time.sleep(0.1)
-        errors.append(len(log) - seen)
-    assert errors == [0, 0]
+    x = lz.from_array(np.ones((1_000_000,)), chunks=12_500).map_blocks(work, dtype="f8")
+    assert x.explain(num_workers=2).tasks == 8
+    with pytest.raises(Mistake):
+        x.compute(num_workers=2)
+    seen = next(calls)
+    assert seen < 5
+    time.sleep(0.4)
+    assert next(calls) == seen + 1
 
 
 JOB = """
