@@ -20,8 +20,8 @@ from lazyzarr.graph.ops.sources import MemorySource, ZarrSource
 from lazyzarr.graph.ops.user import UserElementwise
 from lazyzarr.graph.plan import Output
 from lazyzarr.graph.progress import progress_bar
-from lazyzarr.graph.schedule import Scheduler, choose_scheduler, gather_as_completed
-from lazyzarr.graph.spec import Shared, Spec
+from lazyzarr.graph.schedule import Scheduler, choose_scheduler, gather_as_completed, on_all_workers
+from lazyzarr.graph.spec import Shared, Spec, stop_run
 from lazyzarr.graph.stage import Budget
 from lazyzarr.graph.tasks import build_graph, final_key, run_inline
 from lazyzarr.settings import available_memory, format_bytes, parse_bytes, setting
@@ -87,6 +87,8 @@ def run(outputs: Sequence[Output], job: Job, commit: Callable[[], None] | None =
             return _run(spec, scheduler, commit)
         except BaseException:
             spec.stop()
+            if scheduler.client is not None:
+                on_all_workers(scheduler.client, stop_run, spec.token)
             raise
         finally:
             spec.release()

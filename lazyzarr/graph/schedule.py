@@ -6,6 +6,7 @@ import atexit
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,7 +18,7 @@ import dask.threaded
 
 from lazyzarr.settings import cpu_count, setting
 
-__all__ = ["Scheduler", "choose_scheduler", "gather_as_completed", "threads"]
+__all__ = ["Scheduler", "choose_scheduler", "gather_as_completed", "on_all_workers", "threads"]
 
 Get = Callable[[Mapping[Any, Any], Any], Any]
 # What `dask.compute` runs a collection on that is told nothing else.
@@ -150,3 +151,14 @@ def gather_as_completed(
     except BaseException:
         client.cancel(futures)
         raise
+
+
+def on_all_workers(client: Any, function: Callable[[str], None], argument: str) -> None:
+    """Calls a function in each worker of a cluster, beside its tasks, and waits for all that are there."""
+    import asyncio  # a Client has loaded it
+
+    async def call() -> None:
+        await asyncio.to_thread(function, argument)
+
+    with suppress(OSError, RuntimeError, ValueError):  # the cluster itself is gone
+        client.run(call, on_error="ignore")

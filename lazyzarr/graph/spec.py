@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import threading
+import weakref
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +14,7 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
+from lazyzarr.errors import PlanError
 from lazyzarr.graph.evaluate import BlockResult, StageRunner, Stopped
 from lazyzarr.graph.node import Flat, Node, flatten, unflatten
 from lazyzarr.graph.ops.reductions import Reduce
@@ -18,7 +22,7 @@ from lazyzarr.graph.plan import Output, Stages, plan_stages
 from lazyzarr.graph.sink import Sink
 from lazyzarr.graph.stage import Budget, Stage
 
-__all__ = ["Shared", "Spec"]
+__all__ = ["Shared", "Spec", "stop_run"]
 
 Array = np.ndarray[Any, Any]
 
@@ -48,8 +52,14 @@ class Spec:
     """
 
     def __init__(
-        self, outputs: Sequence[Output], budget: Budget, token: str, errors: Mapping[str, Any]
+        self,
+        outputs: Sequence[Output],
+        budget: Budget,
+        token: str,
+        errors: Mapping[str, Any],
+        expected: str | None = None,
     ) -> None:
+        self._expected = expected
         self.outputs, self.budget, self.token = tuple(outputs), budget, token
         self.errors = dict(errors)
         self.shared: Shared | None = None
@@ -63,15 +73,22 @@ class Spec:
 
     @functools.cached_property
     def stages(self) -> Stages:
-        """The plan."""
-        return plan_stages(self.outputs, self.budget)
+        """The plan. Raises PlanError where it came out otherwise in the process that asked for the run."""
+        planned = plan_stages(self.outputs, self.budget)
+        if self._expected not in (None, _blocks_digest(planned)):
+            raise PlanError(
+                "this worker cuts the run into other blocks than the process that asked for it, so nothing was "
+                "computed here: the versions of lazyzarr and NumPy must be the same in both"
+            )
+        return planned
 
     @functools.cached_property
     def pickled(self) -> bytes:
         """The description as bytes."""
         flat, roots = flatten([output.node for output in self.outputs])
         sinks = [output.sink for output in self.outputs]
-        return cloudpickle.dumps((flat, roots, sinks, self.budget, self.token, self.errors))  # type: ignore[no-any-return]
+        digest = _blocks_digest(self.stages)
+        return cloudpickle.dumps((flat, roots, sinks, self.budget, self.token, self.errors, digest))  # type: ignore[no-any-return]
 
     def __reduce__(self) -> tuple[Any, tuple[str, bytes]]:
         return load_spec, (self.token, self.pickled)
@@ -131,12 +148,40 @@ class Spec:
         return [self.shared.results.get(root) for root in stage.roots]
 
 
+# Runs that failed elsewhere, and those that this process may still be at work on.
+_stopped: deque[str] = deque(maxlen=1000)
+_loaded: weakref.WeakValueDictionary[str, Spec] = weakref.WeakValueDictionary()
+
+
 @functools.lru_cache(maxsize=8)
 def load_spec(token: str, pickled: bytes) -> Spec:
     """The spec of these bytes: one object a process, so that a worker plans once."""
     flat: Flat
     roots: list[int]
     sinks: list[Sink | None]
-    flat, roots, sinks, budget, token, errors = cloudpickle.loads(pickled)
+    flat, roots, sinks, budget, token, errors, digest = cloudpickle.loads(pickled)
     nodes = unflatten(flat, roots)
-    return Spec([Output(node, sink) for node, sink in zip(nodes, sinks, strict=True)], budget, token, errors)
+    outputs = [Output(node, sink) for node, sink in zip(nodes, sinks, strict=True)]
+    spec = Spec(outputs, budget, token, errors, digest)
+    _loaded[token] = spec
+    spec.stopped = (
+        token in _stopped
+    )  # looked at after it can be found: `stop_run` does it the other way round
+    return spec
+
+
+def stop_run(token: str) -> None:
+    """Lets a run begin and write nothing more in this process, and waits for what it is at."""
+    _stopped.append(token)
+    spec = _loaded.get(token)
+    if spec is not None:
+        spec.stop()
+
+
+def _blocks_digest(planned: Stages) -> str:
+    """Text that is equal where the tasks of two plans do the same blocks."""
+    digest = hashlib.blake2b(digest_size=16)
+    for stage in planned.stages:
+        for cuts in stage.layout.blocks:
+            digest.update(np.append(len(cuts), cuts).astype(np.int64).tobytes())
+    return digest.hexdigest()
