@@ -60,11 +60,7 @@ class StageRunner:
             for box in boxes:
                 origin = tuple([low for low, _ in box])
                 shape = tuple([high - low for low, high in box])
-                targets = [
-                    values[place([slice(b[0] - o, b[1] - o) for b, o in zip(box, base, strict=True)])]
-                    for values, base in places
-                ]
-                evaluate(origin, shape, targets)
+                evaluate(origin, shape, [_part(values, base, origin, shape) for values, base in places])
             self._leaves.check()
             for writer, (values, _) in zip(self._writers, places, strict=True):
                 if writer is not None:
@@ -115,6 +111,14 @@ class StageRunner:
         return finished
 
 
+def _part(values: Array, base: tuple[int, ...], origin: tuple[int, ...], shape: tuple[int, ...]) -> Array:
+    """The part of an array, which begins at `base`, that a tile is."""
+    if values.shape == shape:
+        return values
+    parts = [slice(o - b, o - b + n) for b, o, n in zip(base, origin, shape, strict=True)]
+    return values[place(parts)]  # type: ignore[no-any-return]
+
+
 class _Fold:
     """The accumulators of one reduction over one block."""
 
@@ -128,6 +132,11 @@ class _Fold:
 
     def take(self, box: Box, tile: Array) -> None:
         """Folds a tile into the part of the state that it belongs to."""
+        if not any(self._kept):
+            before = self._seen.get((), 0)
+            self.reduce.fold(self._state, tile, before)
+            self._seen[()] = before + tile.size
+            return
         parts, key = [], []
         for kept, (low, high), (start, _) in zip(self._kept, box, self._bounds, strict=True):
             if kept:

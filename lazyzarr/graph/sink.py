@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +39,7 @@ class Sink:
             result.append(np.concatenate([[0], inside, [n]]) if n else np.array([0, 0]))
         return tuple(result)
 
-    def coords(self, low: tuple[int, ...]) -> tuple[int, ...]:
-        """The unit that holds a position of the domain."""
-        return tuple((start + i) // unit for start, i, unit in zip(self.start, low, self.unit, strict=True))
+    def box(self, coords: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Where in the target a unit begins, and its extents, clipped at the target's edge."""
+        start = tuple(map(operator.mul, coords, self.unit))
+        return start, tuple(map(min, self.unit, map(operator.sub, self.shape, start)))

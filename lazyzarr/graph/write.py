@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -30,21 +31,29 @@ class UnitWriter:
         self._array = sink.handle.open()
         self._writer = self._array.writer()
         self._scratch = self._writer.new_scratch()
-        self._buffer = np.empty(0, np.uint8)
+        self._buffer = np.empty(1, np.uint8)
+        self._views: dict[tuple[int, ...], Array] = {}
 
     def buffer(self, shape: tuple[int, ...]) -> Array:
         """An array for a unit's values, valid until the next call."""
-        nbytes = math.prod(shape) * self._array.dtype.itemsize
-        if self._buffer.nbytes < nbytes:
-            self._buffer = np.empty(nbytes, np.uint8)
-        return np.ndarray(
-            shape, self._array.dtype, buffer=self._buffer.data if nbytes else np.empty(1, np.uint8).data
-        )
+        view = self._views.get(shape)
+        if view is None:
+            nbytes = math.prod(shape) * self._array.dtype.itemsize
+            if self._buffer.nbytes < nbytes:
+                self._buffer = np.empty(nbytes, np.uint8)
+                self._views.clear()  # they lie in the smaller one
+            view = self._views[shape] = np.ndarray(shape, self._array.dtype, buffer=self._buffer.data)
+        return view
 
     def write(self, low: tuple[int, ...], values: Array) -> None:
         """Writes the values of the box of the domain that begins at `low`."""
         sink = self._sink
-        start = tuple(a + b for a, b in zip(sink.start, low, strict=True))
+        start = tuple(map(operator.add, sink.start, low))
+        if sink.staged:
+            coords = tuple(map(operator.floordiv, start, sink.unit))
+            if sink.box(coords) == (start, values.shape):
+                self._writer.write_unit(coords, values, self._scratch)
+                return
         spans = [
             list(_units_of(s, n, unit, extent))
             for s, n, unit, extent in zip(start, values.shape, sink.unit, sink.shape, strict=True)
@@ -57,9 +66,6 @@ class UnitWriter:
     def _write_unit(self, coords: tuple[int, ...], parts: tuple[Part, ...], values: Array) -> None:
         """Writes what goes to one unit: all of it, or a part."""
         whole = all(part[3] for part in parts)
-        if whole and self._sink.staged:
-            self._writer.write_unit(coords, values, self._scratch)
-            return
         with self._locked(whole, coords):
             if whole:
                 self._writer.write_unit(coords, values, self._scratch)
