@@ -145,7 +145,9 @@ def gather_as_completed(
 
     futures = client.get(graph, list(keys), sync=False)
     try:
-        for future, value in distributed.as_completed(futures, with_results=True):  # type: ignore[no-untyped-call]
+        # The loop is named: the client need not be the current one.
+        arriving = distributed.as_completed(futures, loop=client.loop, with_results=True)  # type: ignore[no-untyped-call]
+        for future, value in arriving:
             take(future.key, value)
             future.release()
     except BaseException:
