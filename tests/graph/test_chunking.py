@@ -22,7 +22,19 @@ def normalized(chunks, shape=SHAPE, itemsize=8, dims=DIMS, present=PRESENT):
     return normalize_chunks(chunks, shape, itemsize, dims, present)
 
 
-SAME_AS_DASK = [3, -1, (3, 2), (5, -1), ((4, 6), 7), ((4, 6), (3, 4)), (-1, 3), [3, 2], {0: 3, 1: 2}, 100, (1, 1)]
+SAME_AS_DASK = [
+    3,
+    -1,
+    (3, 2),
+    (5, -1),
+    ((4, 6), 7),
+    ((4, 6), (3, 4)),
+    (-1, 3),
+    [3, 2],
+    {0: 3, 1: 2},
+    100,
+    (1, 1),
+]
 
 
 @pytest.mark.parametrize("chunks", SAME_AS_DASK, ids=str)
