@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lazyzarr.graph.access import block_capacities
-from lazyzarr.graph.leaves import ChunkCache, ChunkedLeaf, Leaf, open_leaf
+from lazyzarr.graph.leaves import ChunkCache, ChunkedLeaf, Leaf, Locators, open_leaf
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.blocks import MapBlocks
 from lazyzarr.graph.ops.elementwise import Constant, Elementwise
@@ -64,7 +64,7 @@ def computed_leaf(node: MapBlocks, kept: int, values: Values) -> ChunkedLeaf:
         pieces = []
         for source, evaluator in zip(node.inputs, evaluators, strict=True):
             own_origin, own_extent = _block_of(source, node, coords, origin, extent)
-            pieces.append(evaluator.values(own_origin, own_extent)[0])
+            pieces.append(evaluator.at(own_extent).values(own_origin)[0])
         return _kept_copy(node.call(pieces, origin, coords), pieces)
 
     return ChunkedLeaf(cuts, ChunkCache(fetch, kept, reuse=False), node.dtype, leaves.check)
@@ -124,10 +124,11 @@ class Bound:
     def __init__(self, program: Program, arena: Arena, leaves: Leaves) -> None:
         self.origin: tuple[int, ...] = ()
         self._registers: list[Any] = [None] * program.registers
+        locators: Locators = {}
         self._loads = [
             (
                 load.register,
-                leaves[load.leaf].loader(load.region, functools.partial(arena.array, ("load", i))),
+                leaves[load.leaf].loader(load.region, functools.partial(arena.array, ("load", i)), locators),
             )
             for i, load in enumerate(program.loads)
         ]
@@ -192,20 +193,27 @@ class Bound:
 
         return call
 
-    def run(self, origin: tuple[int, ...], targets: Sequence[Array | None]) -> list[Array]:
-        """The roots' values for a tile, in their targets where those are given; else valid until the next run."""
+    def values(self, origin: tuple[int, ...]) -> list[Array]:
+        """The roots' values for a tile, valid until the next run."""
         self.origin, registers = origin, self._registers
         for register, load in self._loads:
             registers[register] = load(origin)
-        for register, direct, target in zip(self._roots, self._direct, targets, strict=True):
-            if direct:
-                registers[register] = self._slots[register] if target is None else target
         for step in self._steps:
             step(registers)
-        for register, direct, target in zip(self._roots, self._direct, targets, strict=True):
-            if target is not None and not direct:
-                np.copyto(target, registers[register])
         return [registers[register] for register in self._roots]
+
+    def put(self, origin: tuple[int, ...], targets: Sequence[Array]) -> None:
+        """Puts the roots' values for a tile into arrays of its shape."""
+        registers = self._registers
+        for register, direct, target in zip(self._roots, self._direct, targets, strict=True):
+            if direct:
+                registers[register] = target
+        self.values(origin)
+        for register, direct, target in zip(self._roots, self._direct, targets, strict=True):
+            if direct:
+                registers[register] = self._slots[register]
+            else:
+                np.copyto(target, registers[register])
 
 
 def _bind_ufunc(function: Callable[..., Any], places: list[int], r: int) -> Callable[[list[Any]], None]:
@@ -239,22 +247,15 @@ class Evaluator:
         self._arena = Arena()
         self._bound: dict[tuple[int, ...], Bound] = {}
         self._last: Bound | None = None
-        self._none: list[Array | None] = [None] * len(roots)
 
-    def run(
-        self, origin: tuple[int, ...], shape: tuple[int, ...], targets: Sequence[Array | None]
-    ) -> list[Array]:
-        """The roots' values for a tile, in their targets where those are given; else valid until the next run."""
+    def at(self, shape: tuple[int, ...]) -> Bound:
+        """The program for tiles of a shape; what the last one of another shape borrowed is let go."""
         bound = self._bound.get(shape)
         if bound is None or bound is not self._last:
             if self._last is not None:
                 self._last.release()
             bound = self._last = bound or self._bind(shape)
-        return bound.run(origin, targets)
-
-    def values(self, origin: tuple[int, ...], shape: tuple[int, ...]) -> list[Array]:
-        """The roots' values for a box, valid until the next run."""
-        return self.run(origin, shape, self._none)
+        return bound
 
     def _bind(self, shape: tuple[int, ...]) -> Bound:
         """The program for tiles of a shape, in the arena."""

@@ -52,7 +52,7 @@ class StageRunner:
         """The roots' values over a block."""
         bounds = self._stage.layout.block(index)
         answers = [self._answer(i, bounds, results) for i in range(len(self._stage.roots))]
-        evaluate = self._evaluator.run
+        program = self._evaluator.at
         for unit, boxes in self._stage.layout.walk(index):
             if self._stopped():
                 raise Stopped
@@ -60,7 +60,8 @@ class StageRunner:
             for box in boxes:
                 origin = tuple([low for low, _ in box])
                 shape = tuple([high - low for low, high in box])
-                evaluate(origin, shape, [_part(values, base, origin, shape) for values, base in places])
+                targets = [_part(values, base, origin, shape) for values, base in places]
+                program(shape).put(origin, targets)
             self._leaves.check()
             for writer, (values, _) in zip(self._writers, places, strict=True):
                 if writer is not None:
@@ -100,7 +101,7 @@ class StageRunner:
             for box in boxes:
                 origin = tuple([low for low, _ in box])
                 shape = tuple([high - low for low, high in box])
-                values = self._evaluator.values(origin, shape)
+                values = self._evaluator.at(shape).values(origin)
                 for fold in folds:
                     fold.take(box, values[fold.root])
             self._leaves.check()

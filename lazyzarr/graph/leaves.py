@@ -14,7 +14,7 @@ from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.sources import ForeignSource, MemorySource, ZarrSource
 from lazyzarr.graph.region import Region, Span, place
 
-__all__ = ["ArrayLeaf", "Buffer", "ChunkCache", "ChunkedLeaf", "Leaf", "open_leaf"]
+__all__ = ["ArrayLeaf", "Buffer", "ChunkCache", "ChunkedLeaf", "Leaf", "Locators", "open_leaf"]
 
 Array = np.ndarray[Any, Any]
 Loader = Callable[[tuple[int, ...]], Array]
@@ -29,7 +29,7 @@ class ArrayLeaf:
         self._array = array.view()
         self._array.flags.writeable = False
 
-    def loader(self, region: Region, buffer: Buffer) -> Loader:
+    def loader(self, region: Region, buffer: Buffer, locators: Locators) -> Loader:
         """What gives the region's values for a tile at an origin."""
         array, spans = self._array, region
 
@@ -83,39 +83,29 @@ class ChunkedLeaf:
     ) -> None:
         self._cuts, self._cache, self._dtype, self.check = cuts, cache, dtype, check
 
-    def loader(self, region: Region, buffer: Buffer) -> Loader:
+    def loader(self, region: Region, buffer: Buffer, locators: Locators) -> Loader:
         """What gives the region's values for a tile at an origin; parts of chunks are put together in `buffer`."""
-        axes: list[tuple[int, bool, dict[int, Entry], Span, list[int] | int]] = [
-            (span.axis or 0, span.axis is None, {}, span, cuts)
-            for span, cuts in zip(region, self._cuts, strict=True)
-        ]
-        shape = tuple(span.count for span in region)
         get = self._cache.get
-        gather = self._gatherer(shape, buffer)
+        gather = self._gatherer(tuple(span.count for span in region), buffer)
+        known = (region, tuple(cuts if isinstance(cuts, int) else id(cuts) for cuts in self._cuts))
+        locate = locators.setdefault(known, Locator(region, self._cuts))
 
         def load(origin: tuple[int, ...]) -> Array:
-            coords, places, single, whole = [], [], True, True
-            for axis, still, table, span, cuts in axes:
-                at = 0 if still else origin[axis]
-                entry = table.get(at)
-                if entry is None:
-                    entry = table[at] = _entry(span, cuts, at)
-                coords.append(entry[0])
-                places.append(entry[1])
-                whole = whole and entry[2]
-                single = single and entry[3]
-            if not single:
-                return gather(coords, places)
-            chunk = get(tuple(coords))
-            return chunk if whole else chunk[place(places)]
+            coords, part, several = locate(origin)
+            if several is not None:
+                return gather(coords, several)
+            chunk = get(coords)
+            return chunk if part is None else chunk[part]
 
         return load
 
-    def _gatherer(self, shape: tuple[int, ...], buffer: Buffer) -> Callable[[list[Any], list[Any]], Array]:
+    def _gatherer(
+        self, shape: tuple[int, ...], buffer: Buffer
+    ) -> Callable[[tuple[int, ...], list[Any]], Array]:
         """What puts a region together from the parts of several chunks."""
         get, dtype = self._cache.get, self._dtype
 
-        def gather(coords: list[Any], places: list[Any]) -> Array:
+        def gather(coords: tuple[int, ...], places: list[Any]) -> Array:
             out = buffer(shape, dtype)
             parts = [
                 part if isinstance(part, list) else [(coord, part, slice(None))]
@@ -128,6 +118,45 @@ class ChunkedLeaf:
 
         return gather
 
+
+Found = tuple[tuple[int, ...], Any, list[Any] | None]
+"""A chunk's coordinates, the part of it (None: all), and the parts in several chunks, where one is not enough."""
+
+
+class Locator:
+    """Where in a grid a region lies for a tile; loads of one region from arrays of one grid share it."""
+
+    __slots__ = ("_axes", "_found", "_origin")
+
+    def __init__(self, region: Region, grid: tuple[list[int] | int, ...]) -> None:
+        self._axes: list[tuple[int, bool, dict[int, Entry], Span, list[int] | int]] = [
+            (span.axis or 0, span.axis is None, {}, span, cuts)
+            for span, cuts in zip(region, grid, strict=True)
+        ]
+        self._origin: tuple[int, ...] | None = None
+        self._found: Found = ((), None, None)
+
+    def __call__(self, origin: tuple[int, ...]) -> Found:
+        """Where the region lies for a tile at an origin."""
+        if origin is self._origin:
+            return self._found
+        coords, parts, single, whole = [], [], True, True
+        for axis, still, table, span, cuts in self._axes:
+            at = 0 if still else origin[axis]
+            entry = table.get(at)
+            if entry is None:
+                entry = table[at] = _entry(span, cuts, at)
+            coords.append(entry[0])
+            parts.append(entry[1])
+            whole = whole and entry[2]
+            single = single and entry[3]
+        part = None if whole else place(parts)
+        self._origin, self._found = origin, (tuple(coords), part, None if single else parts)
+        return self._found
+
+
+Locators = dict[Any, Locator]
+"""Locators by region and grid."""
 
 Entry = tuple[int, Any, bool, bool]
 
