@@ -214,7 +214,7 @@ def test_unknown_words_are_refused(verb):
         ({"memory": "much"}, "size in bytes"),
         ({"memory": -5}, "budget"),
     ],
-    ids=str,
+    ids="name client executor none negative words debt".split(),
 )
 def test_what_cannot_run_is_refused(words, said):
     with pytest.raises(ValueError, match=said):
