@@ -164,9 +164,8 @@ def load_spec(token: str, pickled: bytes) -> Spec:
     outputs = [Output(node, sink) for node, sink in zip(nodes, sinks, strict=True)]
     spec = Spec(outputs, budget, token, errors, digest)
     _loaded[token] = spec
-    spec.stopped = (
-        token in _stopped
-    )  # looked at after it can be found: `stop_run` does it the other way round
+    # Looked at after it can be found: `stop_run` does both the other way round.
+    spec.stopped = token in _stopped
     return spec
 
 
