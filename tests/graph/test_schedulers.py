@@ -43,7 +43,7 @@ def x():
 def client():
     """Two worker processes."""
     distributed = pytest.importorskip("distributed")
-    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
     with (
         dask.config.set({"distributed.admin.log-format": "%(message)s"}),
         distributed.LocalCluster(**options, silence_logs=60) as cluster,
