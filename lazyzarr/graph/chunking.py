@@ -115,10 +115,9 @@ def _axis_chunks(entry: Any, n: int, present: tuple[int, ...], chunks: Any) -> t
         return present
     if isinstance(entry, (tuple, list)):
         sizes = tuple(operator.index(size) for size in entry)
-        if sum(sizes) != n or (n and any(size < 1 for size in sizes)):
-            raise ShapeMismatchError(
-                f"chunks {sizes} are no lengths of 1 or more that add up to {n}, as the axis is long"
-            )
+        if sum(sizes) != n or any(size < 0 for size in sizes):
+            raise ShapeMismatchError(f"chunks {sizes} add up to {sum(sizes)}, the axis has {n}")
+        sizes = tuple(size for size in sizes if size) or (0,)  # chunks of nothing are none
         return sizes
     length = operator.index(entry)
     if length == -1:
