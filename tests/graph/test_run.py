@@ -33,6 +33,14 @@ SHAPE = (6, 8)
 
 
 @pytest.fixture
+def _interruptible():
+    """Ctrl-C raises, even where the tests were started in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
 def _small_blocks(monkeypatch):
     """Blocks of a few bytes, so that small arrays are written by several tasks."""
     monkeypatch.setattr(stage, "BLOCK_BYTES", 64)
@@ -195,7 +203,7 @@ def interrupt():
     os.kill(os.getpid(), signal.SIGINT)
 
 
-@pytest.mark.usefixtures("_small_blocks")
+@pytest.mark.usefixtures("_small_blocks", "_interruptible")
 @pytest.mark.parametrize(("act", "raised"), [(fail, Mistake), (interrupt, KeyboardInterrupt)])
 @pytest.mark.parametrize("kind", ["memory", "local"])
 def test_nothing_is_written_after_the_call_is_over(act, raised, kind):
