@@ -1,0 +1,227 @@
+"""LazyArray's face: NumPy's facts, numbers and protocols, each refusal with the cure, nothing computed unasked."""
+
+from __future__ import annotations
+
+import copy
+import math
+import operator
+
+import numpy as np
+import pytest
+
+import lazyzarr as lz
+from lazyzarr.errors import ShapeMismatchError
+from lazyzarr.graph.lazy import LazyArray
+
+
+@pytest.fixture
+def a():
+    return np.arange(1, 25, dtype="i4").reshape(2, 3, 4)
+
+
+@pytest.fixture
+def x(a):
+    return lz.from_array(a, chunks=(1, 2, 4), dims=("t", "y", "x"))
+
+
+def unread():
+    """An array that fails when a value of it is asked for."""
+
+    def fail(block):
+        raise AssertionError("computed unasked")
+
+    return lz.from_array(np.ones(())).map_blocks(fail, dtype="f8")
+
+
+def test_facts(x, a):
+    for fact in ("shape", "dtype", "ndim", "size", "itemsize", "nbytes"):
+        assert getattr(x, fact) == getattr(a, fact)
+    assert len(x) == len(a)
+    assert x.chunks == ((1, 1), (2, 1), (4,))
+    assert (x.chunksize, x.numblocks, x.npartitions) == ((1, 2, 4), (2, 2, 1), 4)
+    assert x.T.shape == (4, 3, 2)
+    with pytest.raises(TypeError, match="0-d"):
+        len(x.sum())
+
+
+def test_reprs_compute_nothing(x):
+    assert repr(x + 1) == "<LazyArray add (t: 2, y: 3, x: 4) int32 96 B chunks=(1, 2, 4)>"
+    assert repr(x[0, 0, 0]) == "<LazyArray getitem () int32 4 B chunks=()>"
+    assert repr(unread()) == str(unread()) == f"{unread()}" == "<LazyArray fail () float64 8 B chunks=()>"
+
+
+def test_one_value_is_a_number_when_asked(x, a):
+    total = x.sum()
+    assert (int(total), float(total), complex(total), total.item(), bool(total)) == (
+        300,
+        300.0,
+        300 + 0j,
+        300,
+        True,
+    )
+    assert f"{x.mean():.2f}" == "12.50"
+    assert [10, 20, 30][lz.from_array(np.array(1))] == 20
+    assert math.isclose(math.sqrt(total), 300**0.5)
+    assert type(total.compute()) is type(a.sum())
+    assert total.result() == 300
+    if not (x > 23).any():
+        pytest.fail("there is one")
+
+
+def test_many_values_are_no_number(x):
+    with pytest.raises(ValueError, match=r"ambiguous.*any\(\)"):
+        bool(x > 3)
+    with pytest.raises(TypeError, match=r"one element.*\(2, 3, 4\)"):
+        float(x)
+    with pytest.raises(TypeError, match="integer"):
+        operator.index(x.mean())
+
+
+def test_numpy_takes_it_as_an_array(x, a):
+    np.testing.assert_array_equal(np.asarray(x), a)
+    assert np.asarray(x, dtype="f4").dtype == np.float32
+    assert np.array(x, copy=True).dtype == a.dtype
+    with pytest.raises(ValueError, match="copy=False"):
+        np.array(x, copy=False)
+    np.testing.assert_array_equal(np.stack([row.compute() for row in x]), a)
+
+
+UNARY = [operator.neg, operator.pos, operator.abs, operator.invert]
+BINARY = [
+    operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.mod, operator.pow,
+    operator.and_, operator.or_, operator.xor, operator.lshift, operator.rshift,
+    operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("function", UNARY, ids=lambda f: f.__name__)
+def test_unary_operators(function, x, a):
+    same(function(x), function(a))
+
+
+@pytest.mark.parametrize("function", BINARY, ids=lambda f: f.__name__)
+def test_binary_operators_from_both_sides(function, x, a):
+    for other in (2, np.int64(3), a[::-1] % 5 + 1, a[0, 0], lz.from_array(a % 4 + 1, chunks=2)):
+        plain = other.compute() if isinstance(other, LazyArray) else other
+        with np.errstate(over="ignore"):
+            same(function(x, other), function(a, plain))
+            same(function(other, x), function(plain, a))
+
+
+def same(lazy, expected):
+    assert isinstance(lazy, LazyArray)
+    assert lazy.dtype == expected.dtype
+    np.testing.assert_array_equal(lazy.compute(), expected)
+
+
+def test_divmod(x, a):
+    for got, expected in zip(divmod(x, 5), divmod(a, 5), strict=True):
+        same(got, expected)
+    for got, expected in zip(divmod(100, x), divmod(100, a), strict=True):
+        same(got, expected)
+
+
+FUNCTIONS = {
+    "where": lambda v: np.where(v > 3, v, 0),
+    "sum": lambda v: np.sum(v, axis=1, dtype="f8", keepdims=True),
+    "mean": lambda v: np.mean(v, 0),
+    "std": lambda v: np.std(v, axis=(0, 2), ddof=1),
+    "var": lambda v: np.var(v),
+    "min": lambda v: np.min(v, axis=-1),
+    "max": lambda v: np.max(v, keepdims=True),
+    "amax": lambda v: np.amax(v),
+    "any": lambda v: np.any(v > 20, axis=0),
+    "all": lambda v: np.all(v > 0),
+    "transpose": lambda v: np.transpose(v, (2, 0, 1)),
+    "ufunc with dtype": lambda v: np.add(v, 1, dtype="f8"),
+    "two operands": lambda v: np.hypot(v, 2.0),
+    "clip": lambda v: np.maximum(np.minimum(v, 9), 3),
+}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
+def test_numpys_functions_stay_lazy(function, x, a):
+    lazy, expected = function(x), np.asarray(function(a))
+    assert isinstance(lazy, LazyArray)
+    assert (lazy.dtype, lazy.shape) == (expected.dtype, expected.shape)
+    np.testing.assert_allclose(lazy.compute(), expected, rtol=1e-15)
+
+
+def test_facts_by_numpys_functions(x):
+    assert (np.shape(x), np.ndim(x), np.size(x), np.size(x, 1)) == ((2, 3, 4), 3, 24, 3)
+
+
+REFUSED = {
+    "in place": (lambda x: operator.setitem(x, 0, 1), r"np\.where"),
+    "out": (lambda x: np.add(x, 1, out=np.empty((2, 3, 4))), "out="),
+    "where=": (lambda x: np.sqrt(x, where=np.ones((2, 3, 4), bool)), r"np\.where"),
+    "a method of a ufunc": (lambda x: np.add.accumulate(x), r"x\.compute\(\)"),
+    "two results": (lambda x: np.modf(x), "map_blocks"),
+    "matmul": (lambda x: x @ x, r"x\.compute\(\) @ y"),
+    "a function that is not lazy": (lambda x: np.median(x), r"np\.median\(x\.compute\(\), \.\.\.\)"),
+    "where of one": (lambda x: np.where(x), "two choices"),
+    "objects": (lambda x: x + {"a": 1}, "dict"),
+    "a cast that may not be": (lambda x: x.astype("i2", casting="safe"), "safe"),
+}
+
+
+@pytest.mark.parametrize(("attempt", "cure"), REFUSED.values(), ids=REFUSED)
+def test_what_is_not_lazy_names_the_cure(attempt, cure, x):
+    with pytest.raises(TypeError, match=cure):
+        attempt(x)
+
+
+def test_what_a_lazy_array_has_not(x):
+    with pytest.raises(AttributeError, match=r"x\.compute\(\)\.cumsum works in memory"):
+        x.cumsum()
+    with pytest.raises(AttributeError, match=r"no 'frobnicate'$"):
+        x.frobnicate()
+    assert not hasattr(x, "__array_interface__")
+
+
+def test_an_array_that_is_a_key_or_a_copy(x):
+    assert {x: 1}[x] == 1
+    assert copy.copy(x) is x
+    assert copy.deepcopy(x).compute().tolist() == x.compute().tolist()
+
+
+def test_blocks_are_given_once_each_exactly_as_chunks_say(a):
+    x = lz.from_array(a, chunks=(2, (1, 2), 3))
+    seen = {}
+
+    def note(block, block_id, block_info):
+        assert block_id not in seen
+        seen[block_id] = block.shape
+        start = tuple(first for first, _ in block_info[0]["array-location"])
+        assert block_info[None]["chunk-location"] == block_id
+        np.testing.assert_array_equal(
+            block, a[tuple(slice(s, s + n) for s, n in zip(start, block.shape, strict=True))]
+        )
+        return block
+
+    np.testing.assert_array_equal(x.map_blocks(note, dtype="i4").compute(), a)
+    assert seen == {(0, 0, 0): (2, 1, 3), (0, 0, 1): (2, 1, 1), (0, 1, 0): (2, 2, 3), (0, 1, 1): (2, 2, 1)}
+
+
+def test_blocks_that_break_their_promise(x):
+    with pytest.raises(ShapeMismatchError, match=r"map_blocks\(<?lambda>?\), block \(.*chunks="):
+        x.map_blocks(lambda block: block[0], dtype="i4").compute()
+    doubled = x.map_blocks(
+        lambda block: np.repeat(block, 2, axis=1), dtype="i4", chunks=((1, 1), (4, 2), (4,))
+    )
+    assert doubled.shape == (2, 6, 4)
+    np.testing.assert_array_equal(doubled.compute(), np.repeat(x.compute(), 2, axis=1))
+
+
+def test_dtypes_of_blocks_are_asked_for_once(x):
+    calls = []
+
+    def half(block):
+        calls.append(block.shape)
+        return block / 2
+
+    y = x.map_blocks(half)
+    assert y.dtype == np.float64
+    assert len(calls) == 1
+    with pytest.raises(ShapeMismatchError, match="chunks"):
+        x.rechunk((1, 1))
