@@ -80,7 +80,7 @@ class MapBlocks(Node):
         except Exception as error:
             note_user_error(error, where)
             raise
-        return promised(result, shape, self.dtype, where)
+        return promised(result, shape, self.dtype, where, "; if its blocks have other shapes, say chunks=...")
 
     def _block_info(self, block_id: tuple[int, ...]) -> dict[int | None, dict[str, Any]]:
         """What dask.array tells a function about its block, by position of the input and None for the output."""

@@ -53,7 +53,9 @@ def note_user_error(error: Exception, where: str) -> None:
         )
 
 
-def promised(result: Any, shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> np.ndarray[Any, Any]:
+def promised(
+    result: Any, shape: tuple[int, ...], dtype: np.dtype[Any], where: str, cure: str = ""
+) -> np.ndarray[Any, Any]:
     """A user function's result as the array that it was to give.
 
     Raises ShapeMismatchError for another shape, DataTypeMismatchError for a dtype that does not cast
@@ -61,7 +63,7 @@ def promised(result: Any, shape: tuple[int, ...], dtype: np.dtype[Any], where: s
     """
     values = np.asarray(result)
     if values.shape != shape:
-        raise ShapeMismatchError(f"{where} gave shape {values.shape}, and was to give {shape}")
+        raise ShapeMismatchError(f"{where} gave shape {values.shape}, and was to give {shape}{cure}")
     if values.dtype != dtype and not np.can_cast(values.dtype, dtype, "same_kind"):
         raise DataTypeMismatchError(
             f"{where} gave {values.dtype} values, and was to give {dtype}; say what it gives: "
