@@ -51,59 +51,46 @@ class StageRunner:
     def _map(self, index: tuple[int, ...], results: Sequence[Array | None] | None) -> BlockResult:
         """The roots' values over a block."""
         bounds = self._stage.layout.block(index)
-        answers = [self._answer(i, bounds, results) for i in range(len(self._stage.roots))]
-        program = self._evaluator.at
-        for unit, boxes in self._stage.layout.walk(index):
-            if self._stopped():
+        targets = [self._target(i, bounds, results) for i in range(len(self._stage.roots))]
+        program, check, stopped = self._evaluator.at, self._leaves.check, self._stopped
+        for start, lengths, tiles in self._stage.layout.walk(index):
+            if stopped():
                 raise Stopped
-            places = [self._place(i, unit, bounds, answers[i]) for i in range(len(answers))]
-            for box in boxes:
-                origin = tuple([low for low, _ in box])
-                shape = tuple([high - low for low, high in box])
-                targets = [_part(values, base, origin, shape) for values, base in places]
-                program(shape).put(origin, targets)
-            self._leaves.check()
-            for writer, (values, _) in zip(self._writers, places, strict=True):
-                if writer is not None:
-                    if self._stopped():
-                        raise Stopped
-                    writer.write(tuple(low for low, _ in unit), values)
-        return [
-            None if writer is not None or results is not None else answer
-            for writer, answer in zip(self._writers, answers, strict=True)
-        ]
+            for target in targets:
+                target.begin(start, lengths)
+            for origin, shape in tiles:
+                program(shape).put(origin, [target.part(origin, shape) for target in targets])
+            check()
+            if stopped():
+                raise Stopped
+            for target in targets:
+                target.end()
+        return [None if results is not None else target.values for target in targets]
 
-    def _answer(self, i: int, bounds: Box, results: Sequence[Array | None] | None) -> Array | None:
-        """Where a block's values of a root go: a part of the result, an array of the block, or nowhere but a unit."""
-        if self._writers[i] is not None:
-            return None
+    def _target(self, i: int, bounds: Box, results: Sequence[Array | None] | None) -> _Target:
+        """Where a block's values of a root go: to a writer, into a part of the result, or into an array."""
+        writer = self._writers[i]
+        if writer is not None:
+            return _Written(writer)
         result = None if results is None else results[i]
         if result is not None:
-            return result[place(slice(*b) for b in bounds)]  # type: ignore[no-any-return]
-        return np.empty([high - low for low, high in bounds], self._stage.roots[i].dtype)
-
-    def _place(self, i: int, unit: Box, bounds: Box, answer: Array | None) -> tuple[Array, tuple[int, ...]]:
-        """The array that tiles of a unit are put into, and where in the domain it begins."""
-        writer = self._writers[i]
-        if writer is None:
-            assert answer is not None
-            return answer, tuple(low for low, _ in bounds)
-        return writer.buffer(tuple(high - low for low, high in unit)), tuple(low for low, _ in unit)
+            values = result[place(slice(*b) for b in bounds)]
+        else:
+            values = np.empty([high - low for low, high in bounds], self._stage.roots[i].dtype)
+        return _Kept(values, tuple(low for low, _ in bounds))
 
     def _reduce(self, index: tuple[int, ...], results: Sequence[Array | None] | None) -> BlockResult:
         """The reductions of a block: finished where it holds all that is reduced, else their states."""
         stage = self._stage
         bounds = stage.layout.block(index)
         folds = [_Fold(reduce, stage.roots.index(reduce.operand), bounds) for reduce in stage.reduces]
-        for _, boxes in stage.layout.walk(index):
+        for _, _, tiles in stage.layout.walk(index):
             if self._stopped():
                 raise Stopped
-            for box in boxes:
-                origin = tuple([low for low, _ in box])
-                shape = tuple([high - low for low, high in box])
+            for origin, shape in tiles:
                 values = self._evaluator.at(shape).values(origin)
                 for fold in folds:
-                    fold.take(box, values[fold.root])
+                    fold.take(origin, shape, values[fold.root])
             self._leaves.check()
         finished = []
         for i, fold in enumerate(folds):
@@ -112,11 +99,54 @@ class StageRunner:
         return finished
 
 
-def _part(values: Array, base: tuple[int, ...], origin: tuple[int, ...], shape: tuple[int, ...]) -> Array:
-    """The part of an array, which begins at `base`, that a tile is."""
+class _Kept:
+    """An array that takes the values of a block, of which the origin is given."""
+
+    def __init__(self, values: Array, origin: tuple[int, ...]) -> None:
+        self.values: Array | None = values
+        self._whole, self._origin = values, origin
+
+    def begin(self, start: tuple[int, ...], lengths: tuple[int, ...]) -> None:
+        """Nothing is to be done for a unit."""
+
+    def part(self, origin: tuple[int, ...], shape: tuple[int, ...]) -> Array:
+        """Where a tile's values go."""
+        return _part(self._whole, self._origin, origin, shape)
+
+    def end(self) -> None:
+        """The values are where they stay."""
+
+
+class _Written:
+    """A writer that takes the values of a block unit by unit."""
+
+    values: Array | None = None
+
+    def __init__(self, writer: UnitWriter) -> None:
+        self._writer = writer
+
+    def begin(self, start: tuple[int, ...], lengths: tuple[int, ...]) -> None:
+        """Gets an array for a unit's values."""
+        self._start = start
+        self._unit = self._writer.buffer(lengths)
+
+    def part(self, origin: tuple[int, ...], shape: tuple[int, ...]) -> Array:
+        """Where in the unit a tile's values go."""
+        return _part(self._unit, self._start, origin, shape)
+
+    def end(self) -> None:
+        """Writes the unit."""
+        self._writer.write(self._start, self._unit)
+
+
+_Target = _Kept | _Written
+
+
+def _part(values: Array, start: tuple[int, ...], origin: tuple[int, ...], shape: tuple[int, ...]) -> Array:
+    """The part of an array, which begins at `start`, that a tile is."""
     if values.shape == shape:
         return values
-    parts = [slice(o - b, o - b + n) for b, o, n in zip(base, origin, shape, strict=True)]
+    parts = [slice(o - s, o - s + n) for s, o, n in zip(start, origin, shape, strict=True)]
     return values[place(parts)]  # type: ignore[no-any-return]
 
 
@@ -131,7 +161,7 @@ class _Fold:
         )
         self._seen: dict[tuple[int, ...], int] = {}
 
-    def take(self, box: Box, tile: Array) -> None:
+    def take(self, origin: tuple[int, ...], shape: tuple[int, ...], tile: Array) -> None:
         """Folds a tile into the part of the state that it belongs to."""
         if not any(self._kept):
             before = self._seen.get((), 0)
@@ -139,9 +169,9 @@ class _Fold:
             self._seen[()] = before + tile.size
             return
         parts, key = [], []
-        for kept, (low, high), (start, _) in zip(self._kept, box, self._bounds, strict=True):
+        for kept, low, n, (start, _) in zip(self._kept, origin, shape, self._bounds, strict=True):
             if kept:
-                parts.append(slice(low - start, high - start))
+                parts.append(slice(low - start, low - start + n))
                 key.append(low)
             else:
                 parts.append(slice(0, 1))

@@ -15,7 +15,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -150,39 +150,76 @@ class Layout:
         """The number of elements in the largest box between these cuts."""
         return math.prod(int(np.diff(axis).max(initial=0)) for axis in cuts)
 
-    def walk(
-        self, index: Sequence[int]
-    ) -> Iterator[tuple[tuple[tuple[int, int], ...], list[tuple[tuple[int, int], ...]]]]:
-        """Each unit of a block as its (start, stop) along each axis, with the tiles in it."""
+    def walk(self, index: Sequence[int]) -> Iterator[tuple[Coords, Coords, list[tuple[Coords, Coords]]]]:
+        """Each unit of a block as (start, lengths), with its tiles, each as (start, lengths)."""
         bounds = self.block(index)
-        nested = [_nest(self.cells[a], self.units[a], self.tiles[a], *bounds[a]) for a in self.order]
+        # Cells of one unit each are walked in the order of the units of one cell.
+        one = all(len(cells) == len(units) for cells, units in zip(self.cells, self.units, strict=True))
+        cells = self.blocks if one else self.cells
+        nested = [_nest(cells[a], self.units[a], self.tiles[a], *bounds[a]) for a in self.order]
         place = [self.order.index(a) for a in range(len(self.order))]
         in_order = place == sorted(place)
         for cell in itertools.product(*nested):
-            for unit in itertools.product(*cell):
-                boxes = list(itertools.product(*(tiles for _, tiles in unit)))
-                extent = tuple(bounds for bounds, _ in unit)
-                if not in_order:
-                    boxes = [tuple(box[i] for i in place) for box in boxes]
-                    extent = tuple(extent[i] for i in place)
-                yield extent, boxes
+            boxes = _boxes(cell) if in_order else _reordered(_boxes(cell), place)
+            if all(axis.single for axis in cell):
+                for start, lengths in boxes:
+                    yield start, lengths, [(start, lengths)]
+                continue
+            inside = itertools.product(*[axis.inside for axis in cell])
+            for (start, lengths), axes in zip(boxes, inside, strict=True):
+                tiles = _boxes(axes) if in_order else _reordered(_boxes(axes), place)
+                yield start, lengths, list(tiles)
 
 
-Nested = list[list[tuple[tuple[int, int], list[tuple[int, int]]]]]
+Coords = tuple[int, ...]
 
 
-def _nest(cells: Cuts, units: Cuts, tiles: Cuts, low: int, high: int) -> Nested:
-    """The cells of an interval, each a list of its units with their tiles."""
-    return [
-        [(unit, _intervals(tiles, *unit)) for unit in _intervals(units, *cell)]
-        for cell in _intervals(cells, low, high)
-    ]
+class _Intervals(NamedTuple):
+    """Neighbouring intervals along one axis."""
+
+    starts: list[int]
+    lengths: list[int]
 
 
-def _intervals(cuts: Cuts, low: int, high: int) -> list[tuple[int, int]]:
+class _Units(NamedTuple):
+    """The units of a cell along one axis."""
+
+    starts: list[int]
+    lengths: list[int]
+    inside: list[_Intervals]
+    """Of each unit, its tiles."""
+    single: bool
+    """Whether each unit is one tile."""
+
+
+def _nest(cells: Cuts, units: Cuts, tiles: Cuts, low: int, high: int) -> list[_Units]:
+    """The cells of an interval."""
+    result = []
+    for start, n in zip(*_intervals(cells, low, high), strict=True):
+        inner = _intervals(units, start, start + n)
+        inside = [_intervals(tiles, s, s + m) for s, m in zip(*inner, strict=True)]
+        result.append(_Units(*inner, inside, all(len(unit.starts) == 1 for unit in inside)))
+    return result
+
+
+def _intervals(cuts: Cuts, low: int, high: int) -> _Intervals:
     """The intervals between the cuts from low to high."""
-    inside = cuts[np.searchsorted(cuts, low) : np.searchsorted(cuts, high, "right")].tolist()
-    return list(itertools.pairwise(inside))
+    inside = cuts[np.searchsorted(cuts, low) : np.searchsorted(cuts, high, "right")]
+    return _Intervals(inside[:-1].tolist(), np.diff(inside).tolist())
+
+
+def _boxes(axes: Sequence[_Intervals | _Units]) -> Iterator[tuple[Coords, Coords]]:
+    """The boxes of the intervals along each axis as (start, lengths); the last axis runs fastest."""
+    return zip(
+        itertools.product(*[axis.starts for axis in axes]),
+        itertools.product(*[axis.lengths for axis in axes]),
+        strict=True,
+    )
+
+
+def _reordered(boxes: Iterator[tuple[Coords, Coords]], place: list[int]) -> Iterator[tuple[Coords, Coords]]:
+    """The boxes with their axes in another order."""
+    return ((tuple([start[i] for i in place]), tuple([n[i] for i in place])) for start, n in boxes)
 
 
 def split_tiles(cuts: Sequence[Cuts], limit: int) -> tuple[Cuts, ...]:

@@ -129,10 +129,7 @@ class Locator:
     __slots__ = ("_axes", "_found", "_origin")
 
     def __init__(self, region: Region, grid: tuple[list[int] | int, ...]) -> None:
-        self._axes: list[tuple[int, bool, dict[int, Entry], Span, list[int] | int]] = [
-            (span.axis or 0, span.axis is None, {}, span, cuts)
-            for span, cuts in zip(region, grid, strict=True)
-        ]
+        self._axes = [(span.axis or 0, _Entries(span, cuts)) for span, cuts in zip(region, grid, strict=True)]
         self._origin: tuple[int, ...] | None = None
         self._found: Found = ((), None, None)
 
@@ -140,18 +137,16 @@ class Locator:
         """Where the region lies for a tile at an origin."""
         if origin is self._origin:
             return self._found
-        coords, parts, single, whole = [], [], True, True
-        for axis, still, table, span, cuts in self._axes:
-            at = 0 if still else origin[axis]
-            entry = table.get(at)
-            if entry is None:
-                entry = table[at] = _entry(span, cuts, at)
-            coords.append(entry[0])
-            parts.append(entry[1])
-            whole = whole and entry[2]
-            single = single and entry[3]
-        part = None if whole else place(parts)
-        self._origin, self._found = origin, (tuple(coords), part, None if single else parts)
+        at = origin or (0,)  # a tile of no axes still has leaves that have some
+        entries = [table[at[axis]] for axis, table in self._axes]
+        part, several = None, None
+        for entry in entries:
+            if not entry[2]:
+                parts = [entry[1] for entry in entries]
+                part = place(parts)
+                several = None if all(entry[3] for entry in entries) else parts
+                break
+        self._origin, self._found = origin, (tuple([entry[0] for entry in entries]), part, several)
         return self._found
 
 
@@ -159,6 +154,18 @@ Locators = dict[Any, Locator]
 """Locators by region and grid."""
 
 Entry = tuple[int, Any, bool, bool]
+
+
+class _Entries(dict[int, Entry]):
+    """Where a span lies, by the tile's origin along its axis; computed when first asked."""
+
+    def __init__(self, span: Span, cuts: list[int] | int) -> None:
+        self._span, self._cuts = span, cuts
+
+    def __missing__(self, origin: int) -> Entry:
+        at = 0 if self._span.axis is None else origin
+        entry = self[origin] = _entry(self._span, self._cuts, at)
+        return entry
 
 
 def _entry(span: Span, cuts: list[int] | int, origin: int) -> Entry:

@@ -33,6 +33,7 @@ class UnitWriter:
         self._scratch = self._writer.new_scratch()
         self._buffer = np.empty(1, np.uint8)
         self._views: dict[tuple[int, ...], Array] = {}
+        self._from_origin = sink.staged and not any(sink.start)
 
     def buffer(self, shape: tuple[int, ...]) -> Array:
         """An array for a unit's values, valid until the next call."""
@@ -48,6 +49,11 @@ class UnitWriter:
     def write(self, low: tuple[int, ...], values: Array) -> None:
         """Writes the values of the box of the domain that begins at `low`."""
         sink = self._sink
+        if self._from_origin and values.shape == sink.unit:
+            coords = tuple(map(operator.floordiv, low, sink.unit))
+            if tuple(map(operator.mul, coords, sink.unit)) == low:
+                self._writer.write_unit(coords, values, self._scratch)
+                return
         start = tuple(map(operator.add, sink.start, low))
         if sink.staged:
             coords = tuple(map(operator.floordiv, start, sink.unit))

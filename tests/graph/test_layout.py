@@ -139,11 +139,11 @@ def test_every_level_of_cuts_nests_in_the_next_and_tiles_cover_all_once(case, wo
         seen = np.zeros(layout.domain, int)
         for index in stage.blocks():
             bounds = layout.block(index)
-            for extent, boxes in layout.walk(index):
-                for box in boxes:
-                    seen[tuple(slice(*b) for b in box)] += 1
-                    for (low, high), (least, most), (first, last) in zip(box, extent, bounds, strict=True):
-                        assert first <= least <= low < high <= most <= last
+            for unit, tiles in (((start, lengths), tiles) for start, lengths, tiles in layout.walk(index)):
+                for tile in tiles:
+                    seen[tuple(slice(low, low + n) for low, n in zip(*tile, strict=True))] += 1
+                    for low, n, least, m, (first, last) in zip(*tile, *unit, bounds, strict=True):
+                        assert first <= least <= low < low + n <= least + m <= last
         assert (seen == 1).all()
 
 

@@ -19,6 +19,7 @@ from collections.abc import Hashable, Iterable, Sequence
 
 from ...errors import ArrayReplacedError, StoreError
 from .. import os_calls
+from ..keys import RESERVED_PREFIX
 from . import files
 from .failures import identity_of, reason
 from .folders import check_missing, make_folders
@@ -71,6 +72,7 @@ class LocalFiles(ChunkFiles):
         self._known: set[str] = set()
         self._place: Hashable | None = None  # of the array when its generation was first asked
         self._taken = False  # a chunk that was written had been there before
+        self._unseen = path.startswith(RESERVED_PREFIX) or f"/{RESERVED_PREFIX}" in path
 
     def read(self, name: str, buffer: bytearray) -> memoryview | None:
         folder = self._folder or self._open()
@@ -100,6 +102,10 @@ class LocalFiles(ChunkFiles):
         self._store.check_writable(self._path)
         folder = self._folder or self._make()
         try:
+            if self._unseen and not self._taken:
+                self._taken = not files.put_unseen(folder.fd, name, buffers)
+                if not self._taken:
+                    return
             self._taken = files.put(folder.fd, name, buffers, self._taken)
         except FileNotFoundError as error:
             raise self._replaced() from error

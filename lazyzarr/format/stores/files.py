@@ -8,6 +8,8 @@ Write (a reader sees the old value or the new one; a kill leaves nothing, or wit
    rename that over the key.
 4. Close.
 
+Below a hidden folder, where an array is built that nobody sees yet, the file gets its own name at once.
+
 Where the filesystem has no nameless files, the file bears the hidden name from step 1 on, and is closed
 before it is renamed: some filesystems report a failed write only then.
 
@@ -31,7 +33,16 @@ from ..keys import RESERVED_PREFIX
 from .folders import make_folders
 from .protocol import Buffer, ByteRange
 
-__all__ = ["TooLongError", "check_regular", "put", "put_new", "read_into", "read_ranges", "remove"]
+__all__ = [
+    "TooLongError",
+    "check_regular",
+    "put",
+    "put_new",
+    "put_unseen",
+    "read_into",
+    "read_ranges",
+    "remove",
+]
 
 # O_NONBLOCK: a pipe in a chunk's place must not hang. O_NOFOLLOW: a link tells itself from "no such file".
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
@@ -160,6 +171,23 @@ def put(at: int | None, path: str, buffers: Iterable[Buffer], taken: bool = Fals
     finally:
         os_calls.calls.close(fd)
     return taken
+
+
+def put_unseen(at: int | None, path: str, buffers: Iterable[Buffer]) -> bool:
+    """Store the buffers as a file where nobody looks yet, in as many steps as it takes; False if it is there."""
+    try:
+        fd = _open_in(at, path.rpartition("/")[0], path, _WRITE | os.O_CREAT | os.O_EXCL)
+    except FileExistsError:
+        return False
+    try:
+        try:
+            _write_all(fd, buffers)
+        finally:
+            os_calls.calls.close(fd)
+    except BaseException:
+        _forget(at, path)
+        raise
+    return True
 
 
 def put_new(at: int | None, path: str, buffers: Iterable[Buffer]) -> bool:

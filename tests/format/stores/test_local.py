@@ -272,6 +272,28 @@ def test_a_failing_source_of_buffers_stores_nothing(store, nameless, monkeypatch
     assert os.listdir(tmp_path / "data.zarr/a/c") == ["0"]
 
 
+def test_where_nobody_looks_a_value_is_written_in_place_and_replaced_whole(store, tmp_path, monkeypatch):
+    held = store.chunk_files("__lazyzarr-run/node")
+
+    def buffers():
+        yield b"half"
+        raise ValueError("the codec failed")
+
+    with pytest.raises(ValueError, match="the codec failed"):
+        held.write("c/0", buffers())
+    folder = tmp_path / "data.zarr/__lazyzarr-run/node/c"
+    assert os.listdir(folder) == []
+    links = []
+    monkeypatch.setattr(os_calls.calls, "link", lambda *a, **k: links.append(a) or os.link(*a, **k))
+    held.write("c/0", [b"first"])
+    assert links == []
+    with open(folder / "0", "rb") as reader:
+        held.write("c/0", [b"se", b"cond"])  # a task that runs again
+        assert (reader.read(), (folder / "0").read_bytes()) == (b"first", b"second")
+    assert len(links) == 1
+    assert os.listdir(folder) == ["0"]
+
+
 @pytest.mark.parametrize("nameless", [True, False])
 def test_values_replace_each_other_whole(store, nameless, monkeypatch):
     """Readers beside writers see one of the values, never a mix, never none."""
