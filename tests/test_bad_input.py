@@ -495,3 +495,11 @@ def test_a_file_far_too_long_for_its_chunk_is_not_read(tmp_path):
     tracemalloc.stop()
     assert peak < 1 << 20
     assert raised.value.key == "c/0"
+
+
+def test_more_chunks_than_a_plan_counts():
+    lz.create_array("data.zarr/u", shape=(2**33,), chunks=(4,), dtype="i4")  # 2,147,483,648 chunks
+    z = lz.open("data.zarr/u")
+    assert z[-1] == 0
+    with refuses(errors.PlanError, "file://data.zarr/u", r"2147483648", r"larger chunks"):
+        lz.from_zarr(z)

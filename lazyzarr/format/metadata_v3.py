@@ -43,7 +43,7 @@ def parse_array(documents: Mapping[str, Any], where: str = "") -> ArrayMetadata:
         data_type = parse_v3_data_type(value["data_type"])
         fill = value["fill_value"]
         codecs = tuple(_codec(entry) for entry in _list(value["codecs"], "codecs"))
-        return ArrayMetadata(
+        metadata = ArrayMetadata(
             zarr_format=3,
             attributes=_attributes(value),
             documents={KEY: document},
@@ -56,6 +56,8 @@ def parse_array(documents: Mapping[str, Any], where: str = "") -> ArrayMetadata:
             codecs=codecs,
             names=_dimension_names(value.get("dimension_names"), len(shape)),
         )
+        metadata.read_chunk_shape  # noqa: B018  # an array of which nothing can be read is refused here, by name
+        return metadata
 
 
 def parse_group(documents: Mapping[str, Any], where: str = "") -> GroupMetadata:

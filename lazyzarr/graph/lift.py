@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lazyzarr.errors import PlanError
 from lazyzarr.format.array import Array
 from lazyzarr.graph.chunking import normalize_chunks
 from lazyzarr.graph.node import Chunks, Node
@@ -14,6 +15,8 @@ from lazyzarr.graph.ops.elementwise import Constant
 from lazyzarr.graph.ops.sources import foreign, memory, stored
 
 __all__ = ["array_node", "lift", "stored_node"]
+
+_MOST_CHUNKS = 1 << 23  # along one axis: their lengths are a tuple
 
 
 def lift(value: Any) -> Node | Constant:
@@ -40,6 +43,12 @@ def lift(value: Any) -> Node | Constant:
 def stored_node(array: Array, chunks: Any) -> Node:
     """The node of a stored array, with its read chunks or others."""
     dims = tuple(array.dimension_names or (None,) * array.ndim)
+    counts = array.reader().grid.grid_shape
+    if max(counts, default=0) > _MOST_CHUNKS:
+        raise PlanError(
+            f"{array.store.url(array.path)} has {counts} chunks, and a plan counts at most {_MOST_CHUNKS:,} along an axis; "
+            "store it in larger chunks first, z[...] reads it as it is"
+        )
     present = array.reader().grid.clipped_chunks()
     if isinstance(chunks, str) and chunks == "shards":
         chunks = array.shards or array.chunks
