@@ -17,7 +17,7 @@ from __future__ import annotations
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 from ...errors import ReadOnlyStoreError
 from ..keys import join_path, normalize_path
@@ -57,6 +57,12 @@ class Store(ABC):
     reach: Reach = "anywhere"
     """Who sees what is written: "thread" (this process), "host" (its processes), "anywhere"."""
     read_only: bool = False
+    in_flight: int = 0
+    """Requests that are worth having under way at once; 0 where answers come at once."""
+    compares: bool = False
+    """Whether `set_if` takes any generation and decides for all who write, wherever they run."""
+    lost_updates: str | None = None
+    """Why processes that change one key side by side could undo each other's changes; None: they cannot."""
 
     @abstractmethod
     def spec(self) -> StoreSpec:
@@ -113,8 +119,16 @@ class Store(ABC):
     def generation(self, key: str) -> Generation | None:
         """Which value is stored under a key now, or None. Raises StoreError where that cannot be told."""
 
+    def get_known(self, key: str) -> tuple[Buffer, Generation] | None:
+        """The bytes under a key and their generation, or None where there is none."""
+        while (before := self.generation(key)) is not None:
+            found = self.get(key)
+            if found is not None and self.generation(key) == before:
+                return found, before
+        return None
+
     def get_ranges(self, key: str, ranges: Sequence[ByteRange]) -> Sequence[Buffer] | None:
-        """Several byte ranges of one value, or None where there is none."""
+        """Several byte ranges of one value, or None where there is none; the last is read after the others."""
         found = [self.get(key, byte_range) for byte_range in ranges]
         return None if None in found else [buffer for buffer in found if buffer is not None]
 
@@ -150,12 +164,24 @@ class Store(ABC):
         """The fast face on the chunks of one array, names relative to it. Does no I/O yet."""
         return KeyFiles(self, path)
 
+    def close(self) -> None:  # noqa: B027  most stores have nothing to do
+        """Finish what is unfinished and give back what is held open; the next use opens it again.
+
+        Most stores finish each write at once. Raises StoreError where an archive cannot be completed.
+        """
+
     def check_writable(self, key: str) -> None:
         """Raise ReadOnlyStoreError if this store is not to be written."""
         if self.read_only:
             raise ReadOnlyStoreError(
                 f'{self.url(key)} was opened read-only and is not written; open it with mode="r+"', key
             )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def __reduce__(self) -> tuple[Callable[[StoreSpec], Store], tuple[StoreSpec]]:
         return open_spec, (self.spec(),)
@@ -179,6 +205,15 @@ class ChunkFiles(ABC):
 
     limit: int | None = None
     """Bytes that a chunk can have; where it is known, `read` may refuse a longer one instead of reading it."""
+    compares: bool = False
+    """Whether `changing` notices what others changed meanwhile, so that no lock between processes is needed."""
+
+    def changing(self, name: str, change: Callable[[], int]) -> int:
+        """What `change` returns, which reads a chunk and writes it back; called again if others were faster.
+
+        Where `compares` is false it is called once, and the caller holds the lock.
+        """
+        return change()
 
     @abstractmethod
     def read(self, name: str, buffer: bytearray) -> memoryview | None:
@@ -208,7 +243,7 @@ class ChunkFiles(ABC):
         """
 
     @abstractmethod
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  most stores have nothing to do
         """Give back what is held open; the next use opens it again."""
 
 
@@ -242,7 +277,7 @@ class KeyFiles(ChunkFiles):
                 return found
         return None
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  most stores have nothing to do
         """Nothing is held open."""
 
 

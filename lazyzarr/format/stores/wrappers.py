@@ -42,6 +42,21 @@ class WrapperStore(Store):
         """Whether every write is refused: as the store within."""
         return self._store.read_only
 
+    @property
+    def in_flight(self) -> int:  # type: ignore[override]
+        """Requests that are worth having under way at once: as the store within."""
+        return self._store.in_flight
+
+    @property
+    def compares(self) -> bool:  # type: ignore[override]
+        """Whether `set_if` decides for all who write: as the store within."""
+        return self._store.compares
+
+    @property
+    def lost_updates(self) -> str | None:  # type: ignore[override]
+        """Why processes could undo each other's changes: as the store within."""
+        return self._store.lost_updates
+
     def spec(self) -> StoreSpec:
         return type(self), (self._store,)
 
@@ -59,6 +74,9 @@ class WrapperStore(Store):
 
     def get_ranges(self, key: str, ranges: Sequence[ByteRange]) -> Sequence[Buffer] | None:
         return self._store.get_ranges(key, ranges)
+
+    def get_known(self, key: str) -> tuple[Buffer, Generation] | None:
+        return self._store.get_known(key)
 
     def set(self, key: str, value: Buffer | Iterable[Buffer]) -> None:
         self._store.set(key, value)
@@ -96,6 +114,9 @@ class WrapperStore(Store):
 
     def chunk_files(self, path: str) -> ChunkFiles:
         return self._store.chunk_files(path)
+
+    def close(self) -> None:
+        self._store.close()
 
     def wrap(self, store: Store) -> Store:
         """The same behaviour around another store."""
@@ -178,6 +199,10 @@ class FaultStore(WrapperStore):
         self._ask("get", key)
         return super().get(key, byte_range)
 
+    def get_known(self, key: str) -> tuple[Buffer, Generation] | None:
+        self._ask("get", key)
+        return super().get_known(key)
+
     def get_ranges(self, key: str, ranges: Sequence[ByteRange]) -> Sequence[Buffer] | None:
         self._ask("get", key)
         return super().get_ranges(key, ranges)
@@ -235,6 +260,10 @@ class _WatchedFiles(ChunkFiles):
         self._files = files
         self._path = path
         self._ask = ask
+        self.compares = files.compares
+
+    def changing(self, name: str, change: Callable[[], int]) -> int:
+        return self._files.changing(name, change)
 
     def read(self, name: str, buffer: bytearray) -> memoryview | None:
         self._ask("get", join_path(self._path, name))
