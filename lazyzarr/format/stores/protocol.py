@@ -243,7 +243,7 @@ class ChunkFiles(ABC):
         """
 
     @abstractmethod
-    def close(self) -> None:  # noqa: B027  most stores have nothing to do
+    def close(self) -> None:
         """Give back what is held open; the next use opens it again."""
 
 
@@ -277,7 +277,7 @@ class KeyFiles(ChunkFiles):
                 return found
         return None
 
-    def close(self) -> None:  # noqa: B027  most stores have nothing to do
+    def close(self) -> None:
         """Nothing is held open."""
 
 
