@@ -15,18 +15,20 @@ from numpy.typing import NDArray
 
 from ...errors import ChunkDecodeError, ChunkEncodeError, ChunkMemoryError, MetadataValidationError
 from .protocol import (
-    ArrayArrayCodec,
     ArrayBytesCodec,
+    AxesCodec,
     Buffer,
     BytesBytesCodec,
     ChunkSpec,
     Codec,
+    ElementsCodec,
     EncodedSize,
     Serializer,
     Spare,
 )
 from .registry import codec_of
 from .sharding import Shard
+from .steps import StepSerializer
 
 __all__ = ["CodecChain", "build_chain"]
 
@@ -46,16 +48,21 @@ def build_chain(codecs: Sequence[Any], shape: Sequence[int], dtype: np.dtype[Any
 
 
 def _build(codecs: Sequence[Any], chunk: ChunkSpec) -> CodecChain:
-    reorders: list[ArrayArrayCodec] = []
+    reorders: list[AxesCodec] = []
     serializer: Serializer | None = None
     tail: list[BytesBytesCodec] = []
     stored = chunk
-    for codec in map(codec_of, codecs):
+    given = list(map(codec_of, codecs))
+    for position, codec in enumerate(given):
         match codec.resolve(stored):
-            case ArrayArrayCodec() as reorder if serializer is None:
+            case AxesCodec() as reorder if serializer is None:
                 reorders.append(reorder)
                 axes = reorder.axes(len(stored.shape))
                 stored = replace(stored, shape=tuple(stored.shape[axis] for axis in axes))
+            case ElementsCodec() as elements if serializer is None:
+                # What follows is a chain of its own, for the chunk that this codec gives.
+                serializer = StepSerializer(elements, elements.bind(stored), given[position + 1 :], _build)
+                break
             case ArrayBytesCodec() as array_bytes if serializer is None:
                 serializer = array_bytes.bind(stored, _build)
             case BytesBytesCodec() as bytes_bytes if serializer is not None:
@@ -74,7 +81,7 @@ def _names(codecs: Sequence[Any]) -> list[str]:
     return [codec_of(codec).name for codec in codecs]
 
 
-def _composed(reorders: Sequence[ArrayArrayCodec], ndim: int) -> tuple[int, ...]:
+def _composed(reorders: Sequence[AxesCodec], ndim: int) -> tuple[int, ...]:
     axes = tuple(range(ndim))
     for reorder in reorders:
         axes = tuple(axes[axis] for axis in reorder.axes(ndim))
@@ -87,7 +94,7 @@ class CodecChain:
     def __init__(
         self,
         chunk: ChunkSpec,
-        reorders: Sequence[ArrayArrayCodec],
+        reorders: Sequence[AxesCodec],
         serializer: Serializer,
         tail: Sequence[BytesBytesCodec],
     ) -> None:
@@ -97,7 +104,8 @@ class CodecChain:
         self.nbytes = chunk.nbytes
         """Decoded bytes of a chunk."""
         self.reorders = tuple(reorders)
-        self.codecs: tuple[Codec, ...] = (*reorders, serializer.codec, *tail)
+        steps = serializer.codecs if isinstance(serializer, StepSerializer) else (serializer.codec,)
+        self.codecs: tuple[Codec, ...] = (*reorders, *steps, *tail)
         """Every codec with what depends on the chunk filled in."""
         self.serializer = serializer
         self.tail = tuple(tail)

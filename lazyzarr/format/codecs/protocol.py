@@ -21,15 +21,18 @@ from ..stores.protocol import Buffer
 __all__ = [
     "ArrayArrayCodec",
     "ArrayBytesCodec",
+    "AxesCodec",
     "Buffer",
     "BytesBytesCodec",
     "Chain",
     "ChainBuilder",
     "ChunkSpec",
     "Codec",
+    "ElementsCodec",
     "EncodedSize",
     "Serializer",
     "Spare",
+    "Step",
     "check_configuration",
     "flat_bytes",
     "inflate",
@@ -94,13 +97,48 @@ class Codec(ABC):
 
 
 class ArrayArrayCodec(Codec):
-    """A codec from array to array that only reorders axes: what is decoded into the view lands in place."""
+    """A codec from array to array."""
+
+
+class AxesCodec(ArrayArrayCodec):
+    """One that only reorders axes: what is decoded into the view lands in place."""
 
     @abstractmethod
     def axes(self, ndim: int) -> tuple[int, ...]:
         """The axis of the array that each axis of the encoded one is.
 
         Raises MetadataValidationError for a chunk of another rank.
+        """
+
+
+class Step(Protocol):
+    """An array -> array codec bound to one chunk shape and dtype."""
+
+    @property
+    def encoded(self) -> ChunkSpec:
+        """The chunk that it gives: shape, native dtype, and what the fill value becomes."""
+
+    def encode(self, array: NDArray[Any]) -> NDArray[Any]:
+        """The encoded chunk of a C-contiguous one; it may be the same memory.
+
+        Raises ChunkEncodeError for elements that cannot be encoded.
+        """
+
+    def decode(self, array: NDArray[Any], out: NDArray[Any]) -> None:
+        """Fill `out` (the chunk's shape, any strides) from the encoded chunk, C-contiguous.
+
+        Raises ChunkDecodeError for elements that no encoder gives.
+        """
+
+
+class ElementsCodec(ArrayArrayCodec):
+    """One that gives other elements, another dtype or another shape."""
+
+    @abstractmethod
+    def bind(self, chunk: ChunkSpec) -> Step:
+        """The codec for one kind of chunk.
+
+        Raises MetadataValidationError if the codec does not fit the chunk, or cannot encode its fill value.
         """
 
 
@@ -159,6 +197,12 @@ class Chain(Protocol):
 
     def decode_into(self, buffer: Buffer, out: NDArray[Any], spare: Spare | None = None) -> None:
         """Fill `out` (the chunk's shape, any strides) from its encoded bytes."""
+
+    def decode_spare(self, buffer: Buffer, spare: Spare) -> NDArray[Any]:
+        """The chunk of its encoded bytes, in the spare memory."""
+
+    def encode(self, array: NDArray[Any]) -> list[Buffer]:
+        """The encoded bytes of a chunk (any strides), in pieces."""
 
     def stage(self, part: NDArray[Any], spare: Spare) -> NDArray[Any]:
         """A whole chunk in encoded order: `part` itself, or copied into the spare and padded with fill."""

@@ -6,12 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...errors import MetadataValidationError, UnknownCodecError
+from .bitround import BitRound
 from .blosc import BloscCodec
 from .bytes import BytesCodec
+from .cast_value import CastValue
 from .crc32c import Crc32cCodec
 from .gzip import GzipCodec
 from .numcodecs_v2 import V2Filters, v2_codec
+from .packbits import PackBits
 from .protocol import Codec
+from .reshape import Reshape
+from .scale_offset import ScaleOffset
 from .sharding import ShardingCodec
 from .transpose import TransposeCodec
 from .zstd import ZstdCodec
@@ -28,6 +33,11 @@ CODECS: dict[str, Callable[[Mapping[str, Any]], Codec]] = {
         ZstdCodec,
         GzipCodec,
         Crc32cCodec,
+        PackBits,
+        CastValue,
+        ScaleOffset,
+        BitRound,
+        Reshape,
         V2Filters,
     )
 }

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from ...errors import MetadataValidationError
-from .protocol import ArrayArrayCodec, ChunkSpec, check_configuration
+from .protocol import AxesCodec, ChunkSpec, check_configuration
 
 __all__ = ["TransposeCodec"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransposeCodec(ArrayArrayCodec):
+class TransposeCodec(AxesCodec):
     """Store the axes in `order`: axis i of the stored chunk is axis `order[i]` of the array.
 
     >>> import numpy as np
