@@ -14,7 +14,8 @@ PACKAGE = ROOT / "lazyzarr"
 # The modules that a star stands for share one place: they may import each other, in one direction only.
 ORDER = """
     errors settings
-    format.keys format.grid format.selection format.fancy format.pieces format.fills format.dtypes format.documents
+    format.keys format.grid format.selection format.fancy format.pieces format.fills
+    format.data_types.* format.dtypes format.documents
     format.metadata format.metadata_v2 format.metadata_v3
     format.os_calls format.stores.protocol format.stores.keyed format.stores.memory
     format.stores.failures format.stores.folders format.stores.files format.stores.chunk_files format.stores.local

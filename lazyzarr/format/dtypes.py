@@ -1,28 +1,42 @@
-"""Data types and their names in v2 and v3 metadata.
+"""Data types by the names that v2 and v3 metadata give them, and by what users call them.
 
-Specifications: Zarr v2, "Data type encoding"; Zarr v3 core, "Data types";
-zarr-extensions (numpy.datetime64, numpy.timedelta64, fixed_length_utf32, null_terminated_bytes).
+Specifications: Zarr v2, "Data type encoding"; Zarr v3 core, "Data types"; zarr-extensions.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from ..errors import MetadataValidationError, UnknownDataTypeError
-from .fills import default_fill, fill_from_json, fill_of, fill_to_json
+from .data_types.base import DataType, Endian, is_integer, shown
+from .data_types.raw import RawType, raw_type
+from .data_types.records import RecordType, parse_v2_record, parse_v3_record, record_of
+from .data_types.small import SMALL_NAMES, is_small, small_type
+from .data_types.vlen import BytesType, ObjectType, StringType, keeps_shape, object_type
 
-__all__ = ["DataType", "Endian", "data_type_of", "parse_v2_dtype", "parse_v3_data_type"]
-
-Endian: TypeAlias = Literal["little", "big"]
+__all__ = [
+    "BytesType",
+    "DataType",
+    "Endian",
+    "ObjectType",
+    "RawType",
+    "RecordType",
+    "StringType",
+    "data_type_of",
+    "keeps_shape",
+    "parse_v2_dtype",
+    "parse_v3_data_type",
+]
 
 _SIZES = {"b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8), "c": (8, 16), "M": (8,), "m": (8,)}
 _UNITS = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as", "generic")
 _MAX_LENGTH = 2**31 - 1  # bytes of one element, NumPy's own limit
+_DEPTH = 32  # records within records
 
 _V3_NAMES = {
     "bool": "?",
@@ -33,119 +47,95 @@ _V3_NAMES = {
     "complex64": "c8",
     "complex128": "c16",
 }
-_V3_ALIASES = {"complex_float32": "complex64", "complex_float64": "complex128"}
+_V3_ALIASES = {
+    "complex_float32": "complex64",
+    "complex_float64": "complex128",
+    "variable_length_bytes": "bytes",
+    "binary": "bytes",
+}
 _V3_TIMES = {"numpy.datetime64": "M", "numpy.timedelta64": "m"}
 _V3_STRINGS = {"fixed_length_utf32": "U", "null_terminated_bytes": "S"}
+_RAW = re.compile(r"r([0-9]{1,11})")
 
 
-@dataclass(frozen=True, slots=True)
-class DataType:
-    """One data type.
+def data_type_of(dtype: Any, object_codec: Any = None) -> DataType:
+    """The data type of a NumPy dtype, or of what a user writes for one; the byte order is dropped.
 
-    >>> DataType(np.dtype("<i4")).v3_name, DataType(np.dtype("M8[10ns]")).v2_name("big")
-    ('int32', '>M8[10ns]')
-    """
-
-    dtype: np.dtype[Any]
-    """The NumPy dtype, in native byte order."""
-
-    @property
-    def byte_ordered(self) -> bool:
-        """Whether an element's bytes have an order to choose."""
-        return self.dtype.kind == "U" or (self.dtype.kind != "S" and self.dtype.itemsize > 1)
-
-    @property
-    def default_fill(self) -> np.generic:
-        """What missing chunks read as when nobody chose: zero, an empty string, NaT."""
-        return default_fill(self.dtype)
-
-    @property
-    def v3_name(self) -> str | dict[str, Any]:
-        """The `data_type` member of a v3 document."""
-        kind = self.dtype.kind
-        if kind in "mM":
-            unit, scale = np.datetime_data(self.dtype)
-            name = "numpy.datetime64" if kind == "M" else "numpy.timedelta64"
-            return {"name": name, "configuration": {"unit": unit, "scale_factor": scale}}
-        if kind in "SU":
-            name = "fixed_length_utf32" if kind == "U" else "null_terminated_bytes"
-            return {"name": name, "configuration": {"length_bytes": self.dtype.itemsize}}
-        return self.dtype.name
-
-    def v2_name(self, endian: Endian = "little") -> str:
-        """The `dtype` member of a v2 document."""
-        order = "|" if not self.byte_ordered else "<" if endian == "little" else ">"
-        text = self.dtype.str[1:]
-        if self.dtype.kind in "mM":
-            unit, scale = np.datetime_data(self.dtype)
-            # NumPy's own spelling drops the multiple of generic units.
-            text = text.partition("[")[0]
-            if (unit, scale) != ("generic", 1):
-                text += f"[{'' if scale == 1 else scale}{unit}]"
-        return order + text
-
-    def fill_from_json(self, value: Any) -> np.generic:
-        """The scalar that a document's `fill_value` spells; every spelling that writers are known to use.
-
-        >>> DataType(np.dtype("f4")).fill_from_json("0x7fc00001").tobytes().hex()
-        '0100c07f'
-        """
-        try:
-            return fill_from_json(value, self.dtype)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise MetadataValidationError(
-                f"the fill_value {_shown(value)} is no {self.dtype} value"
-            ) from error
-
-    def fill_to_json(self, value: np.generic, zarr_format: int = 3) -> Any:
-        """The spelling of a fill value that all readers of the format know.
-
-        v2 knows no spelling for a NaN other than NumPy's; it is written as "NaN".
-
-        >>> DataType(np.dtype("f4")).fill_to_json(np.float32("-inf"))
-        '-Infinity'
-        """
-        return fill_to_json(value, zarr_format)
-
-    def fill_of(self, value: Any) -> np.generic:
-        """What a user gave as fill value, as this data type; None is the default.
-
-        Raises MetadataValidationError where the data type cannot hold it.
-
-        >>> DataType(np.dtype("u1")).fill_of(7.0)
-        np.uint8(7)
-        """
-        if value is None:
-            return self.default_fill
-        try:
-            return fill_of(value, self.dtype)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise MetadataValidationError(
-                f"fill_value={_shown(value)} is no {self.dtype} value; choose one that the data type holds"
-            ) from error
-
-
-def data_type_of(dtype: Any) -> DataType:
-    """The data type of a NumPy dtype, or of what NumPy takes for one; the byte order is dropped.
+    `str` and NumPy's StringDType are text of any length, `bytes` bytes of any length, "bfloat16" and "r24"
+    what v3 calls so. `object_codec` says how Python objects are stored, as a v2 filter's document.
 
     Raises UnknownDataTypeError where Zarr has no name for it.
 
-    >>> data_type_of(">f4").v3_name
-    'float32'
+    >>> data_type_of(">f4").v3_name, data_type_of(str).v3_name
+    ('float32', 'string')
     """
+    if isinstance(dtype, DataType):
+        return record_of(dtype.dtype, data_type_of) if isinstance(dtype, RecordType) else dtype
+    named = _named(dtype)
+    if named is not None:
+        return named
+    if not isinstance(dtype, np.dtype) and isinstance(dtype, str) and dtype.startswith("array:"):
+        return object_type([{"id": "vlen-array", "dtype": np.dtype(dtype[6:]).str}])  # zarr-python 2's word
     try:
-        native = np.dtype(dtype).newbyteorder("=")
+        given = np.dtype(dtype)
     except (TypeError, ValueError) as error:
         raise UnknownDataTypeError(f"dtype={dtype!r} is no data type: {error}") from error
+    if given.kind == "O":
+        return _of_objects(object_codec)
+    return _of_numpy(given, dtype)
+
+
+def _named(dtype: Any) -> DataType | None:
+    """The data types that have a name of their own, which NumPy does not know or takes for another one."""
+    if dtype is str or (isinstance(dtype, str) and dtype in ("str", "string")):
+        return StringType()
+    if dtype is bytes or (isinstance(dtype, str) and _V3_ALIASES.get(dtype, dtype) == "bytes"):
+        return BytesType()
+    if isinstance(dtype, str) and dtype in SMALL_NAMES:
+        return small_type(dtype)
+    if isinstance(dtype, str) and _RAW.fullmatch(dtype):
+        return _raw_bits(dtype)
+    if isinstance(dtype, Mapping) and "name" in dtype:
+        return parse_v3_data_type(dict(dtype))
+    if not isinstance(dtype, np.dtype | type) and hasattr(dtype, "to_native_dtype"):  # zarr-python's
+        return parse_v3_data_type(dtype.to_json(zarr_format=3))
+    return None
+
+
+def _of_objects(object_codec: Any) -> DataType:
+    if object_codec is None:
+        raise UnknownDataTypeError(
+            "dtype=object does not say how the objects are stored; write dtype=str for text, dtype=bytes for "
+            'bytes, or object_codec={"id": "json2"} with zarr_format=2 for others'
+        )
+    return object_type([object_codec])
+
+
+def _of_numpy(given: np.dtype[Any], shown_as: Any) -> DataType:
+    if given.kind == "T":
+        if hasattr(given, "na_object"):
+            raise UnknownDataTypeError(
+                f"the data type {given} has strings that are missing; dtype=str has none"
+            )
+        return StringType()
+    small = is_small(given)
+    if small is not None:
+        return small_type(small)
+    if given.names is not None:
+        return record_of(given, data_type_of)
+    if given.kind == "V" and given.subdtype is None and given.type is np.void:
+        return raw_type(given.itemsize, shown_as)
+    native = given.newbyteorder("=")
     if native.kind in "SU":
         if not native.itemsize:
             raise UnknownDataTypeError(
-                f"dtype={dtype!r} has no length; give one, as in {native.kind + '16'!r}"
+                f"dtype={shown_as!r} has no length; give one, as in {native.kind + '16'!r}, "
+                f"or write dtype={'str' if native.kind == 'U' else 'bytes'} for any length"
             )
     elif native.itemsize not in _SIZES.get(native.kind, ()):
         raise UnknownDataTypeError(
             f"the data type {native} cannot be stored; bool, integers, floats, complex, datetime64, "
-            "timedelta64, and fixed-length S and U can"
+            "timedelta64, text and bytes of fixed or any length, raw bytes, and records of them can"
         )
     elif native.kind not in "mM":
         # C's long long is another object than long, of the same meaning; one of them is enough here
@@ -153,22 +143,34 @@ def data_type_of(dtype: Any) -> DataType:
     return DataType(native)
 
 
-_V2_DTYPE = re.compile(r"([<>|])([biufcmMSU])([0-9]{1,10})(?:\[([0-9]{0,10})([A-Za-zµμ]+)\])?")
+_V2_DTYPE = re.compile(r"([<>|])([biufcmMSUV])([0-9]{1,10})(?:\[([0-9]{0,10})([A-Za-zµμ]+)\])?")
 
 
-def parse_v2_dtype(name: Any) -> tuple[DataType, Endian]:
+def parse_v2_dtype(name: Any, filters: Any = None) -> tuple[DataType, Endian]:
     """The data type and the byte order that the `dtype` member of a v2 document names.
+
+    Of Python objects, "|O", the document's `filters` tell the rest. Raises UnknownDataTypeError,
+    MetadataValidationError.
 
     >>> parse_v2_dtype(">i2")
     (DataType(dtype=dtype('int16')), 'big')
     """
+    if isinstance(name, list):
+        _check_depth(name)
+        # the byte orders are in the fields' dtypes, so that the record's is the machine's
+        return parse_v2_record(name, parse_v2_dtype), "little" if sys.byteorder == "little" else "big"
+    if isinstance(name, str) and name in ("|O", "O", "|O8", "object"):
+        return object_type(filters), "little"
     match = _V2_DTYPE.fullmatch(name) if isinstance(name, str) else None
     if match is None:
-        raise UnknownDataTypeError(f"the v2 dtype {_shown(name)} is not known")
+        raise UnknownDataTypeError(f"the v2 dtype {shown(name)} is not known")
     order, kind, size, scale, unit = match.groups()
     if unit is not None and kind not in "mM":
         raise UnknownDataTypeError(f"the v2 dtype {name!r} is not known")
-    if kind in "mM" and size == "8":
+    data_type: DataType
+    if kind == "V":
+        data_type = raw_type(int(size), name)
+    elif kind in "mM" and size == "8":
         data_type = _time_type(kind, unit or "generic", int(scale or 1), name)
     elif kind in "SU":
         data_type = _string_type(kind, int(size) * (4 if kind == "U" else 1), name)
@@ -184,6 +186,8 @@ def parse_v2_dtype(name: Any) -> tuple[DataType, Endian]:
 def parse_v3_data_type(value: Any) -> DataType:
     """The data type that the `data_type` member of a v3 document names.
 
+    Raises UnknownDataTypeError, MetadataValidationError.
+
     >>> parse_v3_data_type({"name": "numpy.datetime64", "configuration": {"unit": "s", "scale_factor": 1}})
     DataType(dtype=dtype('<M8[s]'))
     """
@@ -193,12 +197,49 @@ def parse_v3_data_type(value: Any) -> DataType:
         return DataType(np.dtype(_V3_NAMES[name]))
     if name in _V3_TIMES:
         unit, scale = configuration.get("unit"), configuration.get("scale_factor", 1)
-        if not isinstance(unit, str) or not _is_integer(scale):
-            raise MetadataValidationError(f"the data type {_shown(value)} needs a unit and a scale_factor")
+        if not isinstance(unit, str) or not is_integer(scale):
+            raise MetadataValidationError(f"the data type {shown(value)} needs a unit and a scale_factor")
         return _time_type(_V3_TIMES[name], unit, scale, value)
     if name in _V3_STRINGS:
         return _string_type(_V3_STRINGS[name], configuration.get("length_bytes"), value)
-    raise UnknownDataTypeError(f"the data type {_shown(value)} is not known")
+    return _v3_extension(name, configuration, value)
+
+
+def _v3_extension(name: str, configuration: Mapping[str, Any], value: Any) -> DataType:
+    if name == "string":
+        return StringType()
+    if name == "bytes":
+        return BytesType()
+    if name in ("struct", "structured"):
+        _check_depth(value)
+        return parse_v3_record(configuration, parse_v3_data_type)
+    if name == "raw_bytes":
+        return raw_type(configuration.get("length_bytes"), value)
+    if name in SMALL_NAMES:
+        return small_type(name)
+    if _RAW.fullmatch(name):
+        return _raw_bits(name)
+    raise UnknownDataTypeError(f"the data type {shown(value)} is not known")
+
+
+def _raw_bits(name: str) -> RawType:
+    bits = int(name[1:])
+    return raw_type(bits // 8 if bits % 8 == 0 else None, name)
+
+
+def _check_depth(value: Any) -> None:
+    """Refuse records within records without end, before anything follows them down."""
+    level = [value]
+    for _ in range(4 * _DEPTH):
+        level = [part for item in level for part in _parts(item)]
+        if not level:
+            return
+    raise UnknownDataTypeError(f"records are nested deeper than {_DEPTH}")
+
+
+def _parts(item: Any) -> list[Any]:
+    values = item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+    return [value for value in values if isinstance(value, dict | list)]
 
 
 def _name_and_configuration(value: Any) -> tuple[str, Mapping[str, Any]]:
@@ -209,27 +250,18 @@ def _name_and_configuration(value: Any) -> tuple[str, Mapping[str, Any]]:
         configuration = value.get("configuration", {})
         if isinstance(configuration, dict):
             return value["name"], configuration
-    raise UnknownDataTypeError(f"the data type {_shown(value)} is neither a name nor an object with a name")
+    raise UnknownDataTypeError(f"the data type {shown(value)} is neither a name nor an object with a name")
 
 
-def _time_type(kind: str, unit: str, scale: int, shown: Any) -> DataType:
+def _time_type(kind: str, unit: str, scale: int, given: Any) -> DataType:
     unit = "us" if unit in ("µs", "μs") else unit
     if unit not in _UNITS or not 1 <= scale < 2**31:
-        raise UnknownDataTypeError(f"the data type {_shown(shown)} has no time unit that NumPy knows")
+        raise UnknownDataTypeError(f"the data type {shown(given)} has no time unit that NumPy knows")
     return DataType(np.dtype(f"{kind}8[{scale}{unit}]"))
 
 
-def _string_type(kind: str, nbytes: Any, shown: Any) -> DataType:
+def _string_type(kind: str, nbytes: Any, given: Any) -> DataType:
     width = 4 if kind == "U" else 1
-    if not _is_integer(nbytes) or nbytes % width or not 0 < nbytes <= _MAX_LENGTH:
-        raise UnknownDataTypeError(f"the data type {_shown(shown)} has no length that NumPy knows")
+    if not is_integer(nbytes) or nbytes % width or not 0 < nbytes <= _MAX_LENGTH:
+        raise UnknownDataTypeError(f"the data type {shown(given)} has no length that NumPy knows")
     return DataType(np.dtype(f"{kind}{nbytes // width}"))
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

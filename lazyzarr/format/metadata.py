@@ -102,7 +102,7 @@ class ArrayMetadata(_NodeMetadata):
     chunk_shape: tuple[int, ...]
     """Elements along each axis of a write unit: of a shard, where the array is sharded."""
     chunk_key_encoding: ChunkKeyEncoding
-    fill_value: np.generic | None
+    fill_value: Any
     """The fill value; None only in v2, where `null` leaves the contents of missing chunks undefined."""
     codecs: tuple[CodecSpec, ...]
     """The codec chain of a write unit, in the order of encoding."""
@@ -162,8 +162,7 @@ class ArrayMetadata(_NodeMetadata):
     def fill(self) -> NDArray[Any]:
         """What missing chunks read as: 0-d, read-only; the data type's zero or NaT for v2's `null`."""
         value = self.data_type.default_fill if self.fill_value is None else self.fill_value
-        fill = np.empty((), self.dtype)
-        fill[()] = value
+        fill = self.data_type.cell(value)
         fill.flags.writeable = False
         return fill
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from ..errors import MetadataValidationError, NodeTypeValidationError
 from .documents import Document, loads, new_document
-from .dtypes import DataType, Endian, parse_v2_dtype
+from .dtypes import DataType, Endian, keeps_shape, parse_v2_dtype
 from .keys import ChunkKeyEncoding
 from .metadata import (
     DIMENSIONS_ATTRIBUTE,
@@ -42,7 +42,7 @@ def parse_array(documents: Mapping[str, Any], where: str = "") -> ArrayMetadata:
             if member not in value:
                 raise MetadataValidationError(f".zarray lacks {member!r}, which an array must have")
         shape = parse_lengths(value["shape"], "shape", 0)
-        data_type, endian = parse_v2_dtype(value["dtype"])
+        data_type, endian = parse_v2_dtype(value["dtype"], value["filters"])
         fill = value["fill_value"]
         return ArrayMetadata(
             zarr_format=2,
@@ -135,7 +135,7 @@ def _codecs(
     if value["order"] not in ("C", "F"):
         raise MetadataValidationError(f'order is {shown(value["order"])}, neither "C" nor "F"')
     codecs = []
-    if value["order"] == "F" and ndim > 1:
+    if value["order"] == "F" and ndim > 1 and not keeps_shape(data_type.object_codec):
         codecs.append(CodecSpec("transpose", {"order": list(reversed(range(ndim)))}))
     ordered = {"endian": endian} if data_type.byte_ordered else {}
     filters = value["filters"]

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .fill_other import other_test
+
 __all__ = ["FillTest"]
 
 BLOCK = 65536  # elements compared at a time: a chunk that is not empty is known as such early
@@ -22,6 +24,10 @@ class FillTest:
 
     def __init__(self, fill: Any) -> None:
         value = np.ascontiguousarray(fill).reshape(1)
+        self._other = other_test(value)
+        if self._other is not None:
+            self._integers: str | None = "none"
+            return
         # Not all times are datetime's, nor all code units characters: as items they are integers.
         self._integers = {"m": "i8", "M": "i8", "U": "u4"}.get(value.dtype.kind)
         self._size = value.dtype.itemsize
@@ -33,6 +39,8 @@ class FillTest:
     def __call__(self, chunk: NDArray[Any]) -> bool:
         """Whether every element of a C-contiguous chunk is the fill value; mostly one look is enough."""
         if self._integers:
+            if self._other is not None:
+                return self._other(chunk)
             chunk = chunk.reshape(-1).view(self._integers)
         first = chunk.item(0)
         # Equal bits make equal items, or two NaNs: anything else is settled here.

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from ...errors import ChunkDecodeError, MetadataValidationError, PickleCodecDisabledError, UnknownCodecError
 from .blosc import SHUFFLES, BloscCodec
 from .gzip import GzipCodec
+from .objects_v2 import ObjectSerializer
 from .protocol import (
     ArrayBytesCodec,
     Buffer,
@@ -186,23 +187,33 @@ class V2Filters(ArrayBytesCodec):
 
     name = "v2.filters"
 
-    def __init__(self, filters: list[Mapping[str, Any]], endian: str = "little") -> None:
+    def __init__(
+        self, filters: list[Mapping[str, Any]], endian: str = "little", allow_pickle: bool = False
+    ) -> None:
         self._documents = [dict(document) for document in filters]
         self.endian = endian
-        self.filters = [v2_codec(document) for document in filters]
+        self._unpickled = 1 if allow_pickle else 0  # the first filter, which the caller vouches for
+        self.filters = [v2_codec(document) for document in filters[self._unpickled :]]
 
     @classmethod
     def from_config(cls, configuration: Mapping[str, Any]) -> Self:
         """The codec of `{"filters": [...], "endian": "little" or "big"}`."""
-        check_configuration(cls.name, configuration, ["filters", "endian"], ["filters"])
-        return cls(configuration["filters"], configuration.get("endian") or "little")
+        check_configuration(cls.name, configuration, ["filters", "endian", "allow_pickle"], ["filters"])
+        return cls(
+            configuration["filters"],
+            configuration.get("endian") or "little",
+            bool(configuration.get("allow_pickle")),
+        )
 
     def configuration(self) -> dict[str, Any]:
         """`{"filters": [...], "endian": ...}`."""
         return {"filters": self._documents, "endian": self.endian}
 
-    def bind(self, chunk: ChunkSpec, build: ChainBuilder) -> FilterSerializer:
+    def bind(self, chunk: ChunkSpec, build: ChainBuilder) -> FilterSerializer | ObjectSerializer:
         """The filters for one kind of chunk."""
+        if chunk.dtype.hasobject:
+            rest = self.filters[1 - self._unpickled :]
+            return ObjectSerializer(self, self._documents[0], rest, chunk)
         native = self.endian == sys.byteorder
         return FilterSerializer(self, chunk, chunk.dtype if native else chunk.dtype.newbyteorder("S"))
 

@@ -19,6 +19,7 @@ from .reshape import Reshape
 from .scale_offset import ScaleOffset
 from .sharding import ShardingCodec
 from .transpose import TransposeCodec
+from .vlen import VLenBytesCodec, VLenUTF8Codec
 from .zstd import ZstdCodec
 
 __all__ = ["CODECS", "codec_of"]
@@ -38,6 +39,8 @@ CODECS: dict[str, Callable[[Mapping[str, Any]], Codec]] = {
         ScaleOffset,
         BitRound,
         Reshape,
+        VLenUTF8Codec,
+        VLenBytesCodec,
         V2Filters,
     )
 }
