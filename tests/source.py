@@ -19,14 +19,17 @@ ORDER = """
     format.metadata format.metadata_v2 format.metadata_v3
     format.os_calls format.stores.protocol format.stores.keyed format.stores.memory
     format.stores.failures format.stores.folders format.stores.files format.stores.chunk_files format.stores.local
-    format.stores.wrappers
+    format.stores.remote format.stores.object_clients format.stores.object_conditions format.stores.objects
+    format.stores.filesystems format.stores.object_options
+    format.stores.zip_format format.stores.zip_files format.stores.zip_archive format.stores.zip format.stores.wrappers
     format.codecs.* format.watch format.chunk_source format.chunk_update format.chunk
     format.gates format.locks format.workers format.chunk_loops
     format.consolidated format.lookup format.commit.*
     format.slots format.operators format.assign format.info format.tree format.resolve
-    format.options format.layout
-    format.attributes format.member format.array_codecs format.array_facts format.array format.making
+    format.options format.layout format.views
+    format.attributes format.member format.array_codecs format.stored format.array_config format.array_facts format.indexing format.array format.making
     format.group_arrays format.group format.creation format.open format.saving
+    format.copy_log format.copy_store format.copying
     graph.region graph.node graph.ops.* graph.chunking graph.layout graph.sink
     graph.program graph.access graph.stage graph.plan graph.check
     graph.leaves graph.bound graph.write graph.evaluate graph.spec graph.tasks graph.schedule graph.progress graph.run

@@ -1,9 +1,10 @@
-"""The stores: keys to bytes, in memory or in a folder, and wrappers around them."""
+"""The stores: keys to bytes, in memory, in a folder or in an archive, and wrappers around them."""
 
 from .local import LocalStore
 from .memory import MemoryStore
 from .protocol import Buffer, ByteRange, ChunkFiles, Generation, Store, StoreSpec, open_spec
 from .wrappers import DROP, FaultStore, ReadOnlyStore, WrapperStore
+from .zip import ZipStore
 
 __all__ = [
     "DROP",
@@ -18,5 +19,6 @@ __all__ = [
     "Store",
     "StoreSpec",
     "WrapperStore",
+    "ZipStore",
     "open_spec",
 ]

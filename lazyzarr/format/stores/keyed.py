@@ -60,12 +60,15 @@ class KeyedStore(Store):
 
     def delete(self, key: str) -> None:
         self.check_writable(validate_key(key))
-        with self._changing():
-            self._table().pop(key, None)
+        if key in self._table():
+            with self._changing():
+                self._table().pop(key, None)
 
     def delete_prefix(self, path: str) -> None:
         path = normalize_path(path)
         self.check_writable(path)
+        if not self._keys(path):
+            return
         with self._changing():
             self._places.leave(path)
             table = self._table()

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import pickle
 import threading
+import zipfile
 
 import hypothesis.strategies as st
 import numpy as np
@@ -22,6 +23,7 @@ from lazyzarr.format.stores import (
     MemoryStore,
     ReadOnlyStore,
     WrapperStore,
+    ZipStore,
     open_spec,
 )
 
@@ -29,6 +31,10 @@ KINDS = {
     "memory": lambda path: MemoryStore(),
     "memory over a dict": lambda path: MemoryStore({}),
     "local": lambda path: LocalStore(path / "data.zarr"),
+    "zip": lambda path: ZipStore(path / "data.zarr" / "data.zip", mode="a"),
+    "zip, deflated": lambda path: ZipStore(
+        path / "data.zarr" / "data.zip", mode="a", compression=zipfile.ZIP_DEFLATED
+    ),
     "wrapped": lambda path: WrapperStore(LocalStore(path / "data.zarr")),
     "faults": lambda path: FaultStore(MemoryStore(), ask_nothing),
 }
