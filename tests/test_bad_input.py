@@ -313,11 +313,11 @@ def test_wrong_index(stored):
     for use in (lambda: z[4], lambda: z[0, -7], lambda: z.__setitem__(4, 0), lambda: z[0, 0, 0]):
         with refuses(errors.BoundsCheckError, r"file://data.zarr/u, shape \(4, 6\)", builtin=IndexError):
             use()
-    for use in (lambda: z[[0]], lambda: z["a"], lambda: z[1.0], lambda: z.__setitem__([0], 1)):
-        with refuses(
-            errors.SelectionError, "file://data.zarr/u", "takes integers, slices, Ellipsis and None"
-        ):
+    for use in (lambda: z[1.0], lambda: z[[0.5]], lambda: z.__setitem__(([0], [1], None), 1)):
+        with refuses(errors.SelectionError, "file://data.zarr/u", "integers, slices, Ellipsis and None are taken"):
             use()
+    with refuses(errors.SelectionError, "file://data.zarr/u has no field 'a': its elements have none"):
+        z["a"]
 
 
 @pytest.mark.parametrize("chunks", [0, (0, 3), (2, -3), (2,)])

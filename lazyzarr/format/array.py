@@ -6,42 +6,31 @@ import hashlib
 import os
 import uuid
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ..errors import BoundsCheckError, SelectionError
-from ..settings import setting
+from ..errors import BoundsCheckError, ReadOnlyStoreError
 from . import commit
-from .array_facts import DescribedArray
-from .assign import checked_values, fitted
+from .array_config import ArrayConfig, array_config, default_config
+from .assign import checked_values
 from .chunk import ChunkReader, ChunkWriter
-from .chunk_loops import read_selection, write_selection
 from .consolidated import parse_node
-from .layout import shape_of
+from .indexing import IndexedArray
+from .layout import chunk_lengths, shape_of
 from .locks import ArrayLock, array_lock
 from .lookup import find_array
-from .member import placed
+from .member import LOOK_UP, placed
 from .metadata import ArrayMetadata
-from .operators import LazyOperators
-from .selection import BasicSelection, parse_basic
-from .slots import make_lazy
+from .options import DEFAULT
 from .stores.protocol import Store, StoreSpec, open_spec
+from .stores.wrappers import ReadOnlyStore
+from .views import cast_metadata, view_metadata
 
-__all__ = ["Array", "ArrayConfig", "ArrayHandle"]
-
-
-@dataclass(frozen=True, slots=True)
-class ArrayConfig:
-    """What holds for one open array and is not stored with it."""
-
-    write_empty_chunks: bool = False
-    """Store chunks of nothing but fill, too; else they are deleted."""
-    read_missing_chunks: bool = True
-    """Read missing chunks as fill; else they raise ChunkNotFoundError."""
+__all__ = ["Array", "ArrayHandle"]
 
 
 class _Kept:
@@ -60,7 +49,7 @@ class _Kept:
         self.lock: ArrayLock | None = None
 
 
-class Array(DescribedArray):
+class Array(IndexedArray):
     """A stored array.
 
     Indexing it gives NumPy arrays and scalars at once, and assignment stores at once; any threads and
@@ -76,26 +65,19 @@ class Array(DescribedArray):
     """
 
     def __init__(
-        self, store: Store, path: str, metadata: ArrayMetadata, config: ArrayConfig | None = None
+        self,
+        store: Store,
+        path: str,
+        metadata: ArrayMetadata,
+        config: ArrayConfig | None = None,
+        place: Hashable | None = LOOK_UP,
     ) -> None:
-        super().__init__(store, path, metadata)
+        super().__init__(store, path, metadata, place)
         self.config = default_config() if config is None else config
         self._nonce = uuid.uuid4().hex
         self._kept = _Kept(metadata)
 
     # Reading.
-
-    def __getitem__(self, selection: Any) -> Any:
-        """The selected elements as a NumPy array; a NumPy scalar where integers select one element.
-
-        `selection` is made of integers, slices with any steps, Ellipsis and None, as NumPy's basic indexing.
-        Raises BoundsCheckError, SelectionError, ChunkDecodeError, StoreError.
-        """
-        reader = self.reader()
-        parsed = self._parsed(selection, reader.grid.shape)
-        out = np.empty(parsed.out_shape, reader.dtype, order=self._metadata.order)
-        read_selection(reader, parsed, out)
-        return out if out.ndim or _holds_ellipsis(selection) else out[()]
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:
@@ -112,8 +94,27 @@ class Array(DescribedArray):
 
     def __iter__(self) -> Iterator[Any]:
         """What lies along the first axis, one after the other; a chunk's length is read at a time."""
-        length, step = len(self), self.chunks[0]
-        return (row for start in range(0, length, step) for row in self[start : start + step])
+        return self.islice()
+
+    def islice(self, start: int | None = None, end: int | None = None) -> Iterator[Any]:
+        """What lies along the first axis from `start` to `end`, one after the other, as when it is iterated.
+
+        >>> [int(n) for n in lz.array(np.arange(9), chunks=4).islice(3, 6)]
+        [3, 4, 5]
+        """
+        length, first = len(self), start or 0
+        if first < 0 or (end is not None and end < 0):
+            raise BoundsCheckError(f"islice({start}, {end}): give numbers from 0 on, counted from the beginning")
+        last = length if end is None else min(end, length)
+        return self._rows(first, last)
+
+    def _rows(self, first: int, last: int) -> Iterator[Any]:
+        for edges in accumulate(self.read_chunk_sizes[0], initial=0):
+            if edges > first:
+                yield from self[first : min(edges, last)]
+                first = edges
+            if edges >= last:
+                return
 
     def __bool__(self) -> bool:
         if self.size != 1:
@@ -123,25 +124,51 @@ class Array(DescribedArray):
             )
         return bool(self[...])
 
-    # Writing.
+    # The same, seen in another way.
 
-    def __setitem__(self, selection: Any, value: Any) -> None:
-        """Store values in the selected elements; they broadcast as in NumPy.
+    def astype(self, dtype: DTypeLike) -> Array:
+        """A read-only view of the array that gives its values cast to a dtype; nothing is read yet.
 
-        A lazy array is computed and stored piece by piece. Raises ShapeMismatchError, DataTypeMismatchError
-        for what the array's dtype cannot hold, BoundsCheckError, SelectionError, ReadOnlyStoreError,
-        StoreError; what has the wrong shape or dtype changes nothing.
+        >>> lz.array([1, 2, 3]).astype("f4")[1:]
+        array([2., 3.], dtype=float32)
         """
-        self._store.check_writable(self._path)
-        if isinstance(value, LazyOperators):
-            value = make_lazy(value)
-        if (stream := getattr(type(value), "__lazyzarr_store__", None)) is not None:
-            stream(value, self, selection)
-            return
-        writer = self.writer()
-        parsed = self._parsed(selection, writer.grid.shape)
-        values = fitted(checked_values(value, self.dtype, self._url()), parsed.out_shape, self._url())
-        write_selection(writer, self.lock(), parsed, values)
+        store = self._store if self._store.read_only else ReadOnlyStore(self._store)
+        return self._viewed(store, cast_metadata(self._metadata, dtype))
+
+    def view(
+        self,
+        shape: int | Sequence[int] | None = None,
+        chunks: int | Sequence[int] | None = None,
+        dtype: DTypeLike | None = None,
+        fill_value: Any = DEFAULT,
+        filters: Sequence[Mapping[str, Any]] | None = None,
+        read_only: bool | None = None,
+        synchronizer: Any = None,
+    ) -> Array:
+        """A view of what is stored as an array of another shape, chunk shape, dtype, fill value or filters (v2).
+
+        The chunks stay what they are: what each decodes to is taken for elements of the view. Writing to the
+        view changes the array; its shape is not to be changed. `synchronizer` is accepted.
+
+        >>> z = lz.array(np.array([1, 0, 1], "u1"), compressors=None)
+        >>> z.view(dtype=bool)[:]
+        array([ True, False,  True])
+        """
+        lengths = None if shape is None else shape_of(shape)
+        sizes = None if chunks is None else chunk_lengths(chunks, lengths or self.shape, self.itemsize)
+        with placed(self._url(), "nothing is viewed"):
+            metadata = view_metadata(self._metadata, lengths, sizes, dtype, fill_value, filters)
+        guarded = bool(read_only) and not self._store.read_only
+        return self._viewed(ReadOnlyStore(self._store) if guarded else self._store, metadata)
+
+    def with_config(self, config: Any) -> Array:
+        """The same array with another config: a mapping of some of its settings, or an ArrayConfig."""
+        return Array(self._store, self._path, self._metadata, array_config(config, self.config), self._place)
+
+    def _viewed(self, store: Store, metadata: ArrayMetadata) -> Array:
+        return Array(store, self._path, metadata, self.config, self._place)
+
+    # Writing.
 
     def resize(self, *shape: int | Sequence[int]) -> None:
         """Change the shape: `z.resize((10, 20))` or `z.resize(10, 20)`; chunks that lie outside are deleted.
@@ -154,10 +181,10 @@ class Array(DescribedArray):
         >>> z[...]
         array([[1., 1.], [1., 1.], [0., 0.]])
         """
-        self._store.check_writable(self._path)
+        self._check_own_shape()
         with placed(self._url(), "nothing was changed"):
             lengths = shape_of(shape[0] if len(shape) == 1 else shape)
-            self._become(commit.resize(self._store, self._path, lengths))
+            self._become(commit.resize(self._store, self._path, lengths, self._opened()))
 
     def append(self, data: ArrayLike, axis: int = 0) -> tuple[int, ...]:
         """Store data behind the end of an axis, and give the new shape.
@@ -169,10 +196,10 @@ class Array(DescribedArray):
         >>> z.append([[5, 6]])
         (3, 2)
         """
-        self._store.check_writable(self._path)
+        self._check_own_shape()
         values = checked_values(data, self.dtype, self._url())
         with placed(self._url(), "nothing was changed"):
-            self._become(commit.append(self._store, self._path, values, axis))
+            self._become(commit.append(self._store, self._path, values, axis, self._opened()))
         return self.shape
 
     # What the compute half takes hold of, and what is kept between calls.
@@ -206,36 +233,39 @@ class Array(DescribedArray):
     @property
     def handle(self) -> ArrayHandle:
         """What opens the array again without looking: small, and it pickles."""
-        documents = tuple(self._metadata.keys().items())
-        return ArrayHandle(self._store.spec(), self._path, documents, self.config, self._nonce)
+        viewed = self._metadata.viewed
+        return ArrayHandle(
+            self._store.spec(),
+            self._path,
+            tuple(self._metadata.keys().items()),
+            self.config,
+            self._nonce,
+            None if viewed is None else tuple(viewed.keys().items()),
+        )
 
     def close(self) -> None:
-        """Give back the folder that is held open; the next use opens it again."""
+        """Finish what is unfinished in the store, give back what is held open; the next use opens it again."""
         self._kept = _Kept(self._metadata)
+        super().close()
 
     def __reduce__(self) -> tuple[Callable[[ArrayHandle], Array], tuple[ArrayHandle]]:
         return _open, (self.handle,)
 
+    def _opened(self) -> commit.Opened:
+        return commit.Opened(self._metadata.viewed or self._metadata, self._place)
+
+    def _check_own_shape(self) -> None:
+        """Raise if the shape cannot be changed: of what is read-only, and of a view."""
+        self._store.check_writable(self._path)
+        if self.is_view:
+            raise ReadOnlyStoreError(
+                f"{self!r} is a view, whose shape is that of another array: change the array itself"
+            )
+
     def _become(self, metadata: ArrayMetadata) -> None:
         """Go on with other metadata of the same array."""
         self._metadata = metadata
-        self.close()
-
-    def _parsed(self, selection: Any, shape: tuple[int, ...]) -> BasicSelection:
-        try:
-            return parse_basic(selection, shape)
-        except (BoundsCheckError, SelectionError) as error:
-            raise type(error)(f"{self._url()}, shape {shape}: {error}") from error
-
-
-def _holds_ellipsis(selection: Any) -> bool:
-    items = selection if type(selection) is tuple else (selection,)
-    return any(item is Ellipsis for item in items)
-
-
-def default_config() -> ArrayConfig:
-    """What the settings say for arrays opened from now on."""
-    return ArrayConfig(setting("array.write_empty_chunks"), setting("array.read_missing_chunks"))
+        self._kept = _Kept(metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,11 +284,13 @@ class ArrayHandle:
     config: ArrayConfig
     nonce: str
     """Which opening of the array this is: another one has another."""
+    viewed: tuple[tuple[str, bytes], ...] | None = None
+    """The documents of the array that is stored, where this is a view on it."""
 
     @classmethod
     def of(cls, store: Store, path: str, metadata: ArrayMetadata) -> ArrayHandle:
         """The handle of an array whose metadata is known; nothing is read."""
-        return Array(store, path, metadata).handle
+        return Array(store, path, metadata, place=None).handle
 
     def open(self) -> Array:
         """The array; the same object as long as one is in use in this process, and no I/O."""
@@ -266,8 +298,14 @@ class ArrayHandle:
         return _opened.setdefault(self, _open(self)) if array is None else array
 
     def current(self) -> ArrayMetadata:
-        """The array's metadata as it is stored now. Raises ArrayNotFoundError where it is gone."""
-        return find_array(open_spec(self.store), self.path)
+        """The array's metadata as it is stored now. Raises ArrayNotFoundError where it is gone.
+
+        Of a view its own, as long as the array that it shows is what it was.
+        """
+        now = find_array(open_spec(self.store), self.path)
+        if self.viewed is None or tuple(now.keys().items()) != self.viewed:
+            return now
+        return self.open().metadata
 
     @property
     def url(self) -> str:
@@ -289,7 +327,7 @@ class ArrayHandle:
     @property
     def token(self) -> str:
         """A name for the array as it is described here: the same in each process and at each time."""
-        described = repr((self.place, self.documents, self.config))
+        described = repr((self.place, self.documents, self.config, self.viewed))
         return hashlib.blake2b(described.encode(), digest_size=16).hexdigest()
 
 
@@ -297,7 +335,11 @@ def _open(handle: ArrayHandle) -> Array:
     store = open_spec(handle.store)
     metadata = parse_node(dict(handle.documents), store.url(handle.path))
     assert isinstance(metadata, ArrayMetadata)
-    return Array(store, handle.path, metadata, handle.config)
+    if handle.viewed is not None:
+        viewed = parse_node(dict(handle.viewed), store.url(handle.path))
+        assert isinstance(viewed, ArrayMetadata)
+        metadata = replace(metadata, viewed=viewed)
+    return Array(store, handle.path, metadata, handle.config, place=None)
 
 
 # Whoever computes holds what it opened: a store in memory and a folder's handle are let go with the last one.

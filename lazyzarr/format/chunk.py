@@ -7,7 +7,7 @@ whole shards, and must hold the array's write lock.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain as one_after_the_other
 from typing import Any, Literal, NoReturn, TypeVar
 
@@ -22,13 +22,12 @@ from .codecs.sharding import Shard
 from .grid import RegularGrid
 from .keys import join_path
 from .metadata import ArrayMetadata
-from .selection import Piece
+from .pieces import Coords, Index, Piece
 from .stores.protocol import Buffer, Store
 from .watch import ArrayWatch
 
 __all__ = ["ChunkReader", "ChunkWriter"]
 
-Coords = tuple[int, ...]
 _Error = TypeVar("_Error", bound=ChunkError)
 
 
@@ -78,7 +77,7 @@ class ChunkReader:
 
     def new_scratch(self) -> Scratch:
         """What one thread needs to read chunks; to be dropped with the batch, and `check`ed before."""
-        return Scratch(self._chain, isinstance(self.source, FileSource))
+        return Scratch(self._chain.new_chunk, self.nbytes if isinstance(self.source, FileSource) else None)
 
     def new_chunk(self) -> NDArray[Any]:
         """An array of the chunks' shape and dtype, in the layout that decodes without a copy.
@@ -109,9 +108,7 @@ class ChunkReader:
             self._locate(error, coords)
         return True
 
-    def read_part(
-        self, coords: Coords, inside: tuple[slice, ...] | None, out: NDArray[Any], scratch: Scratch
-    ) -> bool:
+    def read_part(self, coords: Coords, inside: Index | None, out: NDArray[Any], scratch: Scratch) -> bool:
         """Fill `out` with a part of a chunk (None: all of it, by way of the scratch); else as `read_into`."""
         try:
             raw = self.source(coords, scratch)
@@ -123,8 +120,26 @@ class ChunkReader:
         out[...] = chunk if inside is None else chunk[inside]
         return True
 
-    def read_inner(self, unit: Coords, pieces: Sequence[Piece], out: NDArray[Any], scratch: Scratch) -> None:
-        """Fill `out` with pieces of one shard, whose coordinates are those within the shard."""
+    def read_piece(self, piece: Piece, out: NDArray[Any], scratch: Scratch) -> None:
+        """Fill what a piece of a chunk, cut by any indices, is of `out`; else as `read_into`."""
+        coords, inside, where, _ = piece
+        try:
+            raw = self.source(coords, scratch)
+            if raw is None:
+                self._missing(coords, out, scratch, where)
+                return
+            chunk = self._decode_spare(raw, scratch)
+        except (ChunkDecodeError, ChunkMemoryError) as error:
+            self._locate(error, coords)
+        out[where] = chunk[inside]
+
+    def read_inner(
+        self, unit: Coords, pieces: Sequence[Piece], out: NDArray[Any], scratch: Scratch, sliced: bool
+    ) -> None:
+        """Fill `out` with pieces of one shard, whose coordinates are those within the shard.
+
+        `sliced` says that they go to slices of `out`, into which whole chunks are decoded.
+        """
         assert isinstance(self.source, ShardSource)
         first = tuple(map(operator.mul, unit, self.source.per_shard))
         coords = first
@@ -132,13 +147,12 @@ class ChunkReader:
             for number, raw in self.source.read(unit, [piece[0] for piece in pieces], scratch):
                 inner, inside, where, whole = pieces[number]
                 coords = tuple(map(operator.add, first, inner))
-                view = out[where]
                 if raw is None:
-                    self._missing(coords, view, scratch)
-                elif whole and view.shape == self.chunk_shape:
+                    self._missing(coords, out, scratch, where)
+                elif sliced and whole and (view := out[where]).shape == self.chunk_shape:
                     self._decode(raw, view, scratch)
                 else:
-                    view[...] = self._decode_spare(raw, scratch)[inside]
+                    out[where] = self._decode_spare(raw, scratch)[inside]
         except (ChunkDecodeError, ChunkMemoryError) as error:
             self._locate(error, coords)
 
@@ -148,11 +162,11 @@ class ChunkReader:
             scratch.empties = 0
             self._watch.check_reading()
 
-    def _missing(self, coords: Coords, out: NDArray[Any], scratch: Scratch) -> bool:
+    def _missing(self, coords: Coords, out: NDArray[Any], scratch: Scratch, where: Any = ...) -> bool:
         if self._raises:
             self.check(scratch)
             raise ChunkNotFoundError(f"{self._where(coords)} is not stored", self._key(coords))
-        out[...] = self.fill
+        out[where] = self.fill
         return False
 
     def _locate(self, error: ChunkDecodeError | ChunkMemoryError, coords: Coords) -> NoReturn:
@@ -220,8 +234,12 @@ class ChunkWriter:
         self.fill = metadata.fill
         inner = self._chain.inner_chain()
         self._update: ShardUpdate | None = None
+        self.inner: RegularGrid | None = None
+        """The grid of inner chunks, where units are shards."""
         if self._shard is not None and inner is not None:
-            self._update = ShardUpdate(self._chain, self._shard, inner, write_empty_chunks)
+            stored = ShardSource(files, self.source.key, self._chain, self._shard)
+            self._update = ShardUpdate(self._chain, self._shard, inner, stored, write_empty_chunks)
+            self.inner = RegularGrid(metadata.shape, inner.shape)
         self.nbytes = (inner or self._chain).nbytes
         """Decoded bytes of what is encoded at once: a chunk, or an inner chunk of a shard."""
         self._write = files.write
@@ -234,7 +252,9 @@ class ChunkWriter:
 
     def new_scratch(self) -> Scratch:
         """What one thread needs to write units."""
-        return Scratch(self._chain)
+        if self._shard is not None:
+            return Scratch(self._shard.inner.new_chunk)
+        return Scratch(self._chain.new_chunk, self._chain.nbytes)
 
     def check(self) -> None:
         """Raise ArrayReplacedError unless the array is the one that was opened; asked under the lock."""
@@ -287,11 +307,40 @@ class ChunkWriter:
 
         Raises ChunkDecodeError if the unit that is stored is damaged, ChunkEncodeError, StoreError.
         """
+        # As one piece of the unit, or as one of each inner chunk that it touches.
+        parts: Iterable[Piece] = [((), inside, (...,), False)]
+        if self._update is not None:
+            parts = self._update.pieces(inside)
+        return self.update_pieces(coords, parts, value, scratch)
+
+    def update_pieces(
+        self,
+        coords: Coords,
+        parts: Iterable[Piece],
+        values: NDArray[Any],
+        scratch: Scratch,
+        field: str | None = None,
+    ) -> int:
+        """Change pieces of a unit; the bytes stored then. The caller holds the lock of the unit.
+
+        Parameters
+        ----------
+        coords
+            The unit.
+        parts
+            What of `values` goes where: of a shard one piece for each inner chunk, whose coordinates are those
+            within the shard, else one piece.
+        field
+            The only field of the elements that is set; None for all of them.
+
+        Raises ChunkDecodeError if the unit that is stored is damaged, ChunkEncodeError, StoreError.
+        """
         lengths = [stop - start for start, stop in self.grid.extent(coords)]
         try:
-            raw = self.source(coords, scratch)
             if self._update is not None:
-                return self._write_shard(self._key(coords), self._update.stream(raw, lengths, inside, value))
+                stream = self._update.stream(coords, lengths, parts, values, field, scratch)
+                return self._write_shard(self._key(coords), stream)
+            raw = self.source(coords, scratch)
             if raw is None:
                 chunk = scratch.chunk
                 chunk[...] = self.fill
@@ -305,7 +354,8 @@ class ChunkWriter:
                 join_path(self._path, self._key(coords)),
                 cure if isinstance(error, ChunkDecodeError) else "nothing was written",
             ) from (error.__cause__ or error)
-        chunk[inside] = value
+        for _, inside, where, _ in parts:
+            (chunk if field is None else chunk[field])[inside] = values[where]
         clear_beyond(chunk, lengths, self.fill)
         return self.write_unit(coords, chunk, scratch)
 

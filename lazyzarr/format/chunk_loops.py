@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .chunk import ChunkReader, ChunkWriter
 from .chunk_source import ShardSource
-from .grid import RegularGrid
+from .fancy import PointSelection, Selection
+from .grid import Grid
 from .locks import ArrayLock, HeldLock
-from .selection import BasicSelection, Piece, Range, ascending, count_pieces, pieces
+from .pieces import Coords, Piece, ascending, count_pieces, pieces, point_pieces, point_units, units
+from .selection import Range
 from .workers import spread
 
 __all__ = ["read_selection", "write_selection"]
@@ -22,23 +25,60 @@ ENCODING = 2  # encoding a chunk is the work of decoding that many (measured: lz
 TURN = 8 * 1024 * 1024  # decoded bytes of inner chunks that a thread takes out of a shard at a time
 
 
-def read_selection(reader: ChunkReader, selection: BasicSelection, out: NDArray[Any]) -> None:
-    """Read a selection into `out`, of its `out_shape` and any strides.
+class _Cuts(NamedTuple):
+    """A selection, ready to be cut by grids, and the values that the pieces' `where` is about."""
+
+    values: NDArray[Any]
+    sliced: bool
+    """Whether every index is made of slices: then values[where] is a view."""
+    pieces: Callable[[Grid], Iterator[Piece]]
+    units: Callable[[Grid, Grid], Iterator[tuple[Coords, Iterator[Piece]]]]
+    count: Callable[[Grid], int]
+    """At most how many pieces there are."""
+
+
+def _cuts(selection: Selection, values: NDArray[Any]) -> _Cuts:
+    """The cuts of a selection, and its values in the order of the elements along each axis; a view.
+
+    Values may have more axes than the selection, behind its own: those of fields that are arrays.
+    """
+    inner = values.shape[len(selection.out_shape) :]
+    if isinstance(selection, PointSelection):
+        points = selection.points
+        return _Cuts(
+            values.reshape((-1, *inner)),
+            False,
+            lambda grid: point_pieces(points, grid),
+            lambda outer, inner: point_units(points, outer, inner),
+            lambda grid: len(points[0]),
+        )
+    picks, turn = ascending(selection.ranges)
+    values = values.reshape((*selection.counts, *inner))  # only axes of length 1 come and go: a view
+    return _Cuts(
+        values[turn] if turn else values,
+        all(type(pick) is Range for pick in picks),
+        lambda grid: pieces(picks, grid),
+        lambda outer, inner: units(picks, outer, inner),
+        lambda grid: count_pieces(picks, grid),
+    )
+
+
+def read_selection(reader: ChunkReader, selection: Selection, out: NDArray[Any]) -> None:
+    """Read a selection into `out`, of its `out_shape`; any strides, but C-contiguous for points.
 
     Raises ChunkDecodeError, StoreError, ArrayReplacedError, ChunkNotFoundError; `out` is half filled then.
     """
     if out.size == 0:
         return
-    ranges, turn = ascending(selection.ranges)
-    target = out.reshape(selection.counts)  # only axes of length 1 come and go: a view
-    if turn:
-        target = target[turn]
-    if not ranges:
-        _read_one(reader, target)
+    cuts = _cuts(selection, out)
+    if not reader.grid.ndim:
+        _read_one(reader, cuts.values)
     elif isinstance(reader.source, ShardSource):
-        _read_shards(reader, ranges, target)
+        _read_shards(reader, cuts)
+    elif cuts.sliced:
+        _read_chunks(reader, cuts)
     else:
-        _read_chunks(reader, ranges, target)
+        _read_pieces(reader, cuts)
 
 
 def _read_one(reader: ChunkReader, target: NDArray[Any]) -> None:
@@ -47,8 +87,8 @@ def _read_one(reader: ChunkReader, target: NDArray[Any]) -> None:
     reader.check(scratch)
 
 
-def _read_chunks(reader: ChunkReader, ranges: Sequence[Range], target: NDArray[Any]) -> None:
-    shape = reader.chunk_shape
+def _read_chunks(reader: ChunkReader, cuts: _Cuts) -> None:
+    shape, target = reader.chunk_shape, cuts.values
     even = not any(map(operator.mod, reader.grid.shape, shape))  # no chunk reaches beyond the array
     corner = target[tuple(map(slice, shape))]
     direct = corner.shape == shape and reader.decodes_into(corner)
@@ -64,53 +104,73 @@ def _read_chunks(reader: ChunkReader, ranges: Sequence[Range], target: NDArray[A
                 reader.read_part(coords, None if full else inside, view, scratch)
         reader.check(scratch)
 
-    spread(batch, pieces(ranges, reader.grid), count_pieces(ranges, reader.grid), reader.nbytes)
+    spread(batch, cuts.pieces(reader.grid), cuts.count(reader.grid), reader.nbytes)
 
 
-def _read_shards(reader: ChunkReader, ranges: Sequence[Range], target: NDArray[Any]) -> None:
-    inner = RegularGrid(reader.units.chunk_shape, reader.chunk_shape)
-    several = max(1, TURN // reader.nbytes)
-
-    def turns() -> Iterator[tuple[tuple[int, ...], list[Piece], tuple[slice, ...]]]:
-        for unit, inside, where, _ in pieces(ranges, reader.units):
-            within = list(pieces([_range(axis) for axis in inside], inner))
-            for first in range(0, len(within), several):
-                yield unit, within[first : first + several], where
-
-    def batch(work: Iterator[tuple[tuple[int, ...], list[Piece], tuple[slice, ...]]]) -> None:
+def _read_pieces(reader: ChunkReader, cuts: _Cuts) -> None:
+    def batch(work: Iterator[Piece]) -> None:
         scratch = reader.new_scratch()
-        for unit, within, where in work:
-            reader.read_inner(unit, within, target[where], scratch)
+        for piece in work:
+            reader.read_piece(piece, cuts.values, scratch)
         reader.check(scratch)
 
-    spread(batch, turns(), -(-count_pieces(ranges, reader.grid) // several), reader.nbytes)
+    spread(batch, cuts.pieces(reader.grid), cuts.count(reader.grid), reader.nbytes)
 
 
-def _range(axis: slice) -> Range:
-    return Range(axis.start, axis.step, len(range(axis.start, axis.stop, axis.step)))
+def _read_shards(reader: ChunkReader, cuts: _Cuts) -> None:
+    several = max(1, TURN // reader.nbytes)
+
+    def turns() -> Iterator[tuple[Coords, list[Piece]]]:
+        for unit, within in cuts.units(reader.units, reader.grid):
+            while turn := list(islice(within, several)):
+                yield unit, turn
+
+    def batch(work: Iterator[tuple[Coords, list[Piece]]]) -> None:
+        scratch = reader.new_scratch()
+        for unit, turn in work:
+            reader.read_inner(unit, turn, cuts.values, scratch, cuts.sliced)
+        reader.check(scratch)
+
+    spread(batch, turns(), -(-cuts.count(reader.grid) // several), reader.nbytes)
 
 
 def write_selection(
-    writer: ChunkWriter, lock: ArrayLock | HeldLock, selection: BasicSelection, value: NDArray[Any]
+    writer: ChunkWriter,
+    lock: ArrayLock | HeldLock,
+    selection: Selection,
+    value: NDArray[Any],
+    field: str | None = None,
 ) -> None:
     """Write values, which broadcast to the selection's `out_shape`: whole units first, then parts of units.
 
-    Raises ChunkEncodeError, ChunkDecodeError (a damaged chunk of which a part is written), StoreError,
+    With `field` only that field of the elements is set; where the field is an array, its axes come last. Raises
+    ChunkEncodeError, ChunkDecodeError (a damaged chunk of which a part is written), StoreError,
     ArrayReplacedError, LockUnavailableError. Units are written one by one: a failure leaves some written.
     """
-    values = np.broadcast_to(value, selection.out_shape)
+    inner = () if field is None else writer.dtype[field].shape
+    values = np.broadcast_to(value, (*selection.out_shape, *inner))
     if values.size == 0:
         return
-    ranges, turn = ascending(selection.ranges)
-    values = values.reshape(selection.counts)
-    if turn:
-        values = values[turn]
-    touched = list(pieces(ranges, writer.grid))
-    whole = [piece for piece in touched if piece[3]]
+    cuts = _cuts(selection, values)
+    touched = list(cuts.pieces(writer.grid))
+    whole = [piece for piece in touched if piece[3]] if field is None else []
     if whole:
-        _write_units(writer, lock, whole, values)
+        _write_units(writer, lock, whole, cuts.values)
     if len(whole) < len(touched):
-        _update_units(writer, lock, [piece for piece in touched if not piece[3]], values)
+        _update_units(writer, lock, list(_parts(writer, cuts, touched, field)), cuts.values, field)
+
+
+def _parts(
+    writer: ChunkWriter, cuts: _Cuts, touched: list[Piece], field: str | None
+) -> Iterator[tuple[Coords, list[Piece]]]:
+    """The units that are changed in part, each with the pieces that `update_pieces` takes."""
+    if writer.inner is None:
+        yield from ((piece[0], [piece]) for piece in touched if field is not None or not piece[3])
+        return
+    whole = {piece[0] for piece in touched if piece[3] and field is None}
+    for unit, within in cuts.units(writer.grid, writer.inner):
+        if unit not in whole:
+            yield unit, [piece if field is None else (*piece[:3], False) for piece in within]
 
 
 def _write_units(
@@ -128,13 +188,17 @@ def _write_units(
 
 
 def _update_units(
-    writer: ChunkWriter, lock: ArrayLock | HeldLock, parts: list[Piece], values: NDArray[Any]
+    writer: ChunkWriter,
+    lock: ArrayLock | HeldLock,
+    parts: list[tuple[Coords, list[Piece]]],
+    values: NDArray[Any],
+    field: str | None,
 ) -> None:
-    def batch(work: Iterator[Piece]) -> None:
+    def batch(work: Iterator[tuple[Coords, list[Piece]]]) -> None:
         scratch = writer.new_scratch()
-        for coords, inside, where, _ in work:
-            with lock.unit(coords):
-                writer.update_unit(coords, inside, values[where], scratch)
+        for unit, within in work:
+            with lock.unit(unit):
+                writer.update_pieces(unit, within, values, scratch, field)
 
     with lock.partial():
         writer.check()

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import ChunkDecodeError, StoreError
 from .codecs.chain import CodecChain
@@ -36,11 +37,11 @@ class Scratch(Spare):
 
     __slots__ = ("empties", "indexes", "raw")
 
-    def __init__(self, chain: CodecChain, files: bool = True) -> None:
-        super().__init__(chain.new_chunk)
-        nbytes = min(chain.nbytes + chain.nbytes // 16 + 4096, ROOM) if files else 0
+    def __init__(self, make: Callable[[], NDArray[Any]], nbytes: int | None = None) -> None:
+        super().__init__(make)
+        room = 0 if nbytes is None else min(nbytes + nbytes // 16 + 4096, ROOM)
         # A bytearray would be filled with zeros first; of this memory only what is read into is touched.
-        self.raw = cast("bytearray", np.empty(nbytes, np.uint8).data)
+        self.raw = cast("bytearray", np.empty(room, np.uint8).data)
         """Room for a file's bytes."""
         self.empties = 0
         """Chunks that were missing since the last check."""

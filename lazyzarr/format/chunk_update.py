@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import product
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, product
 from typing import Any
 
 from numpy.typing import NDArray
 
-from .chunk_source import InnerPlaces
+from .chunk_source import InnerPlaces, Scratch, ShardSource
 from .codecs.chain import CodecChain
-from .codecs.protocol import Buffer, Spare
+from .codecs.protocol import Buffer
 from .codecs.sharding import Shard
 from .grid import RegularGrid
-from .selection import Range, pieces
+from .pieces import Coords, Piece, pieces
+from .selection import slice_range
 
 __all__ = ["ShardUpdate", "clear_beyond"]
 
-Coords = tuple[int, ...]
-Slices = tuple[slice, ...]
+WINDOW = 4 * 1024 * 1024  # decoded bytes of inner chunks whose stored ones are read in one go
 
 
 def clear_beyond(chunk: NDArray[Any], lengths: Sequence[int], fill: NDArray[Any]) -> None:
@@ -31,83 +31,98 @@ def clear_beyond(chunk: NDArray[Any], lengths: Sequence[int], fill: NDArray[Any]
 class ShardUpdate:
     """Changes parts of the shards of one array."""
 
-    def __init__(self, chain: CodecChain, shard: Shard, inner: CodecChain, write_empty: bool) -> None:
+    def __init__(
+        self, chain: CodecChain, shard: Shard, inner: CodecChain, source: ShardSource, write_empty: bool
+    ) -> None:
         self._chain = chain
         self._shard = shard
+        self._source = source
         self._places = InnerPlaces(chain, shard)
         self._grid = RegularGrid(chain.shape, inner.shape)
         self._write_empty = write_empty
+        self._window = max(1, WINDOW // max(1, inner.nbytes))
+
+    def pieces(self, inside: Sequence[slice]) -> Iterator[Piece]:
+        """What of which inner chunk a part of a shard is."""
+        return pieces(list(map(slice_range, inside, self._grid.shape)), self._grid)
 
     def stream(
-        self, raw: Buffer | None, lengths: Sequence[int], inside: Slices, value: NDArray[Any]
+        self,
+        unit: Coords,
+        lengths: Sequence[int],
+        parts: Iterable[Piece],
+        values: NDArray[Any],
+        field: str | None,
+        scratch: Scratch,
     ) -> Iterator[Buffer]:
         """The bytes of the changed shard; none at all where there is nothing but fill.
 
-        `raw` is the shard as it is stored, or None; `lengths` how much of it lies within the array.
-        Raises ChunkDecodeError for a damaged index, or a damaged inner chunk that is touched.
+        `lengths` say how much of the shard lies within the array; `parts` what of `values` goes to which inner
+        chunk, at most one for each. Inner chunks that are set as a whole are not read. Raises ChunkDecodeError
+        for a damaged index, or a damaged inner chunk of which a part is set.
         """
-        touched = self._touched(lengths, inside)
-        return self._shard.assemble(self._chunks(raw, lengths, touched, value))
+        touched: dict[Coords, Piece | None] = dict.fromkeys(self._at_edge(lengths))
+        touched.update((part[0], part) for part in parts)
+        return self._shard.assemble(self._chunks(unit, lengths, touched, values, field, scratch))
 
-    def _touched(
-        self, lengths: Sequence[int], inside: Slices
-    ) -> dict[int, tuple[Coords, tuple[Slices, Slices] | None]]:
-        """The inner chunks to be changed by position: coordinates, and what of them is what of the value.
-
-        Those at the array's edge are among them, as what lies beyond it is set to fill.
-        """
-        touched: dict[int, tuple[Coords, tuple[Slices, Slices] | None]] = {}
-        if tuple(lengths) != self._grid.shape:
-            for coords in product(*map(range, self._grid.grid_shape)):
-                ends = [stop for _, stop in self._grid.extent(coords)]
-                if any(end > length for end, length in zip(ends, lengths, strict=True)):
-                    touched[self._places.position(coords)] = coords, None
-        bounds = [axis.indices(n) for axis, n in zip(inside, self._grid.shape, strict=True)]
-        ranges = [Range(start, step, len(range(start, stop, step))) for start, stop, step in bounds]
-        for coords, part, where, _ in pieces(ranges, self._grid):
-            touched[self._places.position(coords)] = coords, (part, where)
-        return touched
+    def _at_edge(self, lengths: Sequence[int]) -> Iterator[Coords]:
+        """The inner chunks that reach beyond the array, in which that is to be set to fill."""
+        if tuple(lengths) == self._grid.shape:
+            return
+        for coords in product(*map(range, self._grid.grid_shape)):
+            ends = [stop for _, stop in self._grid.extent(coords)]
+            if any(end > length for end, length in zip(ends, lengths, strict=True)):
+                yield coords
 
     def _chunks(
         self,
-        raw: Buffer | None,
+        unit: Coords,
         lengths: Sequence[int],
-        touched: dict[int, tuple[Coords, tuple[Slices, Slices] | None]],
-        value: NDArray[Any],
+        touched: dict[Coords, Piece | None],
+        values: NDArray[Any],
+        field: str | None,
+        scratch: Scratch,
     ) -> Iterator[tuple[int, list[Buffer]]]:
         """(position, encoded bytes) of the inner chunks that the changed shard has."""
-        index = None if raw is None else self._shard.whole_index(raw)
-        spare = Spare(self._shard.inner.new_chunk)
-        for position in range(self._grid.nchunks):
-            span = None if index is None else index.span(position)
-            stored = None if raw is None or span is None else memoryview(raw)[slice(*span)]
-            if position in touched:
-                encoded = self._changed(stored, lengths, *touched[position], value, spare)
+        for coords, stored in self._stored(unit, touched, scratch):
+            if coords in touched:
+                encoded = self._changed(stored, lengths, coords, touched[coords], values, field, scratch)
             else:
                 encoded = None if stored is None else [stored]
             if encoded is not None:
-                yield position, encoded
+                yield self._places.position(coords), encoded
+
+    def _stored(
+        self, unit: Coords, touched: dict[Coords, Piece | None], scratch: Scratch
+    ) -> Iterator[tuple[Coords, Buffer | None]]:
+        """Every inner chunk in order, with its stored bytes where it has some and they are needed."""
+        everything = iter(sorted(product(*map(range, self._places.counts)), key=self._places.position))
+        while window := list(islice(everything, self._window)):
+            needed = [coords for coords in window if not ((part := touched.get(coords)) and part[3])]
+            found = {needed[number]: raw for number, raw in self._source.read(unit, needed, scratch)}
+            yield from ((coords, found.get(coords)) for coords in window)
 
     def _changed(
         self,
         stored: Buffer | None,
         lengths: Sequence[int],
         coords: Coords,
-        part: tuple[Slices, Slices] | None,
-        value: NDArray[Any],
-        spare: Spare,
+        part: Piece | None,
+        values: NDArray[Any],
+        field: str | None,
+        scratch: Scratch,
     ) -> list[Buffer] | None:
         """The bytes of a changed inner chunk; None for one of fill, or beyond the array's edge."""
         left = [length - start for length, (start, _) in zip(lengths, self._grid.extent(coords), strict=True)]
         if min(left, default=1) <= 0:
             return None
-        chunk = spare.chunk
-        if stored is None:
+        inner, chunk = self._shard.inner, scratch.chunk
+        if stored is not None:
+            inner.decode_into(stored, chunk)
+        elif part is None or not part[3]:
             chunk[...] = self._chain.fill
-        else:
-            self._shard.inner.decode_into(stored, chunk)
         view = self._chain.decode_view(chunk)  # as the array sees it
         if part is not None:
-            view[part[0]] = value[part[1]]
+            (view if field is None else view[field])[part[1]] = values[part[2]]
         clear_beyond(view, left, self._chain.fill)
-        return self._shard.encode_inner(chunk, spare, self._write_empty)
+        return self._shard.encode_inner(chunk, scratch, self._write_empty)

@@ -1,21 +1,127 @@
-"""The regular chunk grid: pure integers, no I/O.
+"""Chunk grids: an array's shape cut into chunks, axis by axis. Integers only, no I/O.
 
-Specification: Zarr v3 core, "Regular grids". Chunks at the edge are stored in full; only their
-extent within the array counts.
+Specification: Zarr v3 core, "Regular grids", and the extension registry's "rectilinear". Chunks at the edge are
+stored in full; only their extent within the array counts.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import MetadataValidationError
 
-__all__ = ["RegularGrid", "guess_chunks"]
+__all__ = ["Axis", "EvenAxis", "Grid", "RegularGrid", "UnevenAxis", "guess_chunks"]
 
 CHUNK_TARGET = 4 * 1024 * 1024  # decoded bytes; two threads scale from 256 KiB, object stores like megabytes
+
+
+Indices: TypeAlias = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class EvenAxis:
+    """One axis, cut into chunks of one length."""
+
+    n: int
+    """Elements of the array."""
+    edge: int
+    """Elements of a chunk, at least 1."""
+
+    @property
+    def count(self) -> int:
+        """The number of chunks; 0 where the axis is empty."""
+        return -(-self.n // self.edge)
+
+    def find(self, index: int) -> int:
+        """The chunk that an element lies in."""
+        return index // self.edge
+
+    def find_all(self, indices: Indices) -> Indices:
+        """The chunk that each element lies in."""
+        return indices // self.edge
+
+    def start(self, chunk: int) -> int:
+        """The first element of a chunk."""
+        return chunk * self.edge
+
+    def starts(self, chunks: Indices) -> Indices:
+        """The first element of each chunk."""
+        return chunks * self.edge
+
+    def stored(self, chunk: int) -> int:
+        """Elements of a chunk as it is stored."""
+        return self.edge
+
+    def length(self, chunk: int) -> int:
+        """Elements of a chunk within the array."""
+        return min(self.edge, self.n - chunk * self.edge)
+
+    def lengths(self) -> tuple[int, ...]:
+        """Elements of each chunk within the array."""
+        whole, rest = divmod(self.n, self.edge)
+        return (self.edge,) * whole + ((rest,) if rest else ())
+
+
+@dataclass(frozen=True, slots=True)
+class UnevenAxis:
+    """One axis, cut into chunks of several lengths.
+
+    >>> axis = UnevenAxis(6, (2, 3, 4))
+    >>> axis.count, axis.find(4), axis.start(1), axis.length(2), axis.stored(2)
+    (3, 1, 2, 1, 4)
+    """
+
+    n: int
+    """Elements of the array."""
+    edges: tuple[int, ...]
+    """Elements of each chunk, at least 1; together n or more."""
+    count: int = field(init=False, compare=False, repr=False)
+    """The number of chunks that reach into the array."""
+    _bounds: tuple[int, ...] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        bounds = tuple(itertools.accumulate(self.edges, initial=0))
+        object.__setattr__(self, "_bounds", bounds)
+        object.__setattr__(self, "count", bisect_right(bounds, self.n - 1) if self.n else 0)
+
+    def find(self, index: int) -> int:
+        """The chunk that an element lies in."""
+        return bisect_right(self._bounds, index) - 1
+
+    def find_all(self, indices: Indices) -> Indices:
+        """The chunk that each element lies in."""
+        return np.searchsorted(np.array(self._bounds, np.intp), indices, "right") - 1
+
+    def start(self, chunk: int) -> int:
+        """The first element of a chunk."""
+        return self._bounds[chunk]
+
+    def starts(self, chunks: Indices) -> Indices:
+        """The first element of each chunk."""
+        return np.array(self._bounds, np.intp)[chunks]
+
+    def stored(self, chunk: int) -> int:
+        """Elements of a chunk as it is stored."""
+        return self.edges[chunk]
+
+    def length(self, chunk: int) -> int:
+        """Elements of a chunk within the array."""
+        return min(self._bounds[chunk + 1], self.n) - self._bounds[chunk]
+
+    def lengths(self) -> tuple[int, ...]:
+        """Elements of each chunk within the array."""
+        return tuple(map(self.length, range(self.count)))
+
+
+Axis: TypeAlias = EvenAxis | UnevenAxis
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +139,8 @@ class RegularGrid:
     """Elements along each axis of a chunk, at least 1."""
     grid_shape: tuple[int, ...] = field(init=False, compare=False, repr=False)
     """Chunks along each axis; 0 where the axis is empty."""
+    axes: tuple[EvenAxis, ...] = field(init=False, compare=False, repr=False)
+    """How each axis is cut."""
 
     def __post_init__(self) -> None:
         if len(self.shape) != len(self.chunk_shape):
@@ -44,8 +152,8 @@ class RegularGrid:
             raise MetadataValidationError(
                 f"chunks {self.chunk_shape} hold an edge below 1; edges are at least 1"
             )
-        counts = tuple(-(-n // edge) for n, edge in zip(self.shape, self.chunk_shape, strict=True))
-        object.__setattr__(self, "grid_shape", counts)
+        object.__setattr__(self, "axes", tuple(map(EvenAxis, self.shape, self.chunk_shape)))
+        object.__setattr__(self, "grid_shape", tuple(axis.count for axis in self.axes))
 
     @property
     def ndim(self) -> int:
@@ -66,12 +174,10 @@ class RegularGrid:
 
     def clipped_chunks(self) -> tuple[tuple[int, ...], ...]:
         """The chunks' lengths along each axis, clipped at the edge, as dask spells `.chunks`."""
-        return tuple(_clipped(n, edge) for n, edge in zip(self.shape, self.chunk_shape, strict=True))
+        return tuple(axis.lengths() for axis in self.axes)
 
 
-def _clipped(n: int, edge: int) -> tuple[int, ...]:
-    whole, rest = divmod(n, edge)
-    return (edge,) * whole + ((rest,) if rest else ())
+Grid: TypeAlias = RegularGrid
 
 
 def guess_chunks(shape: Sequence[int], itemsize: int, target: int = CHUNK_TARGET) -> tuple[int, ...]:
