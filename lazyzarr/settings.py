@@ -41,6 +41,7 @@ DEFAULTS: dict[str, Any] = {
         "write_empty_chunks": False,
         "read_missing_chunks": True,
     },
+    "async": {"concurrency": 64},  # requests to one remote store that are under way at once
     "default_zarr_format": 3,
 }
 

@@ -21,11 +21,12 @@ ORDER = """
     format.stores.failures format.stores.folders format.stores.files format.stores.chunk_files format.stores.local
     format.stores.remote format.stores.object_clients format.stores.object_conditions format.stores.objects
     format.stores.filesystems format.stores.object_options
-    format.stores.zip_format format.stores.zip_files format.stores.zip_archive format.stores.zip format.stores.wrappers
+    format.stores.zip_format format.stores.zip_files format.stores.zip_archive format.stores.zip
+    format.stores.wrappers format.stores.prefix
     format.codecs.* format.watch format.chunk_source format.chunk_update format.chunk
     format.gates format.locks format.workers format.chunk_loops
     format.consolidated format.lookup format.commit.*
-    format.slots format.operators format.assign format.info format.tree format.resolve
+    format.slots format.operators format.elements format.assign format.info format.tree format.resolve
     format.options format.layout format.views
     format.attributes format.member format.array_codecs format.stored format.array_config format.array_facts format.indexing format.array format.making
     format.group_arrays format.group format.creation format.open format.saving

@@ -9,14 +9,18 @@ import stat
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
+from zipfile import is_zipfile
 
 from ..errors import BaseZarrError, NodeNotFoundError, StoreError
 from . import os_calls
 from .keys import join_path, normalize_path
 from .stores.local import LocalStore
 from .stores.memory import MemoryStore
+from .stores.object_options import open_remote
+from .stores.prefix import PrefixStore
 from .stores.protocol import Store
 from .stores.wrappers import ReadOnlyStore
+from .stores.zip import ZipStore
 
 __all__ = ["StoreLike", "StorePath", "resolve"]
 
@@ -45,6 +49,7 @@ class StorePath:
 StoreLike: TypeAlias = Store | StorePath | str | os.PathLike[str] | MutableMapping[str, Any]
 """What names a store: one of ours, a place in it, a path of this machine, a dict, an open Group or Array."""
 
+_ARCHIVES = (".zip", ".ozx")  # the second is OME-Zarr's
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 
 
@@ -68,11 +73,13 @@ def resolve(
     (LocalStore('file://new.zarr'), 'a/b')
     """
     below = normalize_path(os.fspath(path)) if path is not None else ""
+    if isinstance(target, str) and _is_remote(target):
+        store, place = _remote(target, read_only, storage_options)
+        return store, join_path(place, below)
     store, place = _named(target, read_only)
     if storage_options:
         raise BaseZarrError(
-            f"storage_options={storage_options!r} are for remote stores, {store.url(place)} is not one: "
-            "leave them out"
+            f"storage_options= are for the URLs of remote stores, {store.url(place)} is not one: leave them out"
         )
     return store, join_path(place, below)
 
@@ -98,48 +105,91 @@ def _guarded(store: Store, read_only: bool) -> Store:
     return ReadOnlyStore(store) if read_only and not store.read_only else store
 
 
+def _is_remote(location: str) -> bool:
+    """Whether a string names a store of another kind than a place in this machine's filesystem."""
+    match = _URL.fullmatch(location)
+    return bool(match and match[1].lower() != "file") or ("::" in location and "://" in location)
+
+
+def _remote(url: str, read_only: bool, options: Mapping[str, Any] | None) -> tuple[Store, str]:
+    """The store and the path at a URL: the last component that ends in ".zarr" is the store.
+
+    Where none does, the store begins where the groups above do, which costs a request or two a component.
+    """
+    scheme, mark, rest = url.rpartition("://")
+    parts = [part for part in rest.split("/") if part] if "::" not in url else [rest]
+    ends = [n for n, part in enumerate(parts, start=1) if part.endswith(".zarr")]
+    count = ends[-1] if ends else len(parts)
+    store = open_remote(scheme + mark + "/".join(parts[:count]), options, read_only)
+    while not ends and count > 2:
+        above = open_remote(scheme + mark + "/".join(parts[: count - 1]), options, read_only)
+        if not _is_node(above):
+            break
+        store, count = above, count - 1
+    return store, normalize_path("/".join(parts[count:]))
+
+
 def _local(location: str, read_only: bool) -> tuple[Store, str]:
     if match := _URL.fullmatch(location):
-        scheme, location = match[1].lower(), match[2]
-        if scheme != "file":
-            raise StoreError(
-                f"{scheme}://{location}: {scheme} stores are not supported by this version of lazyzarr; "
-                "copy the data to a folder of this machine, or give a store object",
-                location,
-            )
+        location = match[2]
     if not location:
         raise BaseZarrError("the empty path names no store; give the folder's name, '.' for the current one")
     root, path = _split(os.path.abspath(location))
-    root = root if os.path.isabs(location) else os.path.relpath(root)
-    return LocalStore(root, read_only=read_only), path
+    shown = root if os.path.isabs(location) else os.path.relpath(root)
+    if _is_archive(root):
+        return _in_archive(ZipStore(shown, mode="r" if read_only else "a"), path)
+    return LocalStore(shown, read_only=read_only), path
 
 
 def _split(location: str) -> tuple[str, str]:
-    """The root folder of a store and the path in it, for an absolute place in the filesystem."""
+    """The root of a store, a folder or an archive, and the path in it, for an absolute place in the filesystem."""
     places = [location]
     while (above := os.path.dirname(places[-1])) != places[-1]:
         places.append(above)
-    exists = next(i for i, place in enumerate(places) if _is_folder(place))
+    exists = next(i for i, place in enumerate(places) if _is_store(place))
     base = exists
-    if exists and not _holds_node(places[exists]):
-        base = next((i for i, place in enumerate(places[: exists + 1]) if place.endswith(".zarr")), 0)
-    while exists <= base < len(places) - 1 and _holds_node(places[base + 1]):
+    if exists and not _is_archive(places[exists]) and not _holds_node(places[exists]):
+        new = range(exists + 1)
+        archives = [i for i in new if places[i].endswith(_ARCHIVES)]
+        folders = [i for i in new if places[i].endswith(".zarr")]
+        base = archives[-1] if archives else folders[0] if folders else 0
+    while exists <= base < len(places) - 1 and not _is_archive(places[base]) and _holds_node(places[base + 1]):
         base += 1
     return places[base], "/".join(os.path.basename(place) for place in reversed(places[:base]))
 
 
-def _is_folder(place: str) -> bool:
+def _is_store(place: str) -> bool:
+    """Whether something is at a place; raises NodeNotFoundError for a file that is no archive."""
     try:
         mode = os_calls.calls.stat(place).st_mode
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
         raise StoreError(f"file://{place} cannot be looked at: {error.strerror}", place) from error
-    if not stat.S_ISDIR(mode):
+    if not stat.S_ISDIR(mode) and not _is_archive(place):
         raise NodeNotFoundError(
-            f"no Zarr at file://{place}: it is a file; this version of lazyzarr reads folders, no archives"
+            f"no Zarr at file://{place}: it is a file, and neither a folder nor a zip archive"
         )
     return True
+
+
+def _is_archive(place: str) -> bool:
+    """Whether a place holds a zip archive, or is named as one and holds no folder."""
+    if os.path.isfile(place):
+        return place.endswith(_ARCHIVES) or is_zipfile(place)
+    return place.endswith(_ARCHIVES) and not os.path.isdir(place)
+
+
+def _in_archive(store: ZipStore, path: str) -> tuple[Store, str]:
+    """The store and the path in it; a folder that was zipped whole is entered, as its members' names begin so."""
+    if os.path.exists(store.path or "") and not _is_node(store):
+        try:
+            names = store.list_dir()
+        except StoreError:  # what is wrong with it is said when it is opened itself
+            names = []
+        if len(names) == 1 and names[0] != path.partition("/")[0] and _is_node(PrefixStore(store, names[0])):
+            path = join_path(names[0], path)
+    return store, path
 
 
 def _holds_node(folder: str) -> bool:
@@ -147,11 +197,14 @@ def _holds_node(folder: str) -> bool:
 
     An array counts too: what is to be made below it has to be refused, not made in a store of its own.
     """
-    store = LocalStore(folder)
+    return _is_node(LocalStore(folder))
+
+
+def _is_node(store: Store) -> bool:
     try:
-        if store.exists(".zgroup") or store.exists(".zarray"):
-            return True
         document = store.get("zarr.json")
-        return document is not None and json.loads(bytes(document))["node_type"] in ("group", "array")
+        if document is not None and json.loads(bytes(document))["node_type"] in ("group", "array"):
+            return True
+        return store.exists(".zgroup") or store.exists(".zarray")
     except (ValueError, TypeError, KeyError, RecursionError, StoreError):
         return False  # what is wrong with it is said when it is opened itself

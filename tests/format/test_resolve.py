@@ -113,11 +113,11 @@ def test_refused():
     for target in ("a.zip", "a.zip/x"):
         with pytest.raises(NodeNotFoundError, match=r"a\.zip: it is a file"):
             resolve(target)
-    with pytest.raises(StoreError, match="s3://b/u: s3 stores are not supported"):
-        resolve("s3://b/u")
+    with pytest.raises(BaseZarrError, match="nowhere://b/u.*nowhere"):
+        resolve("nowhere://b/u")
     with pytest.raises(InvalidKeyError, match=r"'\.\./u'"):
         resolve("data.zarr", "../u")
-    with pytest.raises(BaseZarrError, match=r"'anon': True.*file://data.zarr is not one"):
+    with pytest.raises(BaseZarrError, match="file://data.zarr is not one"):
         resolve("data.zarr", storage_options={"anon": True})
     with pytest.raises(BaseZarrError, match="3 names no store"):
         resolve(3)
