@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ChunkDecodeError, MetadataValidationError
@@ -61,10 +60,10 @@ class GzipCodec(BytesBytesCodec):
         return inflate(self.name, lambda: zlib.decompressobj(GZIP), buffer, size)
 
     def decode_into(self, buffer: Buffer, out: NDArray[Any]) -> None:
-        """Decode and copy: zlib gives no way to decode into the caller's memory."""
-        decoded = self.decode(buffer, EncodedSize(out.nbytes, out.nbytes))
+        """Decode piece by piece: zlib gives no way to decode into the caller's memory."""
+        size = EncodedSize(out.nbytes, out.nbytes)
+        decoded = inflate(self.name, lambda: zlib.decompressobj(GZIP), buffer, size, flat_bytes(out))
         if len(decoded) != out.nbytes:
             raise ChunkDecodeError(
                 f"gzip gave {len(decoded):,} bytes, the chunk has {out.nbytes:,}", codec="gzip"
             )
-        flat_bytes(out)[:] = np.frombuffer(decoded, np.uint8)

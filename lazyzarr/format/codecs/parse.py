@@ -8,16 +8,18 @@ from typing import Any, Literal
 import numpy as np
 
 from ...errors import MetadataValidationError, UnknownCodecError
+from ..dtypes import keeps_shape
 from ..metadata import CodecSpec
 from .blosc import SHUFFLES, BloscCodec
 from .bytes import BytesCodec
 from .chain import build_chain
 from .numcodecs_v2 import v2_codec
+from .numcodecs_v3 import PREFIX, numcodecs_codec
 from .protocol import ArrayBytesCodec, Codec
 from .registry import codec_of
 from .sharding import ShardingCodec
 
-__all__ = ["parse_codecs"]
+__all__ = ["codec_document", "parse_codecs"]
 
 # A flipped bit is always noticed: zstd stores a checksum, and blosc has none, so crc32c follows it.
 _ZSTD = {"level": 0, "checksum": True}
@@ -47,12 +49,15 @@ def parse_codecs(
     compressors: Any = "auto",
     order: Literal["C", "F"] = "C",
     index_location: Literal["start", "end"] = "end",
+    elements: str = "bytes",
+    object_codec: Mapping[str, Any] | None = None,
 ) -> tuple[CodecSpec, ...]:
     """The codec chain of a new array, everything filled in and seen to fit the chunks.
 
     `compressors` is "auto" (the default), "zstd", "blosc-lz4", "gzip", "none" or None, or one or several
     codecs: objects of lazyzarr.codecs or numcodecs, or as a metadata document holds them. `order` is the
-    layout of a stored chunk.
+    layout of a stored chunk. `elements` names the codec to bytes where none is given; `object_codec` is v2's
+    first filter, where elements are Python objects.
 
     Raises MetadataValidationError, UnknownCodecError, PickleCodecDisabledError.
 
@@ -63,10 +68,10 @@ def parse_codecs(
     if zarr_format == 2:
         if shard_shape is not None:
             raise MetadataValidationError("v2 has no shards; leave shards= out, or use zarr_format=3")
-        specs = _v2_codecs(dtype, len(chunk_shape), filters, serializer, compressors, order)
+        specs = _v2_codecs(dtype, len(chunk_shape), filters, serializer, compressors, order, object_codec)
         build_chain(specs, chunk_shape, dtype, np.zeros((), dtype))
         return tuple(specs)
-    codecs = [*_filters(filters), *_serializer(serializer), *_compressors(compressors)]
+    codecs = [*_filters(filters), *_serializer(serializer, elements), *_compressors(compressors)]
     if order == "F" and len(chunk_shape) > 1:
         codecs.insert(0, codec_of({"name": "transpose", "configuration": {"order": "F"}}))
     if shard_shape is not None:
@@ -85,9 +90,9 @@ def _filters(given: Any) -> list[Codec]:
     return [] if _is(given, "auto") else [_v3_codec(item) for item in _listed(given)]
 
 
-def _serializer(given: Any) -> list[Codec]:
+def _serializer(given: Any, elements: str) -> list[Codec]:
     if given is None or _is(given, "auto"):
-        return [BytesCodec()]
+        return [BytesCodec() if elements == "bytes" else codec_of(elements)]
     codec = _v3_codec(given)
     if not isinstance(codec, ArrayBytesCodec):
         raise MetadataValidationError(
@@ -109,12 +114,19 @@ def _v3_codec(given: Any) -> Codec:
     document = _document(given)
     if "id" not in document:
         return codec_of(document)
-    codec = v2_codec(document)
-    if codec.name in ("blosc", "zstd", "gzip"):
-        return codec
-    raise UnknownCodecError(
-        f"codec {codec.name!r} of numcodecs is not for v3 here; use blosc, zstd or gzip, or zarr_format=2"
-    )
+    if document["id"] in ("blosc", "zstd", "gzip"):
+        return v2_codec(document)
+    return numcodecs_codec(PREFIX + str(document["id"]), document)
+
+
+def codec_document(given: Any) -> dict[str, Any] | None:
+    """A v2 codec's document, of one or of numcodecs' object; None for other things.
+
+    >>> codec_document({"id": "vlen-utf8"})
+    {'id': 'vlen-utf8'}
+    """
+    document = _document(given)
+    return dict(document) if isinstance(document, Mapping) and isinstance(document.get("id"), str) else None
 
 
 def _document(given: Any) -> Any:
@@ -145,16 +157,30 @@ def _named(given: str, names: Mapping[str, Any]) -> Any:
 
 
 def _v2_codecs(
-    dtype: np.dtype[Any], ndim: int, filters: Any, serializer: Any, compressors: Any, order: str
+    dtype: np.dtype[Any],
+    ndim: int,
+    filters: Any,
+    serializer: Any,
+    compressors: Any,
+    order: str,
+    object_codec: Mapping[str, Any] | None,
 ) -> list[CodecSpec]:
     if serializer is not None and not _is(serializer, "auto"):
         raise MetadataValidationError("v2 has no serializer; leave serializer= out, or use zarr_format=3")
     specs = []
-    if order == "F" and ndim > 1:
+    if order == "F" and ndim > 1 and not keeps_shape(object_codec):
         specs.append(CodecSpec("transpose", {"order": list(reversed(range(ndim)))}))
-    documents = [] if _is(filters, "auto") else [_v2_document(item) for item in _listed(filters)]
+    given = [] if _is(filters, "auto") else _listed(filters)
+    if object_codec is not None:
+        given = [item for item in given if (codec_document(item) or {}).get("id") != object_codec["id"]]
+    documents = [_v2_document(item) for item in given]
+    if object_codec is not None:
+        documents.insert(0, dict(object_codec))
     if documents:
-        specs.append(CodecSpec("v2.filters", {"filters": documents, "endian": "little"}))
+        configuration: dict[str, Any] = {"filters": documents, "endian": "little"}
+        if object_codec is not None and object_codec["id"] == "pickle":
+            configuration["allow_pickle"] = True
+        specs.append(CodecSpec("v2.filters", configuration))
     else:
         specs.append(_spec(BytesCodec().to_config()))
     compressor = _v2_compressor(compressors)

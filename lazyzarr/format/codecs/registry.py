@@ -13,6 +13,7 @@ from .cast_value import CastValue
 from .crc32c import Crc32cCodec
 from .gzip import GzipCodec
 from .numcodecs_v2 import V2Filters, v2_codec
+from .numcodecs_v3 import PREFIX, numcodecs_codec
 from .packbits import PackBits
 from .protocol import Codec
 from .reshape import Reshape
@@ -60,6 +61,8 @@ def codec_of(given: Any) -> Codec:
     if isinstance(given, Codec):
         return given
     name, configuration = _named(given)
+    if name not in CODECS and name.startswith(PREFIX):
+        return numcodecs_codec(name, configuration)
     if name not in CODECS:
         known = ", ".join(name for name in CODECS if "." not in name and name != "endian")
         raise UnknownCodecError(f"codec {name!r} is not known here; known are {known}")
