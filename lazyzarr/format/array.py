@@ -197,7 +197,7 @@ class Array(IndexedArray):
         (3, 2)
         """
         self._check_own_shape()
-        values = checked_values(data, self.dtype, self._url())
+        values = checked_values(data, self.dtype, self._url(), self._metadata.data_type, self.ndim)
         with placed(self._url(), "nothing was changed"):
             self._become(commit.append(self._store, self._path, values, axis, self._opened()))
         return self.shape

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataTypeMismatchError, LazyzarrError, ShapeMismatchError
+from .dtypes import DataType, data_type_of, object_type
+from .elements import checked_elements, is_plain, plain_values
 
 __all__ = ["as_array", "checked_values", "fitted"]
 
@@ -33,8 +35,16 @@ def as_array(value: Any, where: str) -> np.ndarray[Any, Any]:
         ) from error
 
 
-def checked_values(value: Any, dtype: np.dtype[Any], where: str) -> np.ndarray[Any, Any]:
+def checked_values(
+    value: Any,
+    dtype: np.dtype[Any],
+    where: str,
+    data_type: DataType | None = None,
+    ndim: int | None = None,
+) -> np.ndarray[Any, Any]:
     """The value as an array of `dtype`: floats may round, nothing else may change.
+
+    Of Python objects `data_type` says which they may be, and `ndim` how deep lists are no elements themselves.
 
     Raises DataTypeMismatchError where NumPy would wrap, truncate, drop an imaginary part or cut a string,
     ShapeMismatchError for lists that make no array.
@@ -45,9 +55,13 @@ def checked_values(value: Any, dtype: np.dtype[Any], where: str) -> np.ndarray[A
     Traceback (most recent call last):
     lazyzarr.errors.DataTypeMismatchError: z holds int32, which cannot hold 1.5 (a float64); to let NumPy...
     """
+    if not is_plain(dtype):
+        known = data_type or (object_type([{"id": "json2"}]) if dtype.kind == "O" else data_type_of(dtype))
+        return checked_elements(value, known, where, ndim, checked_values)
     values = as_array(value, where)
     if values.dtype == dtype:
         return values
+    values = plain_values(values)
     if values.dtype.hasobject:
         values = _without_objects(values, dtype, where)
     if _rounds_at_most(values.dtype, dtype):

@@ -16,7 +16,7 @@ from ..errors import MetadataValidationError, UnknownDataTypeError
 from .data_types.base import DataType, Endian, is_integer, shown
 from .data_types.raw import RawType, raw_type
 from .data_types.records import RecordType, parse_v2_record, parse_v3_record, record_of
-from .data_types.small import SMALL_NAMES, is_small, small_type
+from .data_types.small import SMALL_NAMES, SmallType, is_small, small_type
 from .data_types.vlen import BytesType, ObjectType, StringType, keeps_shape, object_type
 
 __all__ = [
@@ -26,9 +26,11 @@ __all__ = [
     "ObjectType",
     "RawType",
     "RecordType",
+    "SmallType",
     "StringType",
     "data_type_of",
     "keeps_shape",
+    "object_type",
     "parse_v2_dtype",
     "parse_v3_data_type",
 ]

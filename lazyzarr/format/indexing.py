@@ -244,7 +244,8 @@ class IndexedArray(DescribedArray):
         writer = self.writer()
         parsed = self._parsed(parse, selection, writer.grid)
         dtype = self.dtype if field is None else self.dtype[field]
-        values = checked_values(value, dtype.base, self._url())
+        data_type = self._metadata.data_type if field is None else None
+        values = checked_values(value, dtype.base, self._url(), data_type, len(parsed.out_shape))
         # A field may itself be an array: its axes come behind those of the selection.
         values = fitted(values, (*parsed.out_shape, *dtype.shape), self._url())
         write_selection(writer, self.lock(), parsed, values, field)

@@ -12,8 +12,8 @@ from numpy.typing import DTypeLike
 from ..errors import BaseZarrError, MetadataValidationError
 from ..settings import setting
 from . import metadata_v2, metadata_v3
-from .codecs.parse import parse_codecs
-from .dtypes import data_type_of
+from .codecs.parse import codec_document, parse_codecs
+from .dtypes import DataType, data_type_of
 from .grid import guess_chunks
 from .keys import ChunkKeyEncoding
 from .lookup import ZarrFormat
@@ -34,7 +34,9 @@ def new_metadata(
     (10, 10)
     """
     version = checked_format(zarr_format)
-    data_type = data_type_of(dtype)
+    data_type = _data_type(dtype, words)
+    if version == 3:
+        _ = data_type.v3_name  # refused before its codecs are looked at
     shards = words.get("shards")
     shards = None if shards is None else lengths(shards, "shards", shape)
     chunks = chunk_lengths(
@@ -49,6 +51,8 @@ def new_metadata(
         serializer=words.get("serializer", "auto"),
         compressors=words.get("compressors", "auto"),
         order=_order(words.get("order")),
+        elements=data_type.serializer,
+        object_codec=data_type.object_codec,
     )
     fill_value = words.get("fill_value", DEFAULT)
     build = metadata_v3.build_array if zarr_format == 3 else metadata_v2.build_array
@@ -62,6 +66,19 @@ def new_metadata(
         attributes=words.get("attributes"),
         dimension_names=words.get("dimension_names"),
     )
+
+
+def _data_type(dtype: Any, words: Mapping[str, Any]) -> DataType:
+    """The data type; how objects are stored `object_codec` says, or the first of v2's filters."""
+    given = words.get("object_codec")
+    filters = words.get("filters", "auto")
+    first = filters[0] if isinstance(filters, list | tuple) and filters else None
+    codec = codec_document(given if given is not None else first)
+    if given is not None and codec is None:
+        raise MetadataValidationError(f'object_codec={given!r} is no codec, such as {{"id": "vlen-utf8"}}')
+    if given is not None and dtype in (str, bytes):
+        dtype = object
+    return data_type_of(dtype, codec)
 
 
 def checked_format(zarr_format: Any) -> ZarrFormat:

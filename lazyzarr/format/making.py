@@ -13,9 +13,11 @@ import numpy as np
 from ..errors import BaseZarrError, ContainsGroupError, ShapeMismatchError
 from ..settings import setting
 from . import commit, metadata_v2, metadata_v3
-from .array import Array, ArrayConfig, default_config
+from .array import Array
+from .array_config import ArrayConfig, array_config
 from .array_codecs import codecs_of, v2_documents
 from .assign import as_array
+from .elements import elements_type, holds_objects
 from .grid import RegularGrid
 from .layout import checked_format, new_metadata, shape_of
 from .lookup import ZarrFormat, find_group, read_node
@@ -95,10 +97,10 @@ def new_array(
     """What the options (options.py) describe, for a path of a store; raises as `make_array` for them."""
     words = modern(options, caller)
     with placed(store.url(path), "nothing was made"):
-        source = _source(data, store.url(path))
+        source = _source(data, store.url(path), words.get("dtype"))
         shape = _shape(shape, source)
         dtype = words.get("dtype")
-        dtype = dtype if dtype is not None else np.float64 if source is None else source.dtype
+        dtype = dtype if dtype is not None else np.float64 if source is None else _own_type(source)
         config, words["order"] = _config_and_order(words)
         zarr_format = words.get("zarr_format") or _format_around(store, path)
         metadata = new_metadata(shape, dtype, zarr_format, words | {"fill_value": fill_value})
@@ -153,7 +155,16 @@ def _source(data: Any, where: str) -> Any:
     """The data as something with shape and dtype: stored and lazy arrays stay what they are."""
     if data is None or isinstance(data, Array) or hasattr(type(data), "__lazyzarr_store__"):
         return data
+    if holds_objects(dtype) and not hasattr(data, "dtype"):
+        return np.array(data, object)  # NumPy would cut strings and bytes to one length
     return as_array(data, where)
+
+
+def _own_type(source: Any) -> Any:
+    """The data type of data; of Python objects that are all text or all bytes, that."""
+    if isinstance(source, Array):
+        return source.metadata.data_type
+    return (elements_type(source) or source.dtype) if source.dtype == object else source.dtype
 
 
 def _shape(shape: Any, source: Any) -> tuple[int, ...]:
@@ -234,6 +245,7 @@ def kept_words(array: Any) -> dict[str, Any]:
     if not isinstance(array, Array):
         return {}
     words = {
+        "dtype": array.metadata.data_type,
         "chunks": array.chunks,
         "shards": array.shards,
         "zarr_format": array.zarr_format,
@@ -243,6 +255,8 @@ def kept_words(array: Any) -> dict[str, Any]:
     if array.zarr_format == 2:
         # the documents themselves: numcodecs' objects fill in what they leave out
         filters, compressor = v2_documents(array.metadata.codecs)
+        if array.metadata.data_type.object_codec is not None:  # that comes with the data type
+            filters = filters[1:]
         return words | {"filters": filters, "compressors": compressor, "order": array.order}
     filters, serializer, compressors = codecs_of(array.metadata)
     return words | {

@@ -97,7 +97,7 @@ WORDS: dict[str, tuple[Any, str]] = {
     "cachesize": (None, "accepted"),
     "cache_type": (None, "accepted"),
     "chunk_store": (None, "only None: chunks lie where the metadata does"),
-    "object_codec": (None, "only None: Python objects are not stored"),
+    "object_codec": (None, "how v2 stores Python objects (dtype=object): numcodecs' JSON(), VLenUTF8(), ..."),
     "meta_array": (None, "only None: arrays are NumPy's"),
     "store": (None, "a path, a store, a dict or an open group; None: in memory"),
     "path": (None, "the path in the store"),
@@ -162,7 +162,6 @@ _IGNORED = frozenset({"synchronizer", "cache_metadata", "cache_attrs", "cachesiz
 
 _REFUSED = {
     "chunk_store": "chunks lie in the store of the metadata in this version; leave it out",
-    "object_codec": "Python objects are not stored in this version; give a dtype of fixed length, as 'U16'",
     "meta_array": "arrays are NumPy's; leave it out",
 }
 

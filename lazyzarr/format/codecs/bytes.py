@@ -33,6 +33,8 @@ def has_byte_order(dtype: np.dtype[Any]) -> bool:
     >>> has_byte_order(np.dtype("f4")), has_byte_order(np.dtype("S5")), has_byte_order(np.dtype("?"))
     (True, False, False)
     """
+    if dtype.itemsize == 1 and dtype.names is None:  # NumPy thinks otherwise of ml_dtypes'
+        return False
     return dtype.newbyteorder("S") != dtype
 
 
@@ -71,6 +73,12 @@ class BytesCodec(ArrayBytesCodec):
 
     def bind(self, chunk: ChunkSpec, build: ChainBuilder) -> MemorySerializer:
         """The codec for one kind of chunk; elements of several bytes need `endian`."""
+        if chunk.dtype.hasobject:
+            raise MetadataValidationError(
+                f'codec "bytes" stores elements of one length, not {chunk.dtype}; "vlen-utf8" and "vlen-bytes" do'
+            )
+        if self.endian is None and chunk.dtype.names:  # as `structured` was written first, always little
+            return replace(self, endian="little").bind(chunk, build)
         if self.endian is None and has_byte_order(chunk.dtype):
             raise MetadataValidationError(f'codec "bytes" lacks endian, which {chunk.dtype} elements need')
         native = self.endian in (None, sys.byteorder)

@@ -49,7 +49,7 @@ class ObjectSerializer:
 
     def encode(self, array: NDArray[Any]) -> list[Buffer]:
         """One buffer. Raises ChunkEncodeError for elements that the codec does not keep."""
-        buffers: list[Buffer] = [self._encode(np.ascontiguousarray(array, object).reshape(self.shape))]
+        buffers: list[Buffer] = [self._encode(np.array(array, object, order="C"))]
         for step in self._rest:
             buffers = [joined(step.encode(buffers))]
         return buffers

@@ -42,7 +42,8 @@ def encode_items(name: str, array: NDArray[Any]) -> bytes:
     >>> encode_items("vlen-bytes", np.array([b"ab", b""], object))
     b'\\x02\\x00\\x00\\x00\\x02\\x00\\x00\\x00ab\\x00\\x00\\x00\\x00'
     """
-    encoded = bytes(_CODERS[name].encode(np.ascontiguousarray(array, object).reshape(-1)))
+    # a copy: numcodecs wants memory that it might write to
+    encoded = bytes(_CODERS[name].encode(np.array(array, object, order="C").reshape(-1)))
     if len(encoded) > ANY_LENGTH.limit:
         raise ChunkEncodeError(
             f"the chunk's elements take {len(encoded):,} bytes, one chunk has at most {ANY_LENGTH.limit:,}; "

@@ -51,6 +51,16 @@ class SmallType(DataType):
         return _numpy(_COMPLEX.get(self.name, self.name))
 
     @property
+    def is_complex(self) -> bool:
+        """Whether an element has two parts."""
+        return self.name in _COMPLEX
+
+    @property
+    def rounds(self) -> bool:
+        """Whether numbers may be rounded to it; integers are not."""
+        return self.name not in _INTEGERS
+
+    @property
     def default_fill(self) -> Any:
         """Zero; the least number, for what has no zero."""
         return _first(np.zeros(self.dtype.itemsize, "u1").view(self.dtype))
