@@ -13,7 +13,14 @@ from typing import Any, Literal, NoReturn, TypeVar
 
 from numpy.typing import NDArray
 
-from ..errors import ChunkDecodeError, ChunkEncodeError, ChunkError, ChunkMemoryError, ChunkNotFoundError
+from ..errors import (
+    ChunkDecodeError,
+    ChunkEncodeError,
+    ChunkError,
+    ChunkMemoryError,
+    ChunkNotFoundError,
+    LockUnavailableError,
+)
 from .chunk_source import FileSource, Scratch, ShardSource
 from .chunk_update import ShardUpdate, clear_beyond
 from .codecs.chain import build_chain
@@ -238,10 +245,17 @@ class ChunkWriter:
         """The grid of inner chunks, where units are shards."""
         if self._shard is not None and inner is not None:
             stored = ShardSource(files, self.source.key, self._chain, self._shard)
-            self._update = ShardUpdate(self._chain, self._shard, inner, stored, write_empty_chunks)
+            # A store that compares deletes without looking: what a change leaves empty is stored.
+            keeps_empty = write_empty_chunks or files.compares
+            self._update = ShardUpdate(self._chain, self._shard, inner, stored, keeps_empty)
             self.inner = RegularGrid(metadata.shape, inner.shape)
         self.nbytes = (inner or self._chain).nbytes
         """Decoded bytes of what is encoded at once: a chunk, or an inner chunk of a shard."""
+        self.shares_edge = files.compares
+        """Whether others may add elements beyond the edge at any time: then what lies there is kept."""
+        self._changing = files.changing if files.compares else None
+        if store.compares and store.reach != "thread" and not files.compares:
+            raise LockUnavailableError(f"{store!r} around {store.url()} does not pass on conditional writes")
         self._write = files.write
         self._delete = files.delete
         self._key = self.source.key
@@ -260,10 +274,21 @@ class ChunkWriter:
         """Raise ArrayReplacedError unless the array is the one that was opened; asked under the lock."""
         self._watch.check_writing()
 
-    def write_unit(self, coords: Coords, data: NDArray[Any], scratch: Scratch) -> int:
+    def is_whole(self, coords: Coords) -> bool:
+        """Whether a unit may be written without a look at what is stored: if all of it is this writer's."""
+        if not self.shares_edge:
+            return True
+        return all(
+            stop - start == n
+            for (start, stop), n in zip(self.grid.extent(coords), self.chunk_shape, strict=True)
+        )
+
+    def write_unit(
+        self, coords: Coords, data: NDArray[Any], scratch: Scratch, keep_empty: bool = False
+    ) -> int:
         """Store a whole unit (clipped at the array's edge); the bytes stored, 0 if it is nothing but fill.
 
-        Raises ChunkEncodeError, ChunkMemoryError, StoreError.
+        With `keep_empty`, nothing but fill is stored too. Raises ChunkEncodeError, ChunkMemoryError, StoreError.
         """
         key = self._key(coords)
         try:
@@ -272,7 +297,7 @@ class ChunkWriter:
                     key, self._shard.stream(self._chain.encode_view(data), self._write_empty)
                 )
             staged = self._chain.stage(data, scratch)
-            if not self._write_empty and self._is_fill(staged):
+            if not (self._write_empty or keep_empty) and self._is_fill(staged):
                 self._delete(key)
                 return 0
             buffers = self._chain.encode_staged(staged)
@@ -335,7 +360,23 @@ class ChunkWriter:
 
         Raises ChunkDecodeError if the unit that is stored is damaged, ChunkEncodeError, StoreError.
         """
-        lengths = [stop - start for start, stop in self.grid.extent(coords)]
+        if self._changing is None:
+            return self._update_pieces(coords, parts, values, scratch, field)
+        parts = list(parts)
+        return self._changing(
+            self._key(coords), lambda: self._update_pieces(coords, parts, values, scratch, field)
+        )
+
+    def _update_pieces(
+        self,
+        coords: Coords,
+        parts: Iterable[Piece],
+        values: NDArray[Any],
+        scratch: Scratch,
+        field: str | None,
+    ) -> int:
+        extent = self.grid.extent(coords)
+        lengths = self.chunk_shape if self.shares_edge else [stop - start for start, stop in extent]
         try:
             if self._update is not None:
                 stream = self._update.stream(coords, lengths, parts, values, field, scratch)
@@ -357,7 +398,7 @@ class ChunkWriter:
         for _, inside, where, _ in parts:
             (chunk if field is None else chunk[field])[inside] = values[where]
         clear_beyond(chunk, lengths, self.fill)
-        return self.write_unit(coords, chunk, scratch)
+        return self.write_unit(coords, chunk, scratch, self._changing is not None)
 
     def _where(self, coords: Coords) -> str:
         return _where(self._url, self._key(coords), self.grid.extent(coords))

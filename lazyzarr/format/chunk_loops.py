@@ -153,6 +153,8 @@ def write_selection(
         return
     cuts = _cuts(selection, values)
     touched = list(cuts.pieces(writer.grid))
+    if writer.shares_edge:
+        touched = [(*piece[:3], piece[3] and writer.is_whole(piece[0])) for piece in touched]
     whole = [piece for piece in touched if piece[3]] if field is None else []
     if whole:
         _write_units(writer, lock, whole, cuts.values)

@@ -71,7 +71,7 @@ class UnitWriter:
 
     def _write_unit(self, coords: tuple[int, ...], parts: tuple[Part, ...], values: Array) -> None:
         """Writes what goes to one unit: all of it, or a part."""
-        whole = all(part[3] for part in parts)
+        whole = all(part[3] for part in parts) and (self._sink.staged or self._writer.is_whole(coords))
         with self._locked(whole, coords):
             if whole:
                 self._writer.write_unit(coords, values, self._scratch)

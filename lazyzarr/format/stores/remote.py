@@ -93,18 +93,16 @@ class ComparedFiles(KeyFiles):
 
     def write(self, name: str, buffers: Iterable[Buffer]) -> None:
         key, notes = join_path(self._path, name), self._notes()
-        if notes is None:
+        if notes is None or name not in notes:  # what was not read, nothing of it is kept
             self._store.set(key, buffers)
         elif not self._store.set_if(key, b"".join(buffers_of(buffers)), notes.get(name)):
             raise _Changed
 
     def delete(self, name: str) -> None:
-        # Object stores delete without looking: within a change what is empty is written, or was not there.
+        # Object stores delete without looking: what a change leaves empty is written, or it was empty before.
         notes = self._notes()
-        if notes is None:
+        if notes is None or name not in notes:
             self._store.delete(join_path(self._path, name))
-        elif notes.get(name) is not None:
-            raise AssertionError("within a change nothing is deleted")
 
 
 def first_line(error: BaseException) -> str:
