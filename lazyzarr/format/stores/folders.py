@@ -28,6 +28,9 @@ def make_folders(at: int | None, folder: str) -> None:
             above = os.path.dirname(missing[-1])
             if not above or len(missing) > 4096:
                 raise
+            check_missing(
+                at, above
+            )  # below a link that leads nowhere no folder can be made, however often tried
             missing.append(above)
             continue
         missing.pop()
@@ -84,7 +87,7 @@ def walk(folder: str) -> Iterator[str]:
             if is_reserved(entry.name):
                 continue
             path = os.path.join(here, entry.name)
-            if not entry.is_dir():
+            if not _is_folder(entry):
                 yield path
                 continue
             if entry.is_symlink():
@@ -93,6 +96,16 @@ def walk(folder: str) -> Iterator[str]:
                     continue
                 seen.add((info.st_dev, info.st_ino))
             stack.append(path)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder or a link to one; a link that leads in a circle is none."""
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        return False
 
 
 def _unlink(path: str) -> None:

@@ -100,11 +100,14 @@ class LocalStore(Store):
     def delete_prefix(self, path: str) -> None:
         path = normalize_path(path)
         self.check_writable(path)
+        folder = self._path(path)
         try:
+            if path and os.path.islink(folder):  # what it leads to belongs to others
+                files.remove(None, folder)
             # metadata first: chunks without it are no array, an array without chunks reads as fill
             for name in METADATA_KEYS:
-                files.remove(None, os.path.join(self._path(path), name))
-            remove_tree(self._path(path))
+                files.remove(None, os.path.join(folder, name))
+            remove_tree(folder)
             self._prune(path)
         except OSError as error:
             raise self._failed("delete", path, error) from error
@@ -118,10 +121,9 @@ class LocalStore(Store):
             raise StoreError(f"could not move {new} to {target}: {reason(error)}") from error
 
     def beside(self, path: str) -> tuple[Store, str]:
-        folder = self._path(path := normalize_path(path))
-        if path and not os.path.islink(folder):
-            return self, path
-        folder = os.path.realpath(folder)
+        if path := normalize_path(path):
+            return self, path  # a link is replaced itself: what it leads to belongs to others
+        folder = os.path.realpath(self.root)
         return type(self)(os.path.dirname(folder), read_only=self.read_only), os.path.basename(folder)
 
     def list(self, path: str = "") -> Iterator[str]:

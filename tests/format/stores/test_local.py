@@ -213,6 +213,33 @@ def test_links_are_read_and_replaced_but_never_written_through(store, tmp_path):
     assert (outside / "chunk").read_bytes() == b"theirs"
 
 
+def test_a_folder_that_is_a_link_is_deleted_and_replaced_itself(store, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "zarr.json").write_bytes(b"theirs")
+    link = tmp_path / "data.zarr/b"
+    for change in (lambda: store.delete_prefix("b"), lambda: store.swap_prefix("a", "b", replace=True)):
+        link.symlink_to(outside)
+        assert store.beside("b") == (store, "b")
+        change()
+        assert not link.is_symlink()
+        assert (outside / "zarr.json").read_bytes() == b"theirs"
+    assert store.get("b/c/0") == b"old"
+
+
+def test_a_link_to_itself_is_listed(store, tmp_path):
+    (tmp_path / "data.zarr/b").symlink_to("b")
+    assert sorted(store.list()) == ["a/c/0", "a/zarr.json", "b"]
+    with pytest.raises(StoreError, match="ELOOP"):
+        store.get("b")
+
+
+def test_nothing_is_moved_below_a_link_to_nothing(store, tmp_path):
+    (tmp_path / "data.zarr/b").symlink_to("nowhere")
+    with pytest.raises(StoreError, match="leads nowhere"):
+        store.swap_prefix("a", "b/c/d", replace=True)
+
+
 def test_a_circle_of_folders_is_listed_once(store, tmp_path):
     (tmp_path / "data.zarr/a/up").symlink_to(tmp_path / "data.zarr")
     assert sorted(key for key in store.list() if "up" not in key) == ["a/c/0", "a/zarr.json"]
