@@ -17,6 +17,7 @@ from collections.abc import Callable, Hashable, Iterator
 from ..errors import LockUnavailableError, StoreError
 from ..settings import setting
 from . import os_calls
+from .leases import Guard
 
 __all__ = ["ALONE", "PARTIAL", "WHOLE", "Gate", "after_fork", "find_gate", "open_gate"]
 
@@ -30,11 +31,15 @@ WHOLE, PARTIAL, ALONE = range(3)
 
 
 class Gate:
-    """The lock of one array within this process; `folder` is the descriptor whose flock it takes, or None."""
+    """The lock of one array within this process.
 
-    def __init__(self, place: Hashable, folder: int | None) -> None:
+    `folder` is the descriptor whose flock it takes, or None; `guard` what it asks where there is no folder.
+    """
+
+    def __init__(self, place: Hashable, folder: int | None, guard: Guard | None = None) -> None:
         self.place = place
         self.folder = folder
+        self.guard = guard
         # Not by __del__: while that runs, the dict of gates still gives the gate to other threads.
         self._close = None if folder is None else weakref.finalize(self, os.close, folder)
         self._units: dict[int, threading.Lock] = {}
@@ -105,6 +110,8 @@ class Gate:
             raise
 
     def _flock(self, way: int) -> None:
+        if self.guard is not None:
+            self.guard.take(way == WHOLE, way == ALONE)
         if self.folder is None:
             return
         operation = fcntl.LOCK_SH if way == WHOLE else fcntl.LOCK_EX
@@ -128,6 +135,8 @@ class Gate:
                 ) from error
 
     def _unlock(self) -> None:
+        if self.guard is not None:
+            self.guard.free()
         if self.folder is not None:
             try:
                 # Even where it seems not to be held: an interrupt may have come just as it was got.
@@ -145,7 +154,7 @@ class Gate:
         """Close the folder, in a forked child: its descriptor shares the parent's lock."""
         if self._close is not None:
             self._close()
-        self.folder = None
+        self.folder = self.guard = None
 
 
 @contextlib.contextmanager
@@ -178,11 +187,11 @@ def find_gate(place: Hashable) -> Gate | None:
     return _gates.get(place)
 
 
-def open_gate(place: Hashable, folder: int | None) -> Gate:
+def open_gate(place: Hashable, folder: int | None, guard: Guard | None = None) -> Gate:
     """The gate of the array at a place; `folder`, a descriptor, is its from now on, or closed."""
     gate = _gates.get(place)
     if gate is None:
-        gate = _gates[place] = Gate(place, folder)
+        gate = _gates[place] = Gate(place, folder, guard)
     elif folder is not None:
         os_calls.calls.close(folder)
     return gate

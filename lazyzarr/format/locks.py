@@ -21,8 +21,8 @@
 8. A child that was forked forgets the locks its parent holds, and takes its own.
 
 A filesystem without flock (some NFS, Lustre) refuses partial and alone, unless the setting `locking` is
-"process": then they are safe between the threads of one process only. Stores without folders (MemoryStore)
-have the gate alone.
+"process": then they are safe between the threads of one process only. Stores without folders have the gate
+alone in memory, elsewhere what leases.py says.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from types import TracebackType
 from ..errors import ArrayReplacedError, StoreError
 from . import os_calls
 from .gates import ALONE, PARTIAL, WHOLE, Gate, after_fork, find_gate, open_gate
+from .leases import guard_of
 from .stores.protocol import Store
 
 __all__ = ["ArrayLock", "HeldLock", "array_lock"]
@@ -110,7 +111,8 @@ class ArrayLock:
             place, folder = self._open_folder()
             if self._place is None:
                 self._place = place
-            gate = open_gate(place, folder)
+            guard = guard_of(self._store, self._path) if folder is None else None
+            gate = open_gate(place, folder, guard)
             self._keep(gate)
             return gate
 
