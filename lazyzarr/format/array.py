@@ -72,10 +72,10 @@ class Array(IndexedArray):
         config: ArrayConfig | None = None,
         place: Hashable | None = LOOK_UP,
     ) -> None:
-        super().__init__(store, path, metadata, place)
         self.config = default_config() if config is None else config
+        super().__init__(store, path, self._trusted(metadata), place)
         self._nonce = uuid.uuid4().hex
-        self._kept = _Kept(metadata)
+        self._kept = _Kept(self._metadata)
 
     # Reading.
 
@@ -264,8 +264,11 @@ class Array(IndexedArray):
 
     def _become(self, metadata: ArrayMetadata) -> None:
         """Go on with other metadata of the same array."""
-        self._metadata = metadata
-        self._kept = _Kept(metadata)
+        self._metadata = self._trusted(metadata)
+        self._kept = _Kept(self._metadata)
+
+    def _trusted(self, metadata: ArrayMetadata) -> ArrayMetadata:
+        return metadata.trusting_pickle() if self.config.allow_pickle else metadata
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -104,6 +104,8 @@ def new_array(
         config, words["order"] = _config_and_order(words)
         zarr_format = words.get("zarr_format") or _format_around(store, path)
         metadata = new_metadata(shape, dtype, zarr_format, words | {"fill_value": fill_value})
+        pickled = (metadata.data_type.object_codec or {}).get("id") == "pickle"
+        config = replace(config, allow_pickle=config.allow_pickle or pickled)  # asked for by object_codec=
     return NewArray(metadata, config, source, bool(words.get("overwrite")), bool(words.get("read_only")))
 
 
@@ -151,7 +153,7 @@ def require_group(
         return find_group(store, path, zarr_format)
 
 
-def _source(data: Any, where: str) -> Any:
+def _source(data: Any, where: str, dtype: Any) -> Any:
     """The data as something with shape and dtype: stored and lazy arrays stay what they are."""
     if data is None or isinstance(data, Array) or hasattr(type(data), "__lazyzarr_store__"):
         return data

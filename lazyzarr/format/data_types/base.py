@@ -79,6 +79,10 @@ class DataType:
         cell[()] = value
         return cell
 
+    def fill_bits(self, value: Any) -> bytes:
+        """Bytes that two fill values share where they are the same, bit for bit."""
+        return self.cell(value).tobytes()
+
     def fill_from_json(self, value: Any) -> Any:
         """The scalar that a document's `fill_value` spells; every spelling that writers are known to use.
 

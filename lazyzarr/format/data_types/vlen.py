@@ -9,14 +9,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import MetadataValidationError, UnknownDataTypeError
-from .base import DataType, Endian, shown
+from .base import DataType, Endian, is_integer, shown
 
 __all__ = ["BytesType", "ObjectType", "StringType", "decoded_bytes", "keeps_shape", "object_type"]
 
@@ -42,6 +42,10 @@ class _VariableLength(DataType):
         cell = np.empty(1, self.dtype)
         cell[0] = value
         return cell.reshape(())
+
+    def fill_bits(self, value: Any) -> bytes:
+        """The value as JSON: its memory holds addresses."""
+        return json.dumps(self._write_fill(value, 3)).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,7 @@ class BytesType(_VariableLength):
         return "bytes"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class ObjectType(_VariableLength):
     """v2's Python objects, by the codec that stores them.
 
@@ -147,7 +151,7 @@ class ObjectType(_VariableLength):
     'objects by json2'
     """
 
-    codec: Mapping[str, Any]
+    codec: Mapping[str, Any] = field(hash=False)
     """The first filter, `{"id": ...}`."""
 
     @property
@@ -173,11 +177,12 @@ class ObjectType(_VariableLength):
         return self.codec
 
     def _read_fill(self, value: Any) -> Any:
-        # zarr-python 2 wrote 0 whatever the objects were
-        if value is None or (value == 0 and self.codec["id"] in ("vlen-array", "categorize")):
-            return self.default_fill
         if self.codec["id"] == "vlen-array":
-            return np.array(value, self.codec["dtype"]).reshape(-1)
+            # zarr-python 2 wrote 0 whatever the objects were
+            given = [] if value is None or (is_integer(value) and value == 0) else value
+            return np.array(given, self.codec["dtype"]).reshape(-1)
+        if self.codec["id"] == "categorize" and not isinstance(value, str):
+            return self.default_fill
         return value
 
     def _write_fill(self, value: Any, zarr_format: int) -> Any:
