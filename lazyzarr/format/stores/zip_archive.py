@@ -96,7 +96,7 @@ class Archive:
             except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
                 raise StoreError(
                     f"{self.path or self._file} is no zip archive, or its end is missing: {error}; bring it from "
-                    'where it came from again, or replace it: mode="w"'
+                    'where it came from again; ZipStore(path, mode="w") makes a new one in its place'
                 ) from error
             except OSError as error:
                 raise StoreError(f"could not read {self.path or self._file}: {reason(error)}") from error
@@ -185,11 +185,14 @@ class Archive:
         self.members()
         make_folders(None, os.path.dirname(self.path))
         aside = lock_aside(self.path)
-        if identity_at(self.path) != self._seen:
+        try:
+            if identity_at(self.path) != self._seen:
+                raise StoreError(
+                    f"{self.path} was replaced since it was opened, and nothing was changed; open it again"
+                )
+        except BaseException:
             drop_aside(self.path, aside)
-            raise StoreError(
-                f"{self.path} was replaced since it was opened, and nothing was changed; open it again"
-            )
+            raise
         self._aside = aside
 
     # Completing.

@@ -111,19 +111,26 @@ def lock_aside(path: str) -> int:
         except OSError as error:
             raise StoreError(f"could not write beside {path}: {reason(error)}") from error
         try:
-            calls.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            if _lock(fd, path) and identity_of(calls.fstat(fd)) == _folder_entry(name):
+                return fd
+        except BaseException:
             calls.close(fd)
-            raise StoreError(
-                f"{path} is being written by another process: two writers of one archive would undo each other's "
-                "work; close it there first, or write to a folder"
-            ) from error
-        except OSError:  # no flock here
-            pass
-        if identity_of(calls.fstat(fd)) == _folder_entry(name):
-            return fd
+            raise
         calls.close(fd)  # it was renamed to the archive meanwhile
     raise StoreError(f"{path} is replaced by others again and again")
+
+
+def _lock(fd: int, path: str) -> bool:
+    try:
+        os_calls.calls.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise StoreError(
+            f"{path} is being written by another process: two writers of one archive would undo each other's "
+            "work; close it there first, or write to a folder"
+        ) from error
+    except OSError:  # no flock here
+        pass
+    return True
 
 
 def drop_aside(path: str, fd: int) -> None:

@@ -31,7 +31,8 @@ _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _END = struct.Struct("<4s4H2IH")
 _END64 = struct.Struct("<4sQ2H2I4Q")
 _LOCATOR = struct.Struct("<4sIQI")
-_U32, _U16 = 0xFFFFFFFF, 0xFFFF
+_U32, _U16 = 0xFFFFFFFF, 0xFFFF  # stand where a Zip64 record says more
+_LARGE, _MANY = _U32, _U16  # from which on one does
 _NEW_YEAR_1980 = (0, 33)
 _UTF8, _ENCRYPTED, _KEPT_FLAGS = 0x800, 0x1, 0x7
 _EXTRA = 64  # bytes of extra fields that are read with a member's header, so that one read is enough
@@ -115,6 +116,7 @@ class Entry:
         "flags",
         "header",
         "method",
+        "plain",
         "size",
         "stored",
         "when",
@@ -142,6 +144,7 @@ class Entry:
         self.header = header
         self.method = method
         self.flags = flags
+        self.plain = method == zipfile.ZIP_STORED and not flags & _ENCRYPTED
         self.when = when
         self.attributes = attributes
         self.checked = False  # against its checksum
@@ -164,18 +167,18 @@ class Entry:
 
     def read(self, name: str) -> Buffer:
         """The member's bytes. Raises StoreError, without a word of the archive, where they are not as said."""
-        if isinstance(self.file, bytes) and self.method == zipfile.ZIP_STORED:
+        if isinstance(self.file, bytes) and self.plain:
             return self.file
         return self._whole(name, self._raw(name))
 
     def read_into(self, name: str, buffer: bytearray) -> Buffer:
         """As `read`, in the buffer if there is room for them."""
-        if isinstance(self.file, bytes) or self.method != zipfile.ZIP_STORED:
+        if isinstance(self.file, bytes) or not self.plain:
             return self.read(name)
         view = memoryview(buffer)
         if self.data < 0 and len(view) >= (room := self._room(name)):
             n = self.file.read_into(self.header, view[:room])
-            self._place_data(name, bytes(view[: _LOCAL.size]))
+            self._place_data(name, view[:n])
             start = self.data - self.header
             if start + self.size <= n:
                 return self._checked(view[start : start + self.size])
@@ -186,7 +189,7 @@ class Entry:
 
     def read_range(self, name: str, start: int, stop: int) -> Buffer:
         """The bytes from `start` to `stop`, which lie within the member's size."""
-        if isinstance(self.file, bytes) or self.method != zipfile.ZIP_STORED:
+        if isinstance(self.file, bytes) or not self.plain:
             return memoryview(self.read(name))[start:stop]
         self._find(name)
         found = self.file.read(self.data + start, stop - start)
@@ -205,7 +208,7 @@ class Entry:
         if isinstance(self.file, bytes) or self.data >= 0:
             return self.raw(name, 0, self.stored)
         found = self.file.read(self.header, self._room(name))
-        self._place_data(name, found[: _LOCAL.size])
+        self._place_data(name, found)
         start = self.data - self.header
         if start + self.stored <= len(found):
             return memoryview(found)[start : start + self.stored]
@@ -214,7 +217,7 @@ class Entry:
     def _whole(self, name: str, raw: Buffer) -> Buffer:
         if len(raw) != self.stored:
             raise StoreError("the archive ends within it")
-        if self.method == zipfile.ZIP_STORED:
+        if self.plain:
             return self._checked(raw)
         if self.method == zipfile.ZIP_DEFLATED and not self.flags & _ENCRYPTED:
             inflate = zlib.decompressobj(-15)
@@ -239,13 +242,15 @@ class Entry:
 
     def _find(self, name: str) -> None:
         if self.data < 0 and not isinstance(self.file, bytes):
-            self._place_data(name, self.file.read(self.header, _LOCAL.size))
+            self._place_data(name, self.file.read(self.header, _LOCAL.size + 4 * len(name)))
 
-    def _place_data(self, name: str, header: bytes) -> None:
-        if len(header) < _LOCAL.size or header[:4] != b"PK\x03\x04":
-            raise StoreError("there is no header where the directory of the archive says: it is damaged")
-        *_, name_length, extra_length = _LOCAL.unpack(header)
-        self.data = self.header + _LOCAL.size + name_length + extra_length
+    def _place_data(self, name: str, header: Buffer) -> None:
+        *_, named, extra = _LOCAL.unpack(header[: _LOCAL.size]) if len(header) >= _LOCAL.size else (0, 0)
+        written = bytes(header[_LOCAL.size : _LOCAL.size + named])
+        spelled = written.decode("utf-8" if self.flags & _UTF8 else "cp437", "replace")
+        if header[:4] != b"PK\x03\x04" or spelled != name:
+            raise StoreError("it is not where the directory of the archive says: the archive is damaged")
+        self.data = self.header + _LOCAL.size + named + extra
 
 
 _UNREADABLE = (
@@ -326,7 +331,7 @@ class _Stream(io.RawIOBase):
 def local_header(name: str, entry: Entry) -> bytes:
     """What stands before a member's bytes."""
     encoded, flags = _spelled(name, entry)
-    large = max(entry.size, entry.stored) >= _U32
+    large = max(entry.size, entry.stored) >= _LARGE
     extra = struct.pack("<2H2Q", 1, 16, entry.size, entry.stored) if large else b""
     sizes = (_U32, _U32) if large else (entry.stored, entry.size)
     needs = _NEEDS64 if large else _NEEDS
@@ -341,24 +346,28 @@ def directory(members: Sequence[tuple[str, int, Entry]], start: int, comment: by
     listed = b"".join(_listed(*member) for member in members)
     count, end = len(members), start + len(listed)
     tail = []
-    if count >= _U16 or end >= _U32:
+    if count >= _MANY or end >= _LARGE:
         wide = (b"PK\x06\x06", _END64.size - 12, _NEEDS64, _NEEDS64, 0, 0, count, count, len(listed), start)
         tail = [_END64.pack(*wide), _LOCATOR.pack(b"PK\x06\x07", 0, end, 1)]
-    few, size, at = min(count, _U16), min(len(listed), _U32), min(start, _U32)
+    few, size, at = _U16 if count >= _MANY else count, _clipped(len(listed)), _clipped(start)
     return [listed, *tail, _END.pack(b"PK\x05\x06", 0, 0, few, few, size, at, len(comment)), comment]
 
 
 def _listed(name: str, offset: int, entry: Entry) -> bytes:
     encoded, flags = _spelled(name, entry)
     numbers = (entry.size, entry.stored, offset)
-    wide = [n for n in numbers if n >= _U32]
+    wide = [n for n in numbers if n >= _LARGE]
     extra = struct.pack(f"<2H{len(wide)}Q", 1, 8 * len(wide), *wide) if wide else b""
-    size, stored, at = (min(n, _U32) for n in numbers)
+    size, stored, at = map(_clipped, numbers)
     needs = _NEEDS64 if wide else _NEEDS
     made_by = 3 << 8 | needs  # Unix: the attributes are permissions
     head = (b"PK\x01\x02", made_by, needs, flags, entry.method, *entry.when, entry.crc, stored, size)
     lengths = (len(encoded), len(extra), 0, 0, 0, entry.attributes, at)
     return b"".join([_CENTRAL.pack(*head, *lengths), encoded, extra])
+
+
+def _clipped(n: int) -> int:
+    return _U32 if n >= _LARGE else n
 
 
 def _spelled(name: str, entry: Entry) -> tuple[bytes, int]:
