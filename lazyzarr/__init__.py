@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from . import codecs as codecs
     from . import errors as errors
     from . import storage as storage
+    from .format.aio import AsyncArray as AsyncArray
+    from .format.aio import AsyncGroup as AsyncGroup
     from .format.array import Array as Array
+    from .format.copy_store import copy_store as copy_store
+    from .format.copying import copy as copy
+    from .format.copying import copy_all as copy_all
     from .format.creation import array as array
     from .format.creation import create as create
     from .format.creation import create_array as create_array
@@ -40,11 +45,15 @@ if TYPE_CHECKING:
     from .format.creation import ones_like as ones_like
     from .format.creation import zeros as zeros
     from .format.creation import zeros_like as zeros_like
+    from .format.debug_info import print_debug_info as print_debug_info
     from .format.group import Group as Group
+    from .format.hierarchy import consolidate_metadata as consolidate_metadata
+    from .format.hierarchy import create_hierarchy as create_hierarchy
     from .format.open import open as open
     from .format.open import open_array as open_array
     from .format.open import open_consolidated as open_consolidated
     from .format.open import open_group as open_group
+    from .format.open import open_like as open_like
     from .format.saving import load as load
     from .format.saving import save as save
     from .format.saving import save_array as save_array
@@ -61,9 +70,14 @@ if TYPE_CHECKING:
 HOMES = {
     ".format.array": "Array",
     ".format.group": "Group",
-    ".format.open": "open open_array open_group open_consolidated",
+    ".format.open": "open open_array open_group open_consolidated open_like",
     ".format.creation": "create create_array create_group group array zeros ones empty full "
     "zeros_like ones_like empty_like full_like",
+    ".format.copying": "copy copy_all",
+    ".format.copy_store": "copy_store",
+    ".format.hierarchy": "consolidate_metadata create_hierarchy",
+    ".format.aio": "AsyncArray AsyncGroup",
+    ".format.debug_info": "print_debug_info",
     ".format.saving": "save save_array save_group load tree",
     ".graph.lazy": "LazyArray",
     ".graph.explain": "Plan",
@@ -98,7 +112,12 @@ def _lazy(array: Any) -> Any:
     return __getattr__("from_zarr")(array)
 
 
+def _async(node: Any) -> Any:
+    return import_module(".format.aio", __name__).async_face(node)
+
+
 slots.lazy_factory = _lazy
+slots.async_factory = _async
 
 if os.environ.get("EAGER_IMPORT"):
     for _name in __all__:

@@ -36,6 +36,9 @@
         ├── WriteConflictError
         └── TargetIsSourceError
 
+    ZarrUserWarning (UserWarning)
+    └── DamagedNodeWarning                    a member of a group that cannot be read, and was left out
+
 Catch `LazyzarrError` for everything, or the built-in named in brackets:
 
 >>> try:
@@ -61,6 +64,7 @@ __all__ = [
     "ContainsArrayError",
     "ContainsGroupError",
     "ContainsNodeError",
+    "DamagedNodeWarning",
     "DataTypeMismatchError",
     "GroupNotFoundError",
     "InvalidKeyError",
@@ -83,6 +87,7 @@ __all__ = [
     "UnknownCodecError",
     "UnknownDataTypeError",
     "WriteConflictError",
+    "ZarrUserWarning",
 ]
 
 
@@ -270,3 +275,11 @@ class WriteConflictError(PlanError):
 
 class TargetIsSourceError(PlanError):
     """The target of a write is among what the expression reads."""
+
+
+class ZarrUserWarning(UserWarning):
+    """Something that its reader should know and that is not wrong by itself."""
+
+
+class DamagedNodeWarning(ZarrUserWarning):
+    """A member of a group has metadata that cannot be read: it was left out where members are listed."""

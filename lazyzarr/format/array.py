@@ -99,12 +99,16 @@ class Array(IndexedArray):
     def islice(self, start: int | None = None, end: int | None = None) -> Iterator[Any]:
         """What lies along the first axis from `start` to `end`, one after the other, as when it is iterated.
 
+        Raises BoundsCheckError for numbers below 0.
+
         >>> [int(n) for n in lz.array(np.arange(9), chunks=4).islice(3, 6)]
         [3, 4, 5]
         """
         length, first = len(self), start or 0
         if first < 0 or (end is not None and end < 0):
-            raise BoundsCheckError(f"islice({start}, {end}): give numbers from 0 on, counted from the beginning")
+            raise BoundsCheckError(
+                f"islice({start}, {end}): give numbers from 0 on, counted from the beginning"
+            )
         last = length if end is None else min(end, length)
         return self._rows(first, last)
 

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 
 from .array_codecs import ArrayCodecs, codecs_of
+from .grid import RegularGrid
 from .info import Info, byte_count
 from .member import Member
 from .metadata import ArrayMetadata
 from .operators import LazyOperators
+from .stored import StoredBytes, count_chunks, digest_of, stored_bytes
+from .stores.protocol import Store
 
 __all__ = ["DescribedArray"]
 
@@ -73,6 +76,71 @@ class DescribedArray(Member[ArrayMetadata], LazyOperators):
         return math.prod(self.cdata_shape)
 
     @property
+    def read_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
+        """The lengths of the chunks along each axis, as they lie in the array; of inner ones, with shards.
+
+        >>> lz.zeros((10,), chunks=(4,), shards=(8,)).read_chunk_sizes
+        ((4, 4, 2),)
+        """
+        if self.shards is None:
+            return self._metadata.grid.clipped_chunks()
+        return RegularGrid(self.shape, self.chunks).clipped_chunks()
+
+    @property
+    def write_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
+        """The lengths along each axis of what is stored as one object: shards, where there are such.
+
+        >>> lz.zeros((10,), chunks=(4,), shards=(8,)).write_chunk_sizes
+        ((8, 2),)
+        """
+        return self._metadata.grid.clipped_chunks()
+
+    # What is stored of it now: the store is asked each time.
+
+    @property
+    def nchunks_initialized(self) -> int:
+        """The number of chunks that are stored; all of a shard count, where it is stored.
+
+        >>> z = lz.zeros((10,), chunks=(2,))
+        >>> z[:4] = 1
+        >>> z.nchunks_initialized, z.nchunks
+        (2, 5)
+        """
+        return count_chunks(self.chunk_store, self._path, self._metadata)
+
+    @property
+    def nbytes_stored(self) -> StoredBytes:
+        """The bytes that the array takes in its store, metadata included; `z.nbytes_stored()` is the same."""
+        return stored_bytes(self._store, self._path)
+
+    def digest(self, hashname: str = "sha1") -> bytes:
+        """The hash of the array as it is stored: chunks in C order, then metadata. As in zarr-python 2.
+
+        Any hash that `hashlib` knows. Arrays with the same values differ in it if they are stored in another way.
+        """
+        return bytes(digest_of(self._store, self._path, self._metadata, hashname).digest())
+
+    def hexdigest(self, hashname: str = "sha1") -> str:
+        """The same as `digest`, in hexadecimal.
+
+        >>> a, b = lz.array([1, 2]), lz.array([1, 2])
+        >>> a.hexdigest() == b.hexdigest(), len(a.hexdigest("sha256"))
+        (True, 64)
+        """
+        return str(digest_of(self._store, self._path, self._metadata, hashname).hexdigest())
+
+    @property
+    def chunk_store(self) -> Store:
+        """The store that the chunks lie in."""
+        found: Store = getattr(self._store, "chunk_store", self._store)
+        return found
+
+    @property
+    def is_view(self) -> bool:
+        """Whether this shows what is stored for another array, in another way (`view`, `astype`)."""
+        return self._metadata.viewed is not None
+
+    @property
     def fill_value(self) -> Any:
         """What is read where nothing was written; None only in v2, for undefined: read as zero."""
         return self._metadata.fill_value
@@ -130,6 +198,14 @@ class DescribedArray(Member[ArrayMetadata], LazyOperators):
         ]
         optional = ("Shard shape", "Dimension names", "Serializer")
         return Info(row for row in rows if row[1] is not None or row[0] not in optional)
+
+    def info_complete(self) -> Info:
+        """The summary with what is stored: bytes, how they compare to those in memory, chunks."""
+        stored = int(self.nbytes_stored)
+        ratio = [("Storage ratio", f"{self.nbytes / stored:.1f}")] if stored else []
+        count = f"{self.nchunks_initialized}/{self.nchunks}"
+        more = [("No. bytes stored", byte_count(stored)), *ratio, ("Chunks Initialized", count)]
+        return Info([*self.info.rows, *more])
 
     def __repr__(self) -> str:
         return f"<Array {self._url()} shape={self.shape} dtype={self.dtype}>"

@@ -6,16 +6,24 @@ v2 in a document of its own, .zmetadata (a convention of zarr-python 2).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from ..errors import MetadataValidationError
 from . import metadata_v2, metadata_v3
 from .documents import Document, loads, new_document
+from .keys import join_path
 from .metadata import ArrayMetadata, GroupMetadata
 
-__all__ = ["Consolidated", "consolidate", "parse_node", "read_consolidated", "refresh"]
+__all__ = [
+    "Consolidated",
+    "consolidate",
+    "parse_node",
+    "read_consolidated",
+    "refresh",
+    "without_consolidated",
+]
 
 Documents: TypeAlias = Mapping[str, Any]
 """A node's documents by key below it: "zarr.json", or ".zarray" or ".zgroup" and ".zattrs"."""
@@ -43,31 +51,48 @@ def parse_node(documents: Documents, where: str = "") -> ArrayMetadata | GroupMe
     return None
 
 
-@dataclass(frozen=True, slots=True)
 class Consolidated:
-    """What a group's consolidated metadata holds: the documents of each node below it, by relative path."""
+    """What a group's consolidated metadata holds: the documents of each node below it.
 
-    documents: Mapping[str, Mapping[str, Document]]
+    Nodes are parsed when they are asked for, so that a hierarchy of many opens at once.
+    """
+
+    __slots__ = ("_all", "_names", "_root")
+
+    def __init__(self, documents: Mapping[str, Mapping[str, Document]]) -> None:
+        self._all = documents
+        self._root = ""
+        self._names: dict[str, list[str]] = {}
+        for path in documents:
+            above, _, name = path.rpartition("/")
+            if all(
+                path.split("/")
+            ):  # else it is no node's path, nor one that a walk would come to an end with
+                self._names.setdefault(above, []).append(name)
+
+    @property
+    def documents(self) -> dict[str, Mapping[str, Document]]:
+        """The documents of each node, by its path relative to the group."""
+        start = f"{self._root}/" if self._root else ""
+        return {
+            path.removeprefix(start): found for path, found in self._all.items() if path.startswith(start)
+        }
 
     def node(self, path: str, where: str = "") -> ArrayMetadata | GroupMetadata | None:
         """The metadata of the node at a path, or None where there is none."""
-        documents = self.documents.get(path)
+        documents = self._all.get(join_path(self._root, path))
         return None if documents is None else parse_node(documents, where)
 
     def names(self, path: str = "") -> list[str]:
         """The names of the nodes directly below a path, in the document's order."""
-        return [below for below in _relative(self.documents, path) if "/" not in below]
+        return list(self._names.get(join_path(self._root, path), ()))
 
     def below(self, path: str) -> Consolidated:
         """The same for the group at a path."""
-        start = f"{path}/" if path else ""
-        return Consolidated({name: self.documents[start + name] for name in _relative(self.documents, path)})
-
-
-def _relative(paths: Mapping[str, Any], path: str) -> Iterator[str]:
-    """The paths below a path, relative to it."""
-    start = f"{path}/" if path else ""
-    return (other.removeprefix(start) for other in paths if other.startswith(start))
+        inside = Consolidated({})
+        inside._all, inside._names = self._all, self._names
+        inside._root = join_path(self._root, path)
+        return inside
 
 
 def read_consolidated(group: GroupMetadata) -> Consolidated | None:
@@ -121,14 +146,16 @@ def refresh(group: GroupMetadata, path: str, documents: Documents | None) -> Gro
         return group
     entries = _without(member["metadata"], path, documents is None)
     if documents is not None:
-        fresh = {
-            key: _own(_document(document, key)) for key, document in documents.items() if key != ".zmetadata"
-        }
-        if group.zarr_format == 3:
-            entries[path] = fresh["zarr.json"]
-        else:
-            entries |= {f"{path}/{key}" if path else key: entry for key, entry in fresh.items()}
+        entries |= _entries(group.zarr_format, path, documents)
     return _with_member(group, {**member, "metadata": entries})
+
+
+def _entries(zarr_format: int, path: str, documents: Documents) -> dict[str, Document]:
+    """What consolidated metadata holds of one node."""
+    fresh = {key: _own(_document(raw, key)) for key, raw in documents.items() if key != ".zmetadata"}
+    if zarr_format == 3:
+        return {path: fresh["zarr.json"]}
+    return {join_path(path, key): entry for key, entry in fresh.items()}
 
 
 def _without(entries: Mapping[str, Any], path: str, recursive: bool) -> dict[str, Any]:
@@ -148,15 +175,27 @@ def _document(document: Any, key: str) -> Document:
 
 def consolidate(group: GroupMetadata, nodes: Mapping[str, Documents]) -> GroupMetadata:
     """The group with consolidated metadata that holds exactly these nodes, by relative path."""
-    if group.zarr_format == 3:
-        member: dict[str, Any] = {"kind": "inline", "must_understand": False, "metadata": {}}
-        group = _with_member(group, member)
-    else:
-        own = {key: document for key, document in group.documents.items() if key != ".zmetadata"}
-        group = _with_member(group, {"zarr_consolidated_format": 1, "metadata": own})
+    entries: dict[str, Any] = {} if group.zarr_format == 3 else _entries(2, "", group.documents)
     for path, documents in nodes.items():
-        group = refresh(group, path, documents)
-    return group
+        entries |= _entries(group.zarr_format, path, documents)
+    if group.zarr_format == 3:
+        return _with_member(group, {"kind": "inline", "must_understand": False, "metadata": entries})
+    return _with_member(group, {"zarr_consolidated_format": 1, "metadata": entries})
+
+
+def without_consolidated(group: GroupMetadata) -> GroupMetadata:
+    """The group without consolidated metadata.
+
+    >>> group = consolidate(metadata_v3.build_group(), {})
+    >>> without_consolidated(group).consolidated is None
+    True
+    """
+    if group.consolidated is None:
+        return group
+    kept = {key: document for key, document in group.documents.items() if key != ".zmetadata"}
+    if group.zarr_format == 3:
+        kept = {"zarr.json": _own(group.document)}
+    return replace(group, documents=kept)
 
 
 def _with_member(group: GroupMetadata, member: Mapping[str, Any]) -> GroupMetadata:

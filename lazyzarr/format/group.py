@@ -11,19 +11,20 @@ from ..errors import InvalidKeyError
 from . import commit
 from .array import Array
 from .consolidated import Consolidated
-from .group_arrays import ArrayMaker
-from .info import Info
+from .group_members import GroupMembers
 from .keys import join_path
-from .lookup import NodeMetadata, children, not_found, read_node
+from .lookup import NodeMetadata, ZarrFormat, expect_array, expect_group, find_group, not_found, read_node
 from .making import make_group, require_group
 from .metadata import ArrayMetadata, GroupMetadata
+from .new_nodes import new_nodes
+from .resolve import StoreLike, resolve
+from .slots import make_async
 from .stores.protocol import Store
-from .tree import Branch, Tree
 
 __all__ = ["Group"]
 
 
-class Group(ArrayMaker, Mapping[str, "Array | Group"]):
+class Group(GroupMembers, Mapping[str, "Array | Group"]):
     """A group: a mapping from names to the arrays and groups in it.
 
     Names may be paths ("a/b"); one that begins with "/" is looked for from the root of the store. What is
@@ -84,16 +85,6 @@ class Group(ArrayMaker, Mapping[str, "Array | Group"]):
                 f"the one above it, or empty it by lz.create_group({self._store.url(path)!r}, overwrite=True)"
             )
 
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self._read(self._path_of(name)) is not None
-
-    def __iter__(self) -> Iterator[str]:
-        """The names of the arrays and groups right in this group, sorted."""
-        return (name for name, _ in self._children())
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self._children())
-
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Group) and self.store_path == other.store_path
 
@@ -106,81 +97,34 @@ class Group(ArrayMaker, Mapping[str, "Array | Group"]):
     def _ipython_key_completions_(self) -> list[str]:
         return list(self)
 
-    # What is in it.
+    def __getattr__(self, name: str) -> Array | Group:
+        """The member of that name, where no attribute is called so: `g.foo` is `g["foo"]`."""
+        if not name.startswith("_"):
+            found = self._read(self._path_of(name))
+            if found is not None:
+                return self._open(self._path_of(name), found)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
-    def members(self, max_depth: int | None = 0) -> tuple[tuple[str, Array | Group], ...]:
-        """(path below this group, array or group) of what it holds, `max_depth` groups deep; None: all."""
-        return tuple(
-            (below, self._open(join_path(self._path, below), node)) for below, node in self._walk(max_depth)
-        )
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *(name for name in self if name.isidentifier())]
 
-    def nmembers(self, max_depth: int | None = 0) -> int:
-        """The number of arrays and groups, `max_depth` groups deep; None: all."""
-        return sum(1 for _ in self._walk(max_depth))
+    def get_array(self, path: str) -> Array:
+        """The array of that name; raises ArrayNotFoundError, NodeTypeValidationError for a group."""
+        at = self._path_of(path)
+        found = self._read(at)
+        if found is None:
+            raise not_found(self._store, at, "array")
+        return Array(self._store, at, expect_array(self._store, at, found))
 
-    def arrays(self) -> Iterator[tuple[str, Array]]:
-        """(name, array) of each array right in this group."""
-        for name, member in self.items():
-            if isinstance(member, Array):
-                yield name, member
-
-    def array_keys(self) -> Iterator[str]:
-        """The names of the arrays right in this group."""
-        return (name for name, node in self._children() if isinstance(node, ArrayMetadata))
-
-    def array_values(self) -> Iterator[Array]:
-        """The arrays right in this group."""
-        return (array for _, array in self.arrays())
-
-    def groups(self) -> Iterator[tuple[str, Group]]:
-        """(name, group) of each group right in this group."""
-        for name, member in self.items():
-            if isinstance(member, Group):
-                yield name, member
-
-    def group_keys(self) -> Iterator[str]:
-        """The names of the groups right in this group."""
-        return (name for name, node in self._children() if isinstance(node, GroupMetadata))
-
-    def group_values(self) -> Iterator[Group]:
-        """The groups right in this group."""
-        return (group for _, group in self.groups())
-
-    def tree(self, expand: bool | None = None, level: int | None = None, *, max_nodes: int = 500) -> Tree:
-        """What the group holds, drawn as a tree.
-
-        `level` is how many groups deep (all, if not given), `max_nodes` how many lines; `expand` is accepted.
-        """
-        branches: list[Branch] = []
-        lists = {"": branches}
-        for count, (path, node) in enumerate(self._walk(None if level is None else level - 1)):
-            above, _, name = path.rpartition("/")
-            below: list[Branch] = []
-            if count >= max_nodes:
-                branches.append((f"... more than {max_nodes} arrays and groups", below))
-                break
-            label = f"{name} {node.shape} {node.dtype}" if isinstance(node, ArrayMetadata) else name
-            lists[above].append((label, below))
-            lists[path] = below
-        return Tree(self.name, branches)
-
-    @property
-    def info(self) -> Info:
-        """A summary that prints as text and shows as a table in notebooks."""
-        nodes = [node for _, node in self._children()]
-        arrays = sum(isinstance(node, ArrayMetadata) for node in nodes)
-        return Info(
-            [
-                ("Name", self._path),
-                ("Type", "Group"),
-                ("Zarr format", self.zarr_format),
-                ("Read-only", self.read_only),
-                ("Store type", type(self._store).__name__),
-                ("No. members", len(nodes)),
-                ("No. arrays", arrays),
-                ("No. groups", len(nodes) - arrays),
-            ]
-        )
+    def get_group(self, path: str) -> Group:
+        """The group of that name; raises GroupNotFoundError, NodeTypeValidationError for an array."""
+        at = self._path_of(path)
+        found = self._read(at)
+        if found is None:
+            raise not_found(self._store, at, "group")
+        group = self._open(at, expect_group(self._store, at, found))
+        assert isinstance(group, Group)
+        return group
 
     # Groups in it.
 
@@ -214,42 +158,72 @@ class Group(ArrayMaker, Mapping[str, "Array | Group"]):
         """The groups of those names, each made if there is none."""
         return tuple(self.require_group(name) for name in names)
 
+    def create_groups(self, *names: str) -> tuple[Group, ...]:
+        """New groups of those names; raises as `create_group` for the first that cannot be made."""
+        return tuple(self.create_group(name) for name in names)
+
+    def create_hierarchy(
+        self, nodes: Mapping[str, Any], *, overwrite: bool = False
+    ) -> Iterator[tuple[str, Array | Group]]:
+        """(path below this group, array or group) of many new nodes, made at once from their metadata.
+
+        As `lazyzarr.create_hierarchy`, with paths below this group.
+
+        >>> root, u = lz.group(), lz.zeros((4, 6), chunks=(2, 3)).metadata
+        >>> [name for name, _ in root.create_hierarchy({"a/u": u, "a/v": u})]
+        ['a', 'a/u', 'a/v']
+        """
+        made = commit.create_hierarchy(self._store, self._path, new_nodes(nodes), overwrite=overwrite)
+        return ((below, self._open(join_path(self._path, below), node)) for below, node in made)
+
+    def move(self, source: str, dest: str) -> None:
+        """Move an array or group to another name, with all that it holds; both count from this group.
+
+        Raises NodeNotFoundError, ContainsArrayError or ContainsGroupError where a node is at `dest`,
+        InvalidKeyError, ReadOnlyStoreError, StoreError.
+
+        >>> root = lz.group()
+        >>> _ = root.zeros("a/u", shape=(2,))
+        >>> root.move("a/u", "b/v")
+        >>> [name for name, _ in root.members(None)]
+        ['a', 'b', 'b/v']
+        """
+        old, new = self._path_of(source), self._path_of(dest)
+        self._refuse_itself(source, old)
+        self._refuse_itself(dest, new)
+        if self._read(old) is None:
+            raise not_found(self._store, old, "array or group")
+        commit.move_node(self._store, old, new)
+
+    # Opened by the class, as in zarr-python 3.
+
+    @classmethod
+    def open(cls, store: StoreLike, zarr_format: ZarrFormat | None = None) -> Group:
+        """The group at a place; raises GroupNotFoundError, NodeTypeValidationError."""
+        place, path = resolve(store)
+        return Group(place, path, find_group(place, path, zarr_format))
+
+    @classmethod
+    def from_store(
+        cls,
+        store: StoreLike,
+        *,
+        attributes: Mapping[str, Any] | None = None,
+        zarr_format: ZarrFormat = 3,
+        overwrite: bool = False,
+    ) -> Group:
+        """A new group at a place; raises as `create_group`."""
+        place, path = resolve(store)
+        made = make_group(place, path, attributes=attributes, zarr_format=zarr_format, overwrite=overwrite)
+        return Group(place, path, made)
+
+    @property
+    def async_group(self) -> Any:
+        """The AsyncGroup over this group."""
+        return make_async(self)
+
     def __reduce__(self) -> tuple[type[Group], tuple[Store, str, GroupMetadata, Consolidated | None]]:
         return Group, (self._store, self._path, self._metadata, self._consolidated)
-
-    # How it looks: into the store, or into the consolidated metadata it was opened with.
-
-    def _read(self, path: str) -> NodeMetadata | None:
-        below = f"{self._path}/" if self._path else ""
-        if self._consolidated is None or not path.startswith(below):
-            return read_node(self._store, path)
-        return self._consolidated.node(path.removeprefix(below), self._store.url(path))
-
-    def _children(self, path: str | None = None) -> Iterator[tuple[str, NodeMetadata]]:
-        """(name, metadata) of each node right in a group, by name."""
-        path = self._path if path is None else path
-        if self._consolidated is None:
-            yield from children(self._store, path)
-            return
-        below = path.removeprefix(self._path).lstrip("/")
-        for name in sorted(self._consolidated.names(below)):
-            found = self._read(join_path(path, name))
-            if found is not None:
-                yield name, found
-
-    def _walk(self, max_depth: int | None) -> Iterator[tuple[str, NodeMetadata]]:
-        """(path below this group, metadata) of the nodes in it: a group, then what it holds."""
-        todo = [("", 0, self._children())]
-        while todo:
-            above, depth, nodes = todo[-1]
-            name, node = next(nodes, (None, None))
-            if name is None or node is None:
-                todo.pop()
-                continue
-            below = join_path(above, name)
-            yield below, node
-            if isinstance(node, GroupMetadata) and (max_depth is None or depth < max_depth):
-                todo.append((below, depth + 1, self._children(join_path(self._path, below))))
 
     def _open(self, path: str, found: NodeMetadata) -> Array | Group:
         if isinstance(found, ArrayMetadata):

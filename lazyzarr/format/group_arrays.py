@@ -107,6 +107,45 @@ class ArrayMaker(Member[GroupMetadata]):
         metadata = _required(self._store.url(path), found, shape_of(shape), options.get("dtype"), exact)
         return Array(self._store, path, metadata)
 
+    # As zarr-python 2 and h5py have it.
+
+    @spelled_out
+    def create_dataset(  # type: ignore[misc]
+        self,
+        name: str,
+        shape: Any = None,
+        dtype: DTypeLike | None = None,
+        data: Any = None,
+        *,
+        fill_value: Any = DEFAULT,
+        **options: Unpack[ArrayOptions],
+    ) -> Array:
+        """As `create_array`, the name zarr-python 2 and h5py have for it: a new array of a shape, or of data.
+
+        Its dtype is that of the data, or the one given; what else can be chosen, chunks among it, stands below.
+
+        >>> lz.group().create_dataset("u", (4, 6), "f4", chunks=(2, 3))[0, :2]
+        array([0., 0.], dtype=float32)
+        """
+        words = options if dtype is None else {**options, "dtype": dtype}
+        return self._make("create_dataset", name, words, shape=shape, data=data, fill_value=fill_value)
+
+    @spelled_out
+    def require_dataset(  # type: ignore[misc]
+        self,
+        name: str,
+        shape: Any,
+        dtype: DTypeLike | None = None,
+        exact: bool = False,
+        *,
+        data: Any = None,
+        fill_value: Any = DEFAULT,
+        **options: Unpack[ArrayOptions],
+    ) -> Array:
+        """As `require_array`: the array of that name, shape and dtype, made if there is none, chunks as below."""
+        words: Any = options if dtype is None else {**options, "dtype": dtype}
+        return self.require_array(name, shape=shape, data=data, fill_value=fill_value, exact=exact, **words)
+
     @spelled_out
     def empty(self, name: str, shape: Any, **options: Unpack[ArrayOptions]) -> Array:
         """A new array of a shape, nothing written to it: it reads as zeros; dtype and chunks as below."""

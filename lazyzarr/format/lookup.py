@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Literal, TypeAlias
 
 from ..errors import (
     ArrayNotFoundError,
+    BaseZarrError,
     ContainsArrayAndGroupError,
+    DamagedNodeWarning,
     GroupNotFoundError,
     NodeNotFoundError,
     NodeTypeValidationError,
@@ -18,6 +22,7 @@ from .consolidated import parse_node
 from .keys import METADATA_KEYS, join_path
 from .metadata import ArrayMetadata, GroupMetadata
 from .stores.protocol import Buffer, Store
+from .workers import side_by_side
 
 __all__ = [
     "NodeMetadata",
@@ -30,6 +35,8 @@ __all__ = [
     "find_group",
     "not_found",
     "read_node",
+    "readable",
+    "walk",
 ]
 
 NodeMetadata: TypeAlias = ArrayMetadata | GroupMetadata
@@ -72,11 +79,47 @@ def child_names(store: Store, path: str) -> list[str]:
 
 
 def children(store: Store, path: str) -> Iterator[tuple[str, NodeMetadata]]:
-    """Name and metadata of each node right below a path, by name."""
-    for name in child_names(store, path):
-        found = read_node(store, join_path(path, name))
-        if found is not None:
-            yield name, found
+    """Name and metadata of each node right below a path, by name.
+
+    A node that is damaged is left out with a DamagedNodeWarning: the others can be worked with.
+    """
+    names = child_names(store, path)
+    read = partial(readable, partial(read_node, store))
+    if store.in_flight < 2:
+        found: Iterable[NodeMetadata | None] = map(read, (join_path(path, name) for name in names))
+    else:
+        found = side_by_side(read, [join_path(path, name) for name in names], store.in_flight)
+    yield from ((name, node) for name, node in zip(names, found, strict=True) if node is not None)
+
+
+def readable(read: Callable[[str], NodeMetadata | None], path: str) -> NodeMetadata | None:
+    """What `read` gives of the node at a path; None, and a DamagedNodeWarning, where that is damaged."""
+    try:
+        return read(path)
+    except BaseZarrError as error:
+        text = f"{error} (left out of the group's members; opening it raises this)"
+        warnings.warn(text, DamagedNodeWarning, stacklevel=2)
+        return None
+
+
+def walk(
+    members: Callable[[str], Iterator[tuple[str, NodeMetadata]]], max_depth: int | None = None
+) -> Iterator[tuple[str, NodeMetadata]]:
+    """(path below, metadata) of the nodes below a group, `max_depth` groups deep: a group, then what it holds.
+
+    `members` gives name and metadata of the nodes right in the group at a path below.
+    """
+    todo = [("", 0, members(""))]
+    while todo:
+        above, depth, nodes = todo[-1]
+        name, node = next(nodes, (None, None))
+        if name is None or node is None:
+            todo.pop()
+            continue
+        below = join_path(above, name)
+        yield below, node
+        if isinstance(node, GroupMetadata) and (max_depth is None or depth < max_depth):
+            todo.append((below, depth + 1, members(below)))
 
 
 def find_array(store: Store, path: str, zarr_format: ZarrFormat | None = None) -> ArrayMetadata:

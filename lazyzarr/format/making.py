@@ -14,8 +14,8 @@ from ..errors import BaseZarrError, ContainsGroupError, ShapeMismatchError
 from ..settings import setting
 from . import commit, metadata_v2, metadata_v3
 from .array import Array
-from .array_config import ArrayConfig, array_config
 from .array_codecs import codecs_of, v2_documents
+from .array_config import ArrayConfig, array_config
 from .assign import as_array
 from .elements import elements_type, holds_objects
 from .grid import RegularGrid
@@ -29,7 +29,6 @@ from .stores.wrappers import ReadOnlyStore
 
 __all__ = [
     "NewArray",
-    "array_config",
     "kept_words",
     "make_array",
     "make_group",
@@ -186,26 +185,6 @@ def _config_and_order(words: Mapping[str, Any]) -> tuple[ArrayConfig, Any]:
     if order is None and isinstance(config, Mapping):
         order = config.get("order")
     return array_config(config), order
-
-
-def array_config(given: Any) -> ArrayConfig:
-    """The config of an open array from what a user gave: None, a mapping of some settings, or a config.
-
-    >>> array_config({"write_empty_chunks": True})
-    ArrayConfig(write_empty_chunks=True, read_missing_chunks=True)
-    """
-    if isinstance(given, ArrayConfig):
-        return given
-    config = default_config()
-    if given is None:
-        return config
-    if not isinstance(given, Mapping) or given.keys() - {*ArrayConfig.__slots__, "order"}:
-        raise BaseZarrError(
-            f"config={given!r} is not known; write "
-            '{"write_empty_chunks": True or False, "read_missing_chunks": True or False}'
-        )
-    members = {name: bool(given.get(name, getattr(config, name))) for name in ArrayConfig.__slots__}
-    return ArrayConfig(**members)
 
 
 def _format_around(store: Store, path: str) -> ZarrFormat:

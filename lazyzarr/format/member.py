@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Any, Generic, Literal, Self, TypeVar
 
-from ..errors import BaseZarrError
+from ..errors import BaseZarrError, StoreError
 from . import commit
 from .attributes import Attributes, Edit
 from .metadata import ArrayMetadata, GroupMetadata
 from .resolve import StorePath
 from .stores.protocol import Store
 
-__all__ = ["Member", "placed"]
+__all__ = ["LOOK_UP", "Member", "placed"]
 
 Metadata = TypeVar("Metadata", bound=ArrayMetadata | GroupMetadata)
+
+
+LOOK_UP = object()
+"""Where a node is stored is looked up when it is opened."""
 
 
 @contextlib.contextmanager
@@ -34,10 +38,11 @@ class Member(Generic[Metadata]):
 
     _metadata: Metadata
 
-    def __init__(self, store: Store, path: str, metadata: Metadata) -> None:
+    def __init__(self, store: Store, path: str, metadata: Metadata, place: Hashable | None = LOOK_UP) -> None:
         self._store = store
         self._path = path
         self._metadata = metadata
+        self._place = _place(store, path) if place is LOOK_UP else place
 
     @property
     def store(self) -> Store:
@@ -92,17 +97,28 @@ class Member(Generic[Metadata]):
         """The user's attributes, as a dictionary that is stored with each change."""
         return Attributes(lambda: self._metadata.attributes, self._edit_attributes)
 
+    @property
+    def synchronizer(self) -> None:
+        """None: writes are safe between threads and processes without one."""
+        return None
+
     def update_attributes(self, attributes: dict[str, Any]) -> Self:
         """The node itself, after these attributes were stored beside the others."""
         self.attrs.update(attributes)
         return self
 
     def close(self) -> None:
-        """Give back what is held open; the next use opens it again."""
+        """Finish what is unfinished in the store and give back what is held open; the next use opens it again."""
+        self._store.close()
 
     def _edit_attributes(self, edit: Edit) -> None:
         self._store.check_writable(self._path)
-        self._metadata = commit.edit_attributes(self._store, self._path, edit)  # type: ignore[assignment]
+        new = commit.edit_attributes(self._store, self._path, edit, self._opened())
+        self._metadata = new  # type: ignore[assignment]
+
+    def _opened(self) -> commit.Opened:
+        """The node as it was opened: what has taken its place since is not changed in its stead."""
+        return commit.Opened(self._metadata, self._place)
 
     def _url(self) -> str:
         return self._store.url(self._path)
@@ -112,3 +128,10 @@ class Member(Generic[Metadata]):
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def _place(store: Store, path: str) -> Hashable | None:
+    try:
+        return store.place(path)
+    except StoreError:  # reading and writing it say what is wrong
+        return None

@@ -50,7 +50,7 @@ class CodecSpec:
 
     def to_json(self) -> dict[str, Any]:
         """The codec as an entry of a v3 document, in the form that every reader knows."""
-        if not self.configuration:
+        if not self.configuration and not self.name.startswith("numcodecs."):  # there zarr-python insists
             return {"name": self.name}
         return {"name": self.name, "configuration": dict(self.configuration)}
 
@@ -108,6 +108,8 @@ class ArrayMetadata(_NodeMetadata):
     """The codec chain of a write unit, in the order of encoding."""
     names: tuple[str | None, ...] | None = None
     """Dimension names as a v3 document holds them; v2 has an attribute for them."""
+    viewed: ArrayMetadata | None = None
+    """The array that is stored, where this is a view that shows it in another way (views.py)."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -139,6 +141,8 @@ class ArrayMetadata(_NodeMetadata):
                         f"inner chunks {inner} have not the array's {self.ndim} axes"
                     )
                 return tuple(inner[axes.index(axis)] for axis in range(self.ndim))
+            else:  # behind other codecs a shard is read as a whole
+                break
         return self.chunk_shape
 
     @property

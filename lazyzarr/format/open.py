@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias, Unpack
 
+import numpy as np
+
 from ..errors import BaseZarrError, ContainsArrayError, MetadataValidationError
 from . import commit
 from .array import Array
+from .array_config import array_config
 from .consolidated import Consolidated, read_consolidated
 from .group import Group
 from .lookup import NodeMetadata, ZarrFormat, expect_array, expect_group, not_found, read_node
-from .making import array_config, make_array, make_group, require_group
+from .making import kept_words, make_array, make_group, require_group
 from .metadata import ArrayMetadata, GroupMetadata
 from .options import DEFAULT, ArrayOptions, modern, spelled_out
 from .resolve import StoreLike, resolve
 from .stores.protocol import Store
 
-__all__ = ["Mode", "open", "open_array", "open_consolidated", "open_group"]
+__all__ = ["Mode", "open", "open_array", "open_consolidated", "open_group", "open_like"]
 
 Mode: TypeAlias = Literal["r", "r+", "a", "w", "w-"]
 
@@ -123,18 +126,49 @@ def open_group(
     return _group(place, place.look("group"), attributes, use_consolidated)
 
 
+@spelled_out
+def open_like(
+    a: Any,
+    path: StoreLike,
+    mode: Mode = "a",
+    *,
+    fill_value: Any = DEFAULT,
+    storage_options: Mapping[str, Any] | None = None,
+    **options: Unpack[ArrayOptions],
+) -> Array:
+    """The array at a path, made if there is none: with the shape, dtype, chunks and codecs of another array.
+
+    What else a new array may be told stands below. Raises what `open_array` raises.
+
+    >>> lz.open_like(lz.zeros((4, 6), chunks=(2, 3), dtype="i2"), "u.zarr").chunks
+    (2, 3)
+    """
+    source = a if hasattr(a, "shape") and hasattr(a, "dtype") else np.asarray(a)
+    words: Any = {"dtype": source.dtype, **kept_words(source), **options}
+    own = source.fill_value if isinstance(source, Array) and fill_value is DEFAULT else fill_value
+    return open_array(
+        path, mode, shape=source.shape, fill_value=own, storage_options=storage_options, **words
+    )
+
+
 def open_consolidated(
     store: StoreLike | None = None,
     mode: Mode = "r+",
     *,
     path: str | None = None,
     zarr_format: ZarrFormat | None = None,
+    metadata_key: str = ".zmetadata",
     storage_options: Mapping[str, Any] | None = None,
 ) -> Group:
     """The group at a path of a store, as its consolidated metadata describes it: members are not looked for.
 
-    Raises MetadataValidationError where it has none, GroupNotFoundError, NodeTypeValidationError, StoreError.
+    `metadata_key` is accepted as zarr-python 2 has it. Raises MetadataValidationError where it has none,
+    GroupNotFoundError, NodeTypeValidationError, StoreError.
     """
+    if metadata_key != ".zmetadata":
+        raise BaseZarrError(
+            f"metadata_key={metadata_key!r}: consolidated metadata is looked for in '.zmetadata'"
+        )
     place = _place(store, path, mode, storage_options, {"zarr_format": zarr_format}, new=False)
     return _group(place, place.look("group"), None, True)
 

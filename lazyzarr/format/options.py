@@ -123,6 +123,7 @@ def spelled_out(function: Function) -> Function:
             annotation=annotation.__forward_arg__,
         )
         for name, annotation in typed.__annotations__.items()
+        if name not in signature.parameters
     ]
     function.__signature__ = signature.replace(parameters=[*own, *words])  # type: ignore[attr-defined]
     listed = "\n".join(f"    {word.name}: {WORDS[word.name][1]}" for word in words)

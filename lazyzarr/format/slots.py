@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["lazy_factory", "make_lazy"]
+__all__ = ["async_factory", "lazy_factory", "make_async", "make_lazy"]
 
 lazy_factory: Callable[[Any], Any] | None = None
+async_factory: Callable[[Any], Any] | None = None
 
 
 def make_lazy(array: Any) -> Any:
@@ -23,3 +24,14 @@ def make_lazy(array: Any) -> Any:
     if lazy_factory is None:
         raise RuntimeError("lazyzarr.format was imported without lazyzarr: import lazyzarr first")
     return lazy_factory(array)
+
+
+def make_async(node: Any) -> Any:
+    """The AsyncArray or AsyncGroup over an Array or Group.
+
+    >>> make_async(lz.group()).path
+    ''
+    """
+    if async_factory is None:
+        raise RuntimeError("lazyzarr.format was imported without lazyzarr: import lazyzarr first")
+    return async_factory(node)

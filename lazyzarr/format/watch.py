@@ -14,7 +14,7 @@ from .keys import join_path
 from .metadata import ArrayMetadata
 from .stores.protocol import ChunkFiles, Generation, Store
 
-__all__ = ["ArrayWatch"]
+__all__ = ["ArrayWatch", "same_chunks"]
 
 
 class ArrayWatch:
@@ -23,7 +23,7 @@ class ArrayWatch:
     def __init__(self, store: Store, path: str, metadata: ArrayMetadata, files: ChunkFiles) -> None:
         self._store = store
         self._path = path
-        self._metadata = metadata
+        self._metadata = metadata.viewed or metadata
         self._key = "zarr.json" if metadata.zarr_format == 3 else ".zarray"
         self._generation = files.generation
         # None: not published yet; its writer alone knows of it.
@@ -68,7 +68,7 @@ class ArrayWatch:
     def _compare(self, fits: Callable[[int, int], bool]) -> None:
         """Compare the metadata that is stored with that which was opened."""
         old, new = self._metadata, self._stored()
-        if new is None or not _same_chunks(old, new):
+        if new is None or not same_chunks(old, new):
             raise self._replaced("was replaced")
         if not all(map(fits, old.shape, new.shape)):
             raise self._replaced(f"was resized from {old.shape} to {new.shape}")
@@ -88,7 +88,7 @@ class ArrayWatch:
         )
 
 
-def _same_chunks(old: ArrayMetadata, new: ArrayMetadata) -> bool:
+def same_chunks(old: ArrayMetadata, new: ArrayMetadata) -> bool:
     """Whether stored chunks mean the same in both."""
     return (
         len(old.shape) == len(new.shape)

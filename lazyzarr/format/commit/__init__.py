@@ -12,6 +12,8 @@ A reader sees the state before a change or the state after it, and so does whoev
 Whatever changes, the consolidated metadata of the groups above is made true right after (consolidation.py).
 """
 
+from .consolidation import consolidate_group, refresh_whole
+from .hierarchies import create_hierarchy, move_node
 from .nodes import (
     NewArrays,
     add_arrays,
@@ -21,20 +23,26 @@ from .nodes import (
     delete_node,
     edit_attributes,
 )
+from .opened import Opened
 from .runs import repair
 from .shapes import append, resize
 from .staging import StagedArray, stage_array
 
 __all__ = [
     "NewArrays",
+    "Opened",
     "StagedArray",
     "add_arrays",
     "append",
+    "consolidate_group",
     "create_array",
     "create_filled_group",
     "create_group",
+    "create_hierarchy",
     "delete_node",
     "edit_attributes",
+    "move_node",
+    "refresh_whole",
     "repair",
     "resize",
     "stage_array",

@@ -8,15 +8,15 @@
 from __future__ import annotations
 
 from ...errors import ArrayReplacedError, BaseZarrError
-from ..consolidated import refresh
-from ..keys import join_path
+from ..consolidated import consolidate, refresh
+from ..keys import join_path, normalize_path
 from ..locks import array_lock
-from ..lookup import read_node
+from ..lookup import ZarrFormat, children, find_group, read_node, walk
 from ..metadata import GroupMetadata
 from ..stores.protocol import Store
 from .documents import store_changed
 
-__all__ = ["above", "refresh_above"]
+__all__ = ["above", "consolidate_group", "refresh_above", "refresh_whole"]
 
 
 def above(path: str) -> list[str]:
@@ -55,3 +55,34 @@ def _consolidated(store: Store, path: str) -> GroupMetadata | None:
     except BaseZarrError:  # nobody reads it, so nobody reads something stale in it
         return None
     return found if isinstance(found, GroupMetadata) and found.consolidated is not None else None
+
+
+def consolidate_group(store: Store, path: str, zarr_format: ZarrFormat | None = None) -> GroupMetadata:
+    """Store in a group what all nodes below it are; the group's new metadata.
+
+    Damaged nodes, and nodes of the other version of the format, are left out. Raises GroupNotFoundError,
+    NodeTypeValidationError, ReadOnlyStoreError.
+    """
+    path = normalize_path(path)
+    store.check_writable(path)
+    find_group(store, path, zarr_format)
+    with array_lock(store, path).alone():
+        found = find_group(store, path, zarr_format)
+        new = _whole(store, path, found)
+        store_changed(store, path, found, new)
+    refresh_above(store, path)
+    return new
+
+
+def refresh_whole(store: Store, path: str) -> None:
+    """Make true what the groups above a path, and that at it, say after many nodes changed."""
+    for group in [path, *above(path)]:
+        if _consolidated(store, group) is not None:
+            consolidate_group(store, group)
+
+
+def _whole(store: Store, path: str, group: GroupMetadata) -> GroupMetadata:
+    """The group with consolidated metadata of all nodes below it."""
+    nodes = walk(lambda below: children(store, join_path(path, below)))
+    documents = {below: node.documents for below, node in nodes if node.zarr_format == group.zarr_format}
+    return consolidate(group, documents)

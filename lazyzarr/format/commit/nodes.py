@@ -15,6 +15,7 @@ from ..metadata import ArrayMetadata, GroupMetadata
 from ..stores.protocol import Store
 from .consolidation import above, refresh_above
 from .documents import store_changed, store_new
+from .opened import Opened
 from .places import check_place, make_groups_above, unmake_groups
 from .runs import begin_run, end_run
 from .staging import stage_node
@@ -105,19 +106,24 @@ def add_arrays(store: Store, path: str, arrays: NewArrays) -> None:
 
 
 def edit_attributes(
-    store: Store, path: str, change: Callable[[dict[str, Any]], Mapping[str, Any]]
+    store: Store,
+    path: str,
+    change: Callable[[dict[str, Any]], Mapping[str, Any]],
+    opened: Opened | None = None,
 ) -> NodeMetadata:
     """Change a node's attributes, so that no one else's change at the same time is lost.
 
     `change` is given a copy of the attributes as they are stored now, and returns what they shall be. Returns
-    the node's new metadata. Raises NodeNotFoundError where the node is gone, MetadataValidationError for what
-    JSON cannot hold.
+    the node's new metadata. Raises NodeNotFoundError where the node is gone, ArrayReplacedError where it is not
+    the one that was `opened`, MetadataValidationError for what JSON cannot hold.
     """
     path = normalize_path(path)
     store.check_writable(path)
     _check_there(store, path)
     with array_lock(store, path).alone():
         old = _check_there(store, path)
+        if opened is not None:
+            opened.check(store, path, old)
         new = old.with_attributes(change(dict(old.attributes)))
         store_changed(store, path, old, new)
     refresh_above(store, path)

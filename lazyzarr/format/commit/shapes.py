@@ -31,6 +31,7 @@ from ..selection import parse_basic
 from ..stores.protocol import Store
 from .consolidation import refresh_above
 from .documents import store_changed
+from .opened import Opened
 
 __all__ = ["append", "resize"]
 
@@ -38,16 +39,16 @@ Coords = tuple[int, ...]
 _FEW = 10_000  # chunks that are removed one by one without a look at which are stored
 
 
-def resize(store: Store, path: str, shape: Sequence[int]) -> ArrayMetadata:
+def resize(store: Store, path: str, shape: Sequence[int], opened: Opened | None = None) -> ArrayMetadata:
     """Change an array's shape (elements along each axis); its new metadata.
 
     What a growth adds reads as fill. Raises ShapeMismatchError for another number of axes, ArrayNotFoundError
-    where the array is gone, ReadOnlyStoreError.
+    where the array is gone, ArrayReplacedError where it is not the one that was `opened`, ReadOnlyStoreError.
     """
     path = normalize_path(path)
     store.check_writable(path)
     with array_lock(store, path).alone():
-        old = find_array(store, path)
+        old = _found(store, path, opened)
         new = old.with_shape(shape)
         _clear_beyond(store, path, old, new)
         store_changed(store, path, old, new)
@@ -56,16 +57,19 @@ def resize(store: Store, path: str, shape: Sequence[int]) -> ArrayMetadata:
     return new
 
 
-def append(store: Store, path: str, values: NDArray[Any], axis: int) -> ArrayMetadata:
+def append(
+    store: Store, path: str, values: NDArray[Any], axis: int, opened: Opened | None = None
+) -> ArrayMetadata:
     """Store values, of the array's dtype, behind the end of an axis; the array's new metadata.
 
     Raises ShapeMismatchError where the other axes differ, BoundsCheckError for an axis that is not there,
-    ArrayNotFoundError where the array is gone, ReadOnlyStoreError.
+    ArrayNotFoundError where the array is gone, ArrayReplacedError where it is not the one that was `opened`,
+    ReadOnlyStoreError.
     """
     path = normalize_path(path)
     store.check_writable(path)
     with array_lock(store, path).alone() as held:
-        old = find_array(store, path)
+        old = _found(store, path, opened)
         start = _checked(store.url(path), old.shape, values.shape, axis)
         axis %= old.ndim
         new = old.with_shape((*old.shape[:axis], start + values.shape[axis], *old.shape[axis + 1 :]))
@@ -82,8 +86,20 @@ def append(store: Store, path: str, values: NDArray[Any], axis: int) -> ArrayMet
     return new
 
 
+def _found(store: Store, path: str, opened: Opened | None) -> ArrayMetadata:
+    """The array's metadata as it is stored now, if it is the one that was opened."""
+    found = find_array(store, path)
+    if opened is not None:
+        opened.check(store, path, found)
+    return found
+
+
 class _Writer(ChunkWriter):
     """A writer for who holds the lock alone and has just read the metadata, or is about to change it."""
+
+    def __init__(self, store: Store, path: str, metadata: ArrayMetadata) -> None:
+        super().__init__(store, path, metadata)
+        self.shares_edge = False
 
     def check(self) -> None:
         """Nothing has to be asked."""

@@ -1,0 +1,86 @@
+"""What a store holds of an array: which chunks, how many bytes, their digest; and chunks copied as they are."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from ..errors import BaseZarrError
+from .keys import join_path
+from .metadata import ArrayMetadata
+from .stores.protocol import Store
+
+__all__ = ["StoredBytes", "copy_chunks", "count_chunks", "digest_of", "stored_bytes", "stored_units"]
+
+Coords = tuple[int, ...]
+
+
+class StoredBytes(int):
+    """A number of bytes that may be called, too, and gives itself.
+
+    zarr-python 2 has `z.nbytes_stored`, zarr-python 3 `z.nbytes_stored()`.
+
+    >>> StoredBytes(3)() == StoredBytes(3) == 3
+    True
+    """
+
+    def __call__(self) -> int:
+        return int(self)
+
+
+def stored_units(store: Store, path: str, metadata: ArrayMetadata) -> Iterator[tuple[str, Coords]]:
+    """Name and coordinates of each write unit that is stored within the array's grid; in no order."""
+    for key in store.list(path):
+        name = key[len(path) :].lstrip("/")
+        coords = metadata.chunk_key_encoding.decode(name, metadata.ndim)
+        if coords is not None and all(n < m for n, m in zip(coords, metadata.grid.grid_shape, strict=True)):
+            yield name, coords
+
+
+def count_chunks(store: Store, path: str, metadata: ArrayMetadata) -> int:
+    """The number of chunks in the write units that are stored: all those of a shard, whatever is in it."""
+    units = stored_units(store, path, metadata)
+    if metadata.shards is None:
+        return sum(1 for _ in units)
+    inner, grid = metadata.read_chunk_shape, metadata.grid
+    return sum(
+        math.prod(
+            -(-(stop - start) // n) for (start, stop), n in zip(grid.extent(coords), inner, strict=True)
+        )
+        for _, coords in units
+    )
+
+
+def stored_bytes(store: Store, path: str) -> StoredBytes:
+    """The bytes of all that is stored below a path, metadata included."""
+    return StoredBytes(sum(store.size(key) or 0 for key in store.list(path)))
+
+
+def digest_of(store: Store, path: str, metadata: ArrayMetadata, hashname: str) -> Any:
+    """The hash (of `hashlib`) over the stored chunks in C order, then the metadata, all as they are stored.
+
+    As zarr-python 2 has it. Raises BaseZarrError for a hash that is not known.
+    """
+    try:
+        digest = hashlib.new(hashname)
+    except ValueError as error:
+        raise BaseZarrError(f"hashname={hashname!r} is not known to hashlib; sha1 and sha256 are") from error
+    chunks = sorted(stored_units(store, path, metadata), key=lambda found: found[1])
+    for name in [*(name for name, _ in chunks), *metadata.documents]:
+        digest.update(store.get(join_path(path, name)) or b"")
+    return digest
+
+
+def copy_chunks(source: Store, path: str, metadata: ArrayMetadata, dest: Store, to: str) -> None:
+    """Copy the stored chunks of an array to another place, as they are."""
+    files, copies, buffer = source.chunk_files(path), dest.chunk_files(to), bytearray()
+    try:
+        for name, _ in stored_units(source, path, metadata):
+            raw = files.read(name, buffer)
+            if raw is not None:
+                copies.write(name, [raw])
+    finally:
+        files.close()
+        copies.close()
