@@ -22,7 +22,8 @@ __all__ = ["Document", "loads", "new_document"]
 
 _MAX_DEPTH = 100
 _INDENT = "  "
-_SPACE = re.compile(r"[ \t\n\r]*")
+_BLANKS = " \t\n\r"
+_SPACE = re.compile(f"[{_BLANKS}]*")
 _DECODER = json.JSONDecoder()
 
 
@@ -51,8 +52,9 @@ class Document:
 
         Raises MetadataValidationError for what JSON cannot hold.
         """
-        margin = _leading_space(self.text)
-        text = _rewritten(self.text.strip(), self.value, value, "", margin or _INDENT, "")
+        body = self.text.strip(_BLANKS)
+        before, _, after = self.text.partition(body)
+        text = before + _rewritten(body, self.value, value, "", _leading_space(self.text) or _INDENT, "") + after
         return self if text == self.text else loads(text.encode(), "the edited document")
 
     def members(self) -> dict[str, Document]:
@@ -215,8 +217,9 @@ def _rewritten(text: str, old: Any, new: Any, margin: str | None, indent: str, w
             item, place = items.pop(member.name), f"{where}.{member.name}"
             value = text[member.start : member.stop]
             value = _rewritten(value, old[member.name], item, inner, indent, place)
+            lead = (member if parts else members[0]).lead, (member if parts else members[0]).begin
             space_after = "" if member is members[-1] else text[member.stop : member.end]
-            parts.append((text[member.lead : member.start] + value, space_after))
+            parts.append((text[slice(*lead)] + text[member.begin : member.start] + value, space_after))
     for name, item in items.items():
         value = _spelled(_plain(item, f"{where}.{name}"), inner, indent)
         parts.append((f"{space}{json.dumps(name)}: {value}", ""))

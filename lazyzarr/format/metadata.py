@@ -198,7 +198,8 @@ class ArrayMetadata(_NodeMetadata):
                 f"shape {lengths} has {len(lengths)} axes, the array {self.ndim}; give a length for each axis"
             )
         key = next(iter(self.documents))
-        value = self.document.value | {"shape": lengths} | self._repaired_chunks()
+        respelled = {} if lengths == self.shape else {"shape": lengths}
+        value = self.document.value | respelled | self._repaired_chunks()
         documents = {**self.documents, key: self.document.edited(value)}
         return replace(self, documents=documents, shape=lengths)
 
