@@ -54,7 +54,9 @@ class Document:
         """
         body = self.text.strip(_BLANKS)
         before, _, after = self.text.partition(body)
-        text = before + _rewritten(body, self.value, value, "", _leading_space(self.text) or _INDENT, "") + after
+        text = (
+            before + _rewritten(body, self.value, value, "", _leading_space(self.text) or _INDENT, "") + after
+        )
         return self if text == self.text else loads(text.encode(), "the edited document")
 
     def members(self) -> dict[str, Document]:

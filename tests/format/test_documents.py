@@ -142,9 +142,7 @@ def test_new_lines_follow_the_document():
 
 def test_white_space_stays():
     document = loads(b' { "a" : 1 ,\t"b":{ } ,"c" : [1 , 2] } ', "zarr.json")
-    assert document.edited({"a": 2, "b": {}, "c": [1, 2]}).text == (
-        ' { "a" : 2 ,\t"b":{ } ,"c" : [1 , 2] } '
-    )
+    assert document.edited({"a": 2, "b": {}, "c": [1, 2]}).text == (' { "a" : 2 ,\t"b":{ } ,"c" : [1 , 2] } ')
     assert document.edited({"a": 1, "b": {}}).text == ' { "a" : 1 ,\t"b":{ } } '
     assert document.edited({"b": {}, "c": [1, 2]}).text == ' { "b":{ } ,"c" : [1 , 2] } '
     assert document.edited({"a": 1, "b": {}, "c": [1, 2], "d": 0}).text == (
