@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from .format.codecs.bitround import BitRound
 from .format.codecs.blosc import BloscCodec
 from .format.codecs.bytes import BytesCodec
+from .format.codecs.cast_value import CastValue
 from .format.codecs.crc32c import Crc32cCodec
 from .format.codecs.gzip import GzipCodec
+from .format.codecs.packbits import PackBits
+from .format.codecs.reshape import Reshape
+from .format.codecs.scale_offset import ScaleOffset
 from .format.codecs.sharding import ShardingCodec
 from .format.codecs.transpose import TransposeCodec
 from .format.codecs.zstd import ZstdCodec
 
 __all__ = [
+    "BitRound",
     "BloscCodec",
     "BytesCodec",
+    "CastValue",
     "Crc32cCodec",
     "GzipCodec",
+    "PackBits",
+    "Reshape",
+    "ScaleOffset",
     "ShardingCodec",
     "TransposeCodec",
     "ZstdCodec",

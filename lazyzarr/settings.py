@@ -40,6 +40,7 @@ DEFAULTS: dict[str, Any] = {
         "order": "C",
         "write_empty_chunks": False,
         "read_missing_chunks": True,
+        "verify_checksums": True,  # False: chunks are read whatever their crc32c, adler32, ... say
     },
     "async": {"concurrency": 64},  # requests to one remote store that are under way at once
     "default_zarr_format": 3,

@@ -106,9 +106,10 @@ class RoundStep:
         one = np.uint64(1)
         mask = ~((one << lost) - one)
         half = np.where(lost > 0, (one << np.maximum(lost, one) - one) - one + (size >> lost & one), 0)
-        room = np.where(negative, np.uint64(-numbers.least), np.uint64(numbers.greatest)) - size
+        most = np.where(negative, np.uint64(-numbers.least), np.uint64(numbers.greatest))
+        rounded = (size + half.astype(np.uint64)) & mask
         # Where the next number would be too large, it is the one before.
-        rounded = (size + np.where(half > room, 0, half).astype(np.uint64)) & mask
+        rounded = np.where((rounded > most) | (rounded < (size & mask)), size & mask, rounded)
         signed = np.where(negative, ~rounded + one, rounded)
         typed: NDArray[Any] = signed.astype(numbers.memory).astype(numbers.dtype)
         return typed

@@ -38,6 +38,21 @@ def has_byte_order(dtype: np.dtype[Any]) -> bool:
     return dtype.newbyteorder("S") != dtype
 
 
+def has_buffer(dtype: np.dtype[Any]) -> bool:
+    """Whether Python's buffers can hold a dtype, or numcodecs knows how to make them; not so ml_dtypes'.
+
+    >>> has_buffer(np.dtype("f4")), has_buffer(np.dtype("M8[s]"))
+    (True, True)
+    """
+    if dtype.kind in "mM":
+        return True
+    try:
+        memoryview(np.empty(0, dtype))
+    except (ValueError, TypeError, BufferError):
+        return False
+    return True
+
+
 @dataclass(frozen=True, kw_only=True)
 class BytesCodec(ArrayBytesCodec):
     """Store the elements as they lie in memory.
@@ -71,7 +86,7 @@ class BytesCodec(ArrayBytesCodec):
         """The codec without `endian` where the elements have none."""
         return self if has_byte_order(chunk.dtype) else replace(self, endian=None)
 
-    def bind(self, chunk: ChunkSpec, build: ChainBuilder) -> MemorySerializer:
+    def bind(self, chunk: ChunkSpec, build: ChainBuilder) -> MemorySerializer | CopySerializer:
         """The codec for one kind of chunk; elements of several bytes need `endian`."""
         if chunk.dtype.hasobject:
             raise MetadataValidationError(
@@ -82,6 +97,8 @@ class BytesCodec(ArrayBytesCodec):
         if self.endian is None and has_byte_order(chunk.dtype):
             raise MetadataValidationError(f'codec "bytes" lacks endian, which {chunk.dtype} elements need')
         native = self.endian in (None, sys.byteorder)
+        if not has_buffer(chunk.dtype):
+            return CopySerializer(self.resolve(chunk), chunk, native)
         return MemorySerializer(
             self.resolve(chunk), chunk, chunk.dtype if native else chunk.dtype.newbyteorder("S")
         )
@@ -106,3 +123,28 @@ class MemorySerializer:
     def encode(self, array: NDArray[Any]) -> list[Buffer]:
         """The elements' memory: the array's own where it has that layout."""
         return [flat_bytes(np.ascontiguousarray(array, self.memory)).data]
+
+
+class CopySerializer:
+    """The same for dtypes whose memory cannot be handed to a decompressor."""
+
+    memory = None
+
+    def __init__(self, codec: BytesCodec, chunk: ChunkSpec, native: bool) -> None:
+        self.codec = codec
+        self.size = EncodedSize(chunk.nbytes, chunk.nbytes)
+        self._chunk = chunk
+        self._native = native
+
+    def decode_into(self, buffer: Buffer, out: NDArray[Any]) -> None:
+        """Copy the stored elements into `out`, in native byte order."""
+        stored = np.frombuffer(buffer, np.uint8)
+        if stored.size != self.size.exact:
+            raise ChunkDecodeError(f"{stored.size:,} bytes, the chunk has {self.size.exact:,}", codec="bytes")
+        elements = stored.view(self._chunk.dtype).reshape(self._chunk.shape)
+        out[...] = elements if self._native else elements.byteswap()
+
+    def encode(self, array: NDArray[Any]) -> list[Buffer]:
+        """The elements' memory."""
+        elements = np.ascontiguousarray(array, self._chunk.dtype)
+        return [flat_bytes(elements if self._native else elements.byteswap()).data]

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ChunkDecodeError, ChunkEncodeError, ChunkMemoryError, MetadataValidationError
+from ...settings import setting
 from .protocol import (
     ArrayBytesCodec,
     AxesCodec,
@@ -53,6 +54,7 @@ def _build(codecs: Sequence[Any], chunk: ChunkSpec) -> CodecChain:
     tail: list[BytesBytesCodec] = []
     stored = chunk
     given = list(map(codec_of, codecs))
+    verify = setting("array.verify_checksums")
     for position, codec in enumerate(given):
         match codec.resolve(stored):
             case AxesCodec() as reorder if serializer is None:
@@ -66,7 +68,7 @@ def _build(codecs: Sequence[Any], chunk: ChunkSpec) -> CodecChain:
             case ArrayBytesCodec() as array_bytes if serializer is None:
                 serializer = array_bytes.bind(stored, _build)
             case BytesBytesCodec() as bytes_bytes if serializer is not None:
-                tail.append(bytes_bytes)
+                tail.append(bytes_bytes if verify else bytes_bytes.trusting())
             case misplaced:
                 raise MetadataValidationError(
                     f"codec {misplaced.name!r} cannot stand there in {_names(codecs)}: first come those "

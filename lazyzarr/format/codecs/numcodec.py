@@ -37,7 +37,7 @@ class Numcodec(BytesBytesCodec):
         if name == "pickle":
             raise PickleCodecDisabledError(
                 "this array is stored with pickle, and unpickling runs whatever code the file holds; "
-                "if you trust who wrote it, open the array with config={\"allow_pickle\": True}"
+                'if you trust who wrote it, open the array with config={"allow_pickle": True}'
             )
         self.name = name
         self._members = dict(members)

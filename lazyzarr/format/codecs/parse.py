@@ -51,13 +51,14 @@ def parse_codecs(
     index_location: Literal["start", "end"] = "end",
     elements: str = "bytes",
     object_codec: Mapping[str, Any] | None = None,
+    fill: Any = None,
 ) -> tuple[CodecSpec, ...]:
     """The codec chain of a new array, everything filled in and seen to fit the chunks.
 
     `compressors` is "auto" (the default), "zstd", "blosc-lz4", "gzip", "none" or None, or one or several
     codecs: objects of lazyzarr.codecs or numcodecs, or as a metadata document holds them. `order` is the
     layout of a stored chunk. `elements` names the codec to bytes where none is given; `object_codec` is v2's
-    first filter, where elements are Python objects.
+    first filter, where elements are Python objects; `fill` has to pass through all codecs.
 
     Raises MetadataValidationError, UnknownCodecError, PickleCodecDisabledError.
 
@@ -69,7 +70,7 @@ def parse_codecs(
         if shard_shape is not None:
             raise MetadataValidationError("v2 has no shards; leave shards= out, or use zarr_format=3")
         specs = _v2_codecs(dtype, len(chunk_shape), filters, serializer, compressors, order, object_codec)
-        build_chain(specs, chunk_shape, dtype, np.zeros((), dtype))
+        build_chain(specs, chunk_shape, dtype, np.zeros((), dtype) if fill is None else fill)
         return tuple(specs)
     codecs = [*_filters(filters), *_serializer(serializer, elements), *_compressors(compressors)]
     if order == "F" and len(chunk_shape) > 1:
@@ -78,7 +79,9 @@ def parse_codecs(
         codecs = [
             ShardingCodec(chunk_shape=tuple(chunk_shape), codecs=tuple(codecs), index_location=index_location)
         ]
-    chain = build_chain(codecs, shard_shape or chunk_shape, dtype, np.zeros((), dtype))
+    chain = build_chain(
+        codecs, shard_shape or chunk_shape, dtype, np.zeros((), dtype) if fill is None else fill
+    )
     return tuple(_spec(codec.to_config()) for codec in chain.codecs)
 
 

@@ -11,6 +11,7 @@ from .blosc import BloscCodec
 from .bytes import BytesCodec
 from .cast_value import CastValue
 from .crc32c import Crc32cCodec
+from .foreign import foreign_codec
 from .gzip import GzipCodec
 from .numcodecs_v2 import V2Filters, v2_codec
 from .numcodecs_v3 import PREFIX, numcodecs_codec
@@ -64,6 +65,9 @@ def codec_of(given: Any) -> Codec:
     if name not in CODECS and name.startswith(PREFIX):
         return numcodecs_codec(name, configuration)
     if name not in CODECS:
+        theirs = foreign_codec(name, configuration)
+        if theirs is not None:
+            return theirs
         known = ", ".join(name for name in CODECS if "." not in name and name != "endian")
         raise UnknownCodecError(f"codec {name!r} is not known here; known are {known}")
     return CODECS[name](configuration)
