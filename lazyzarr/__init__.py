@@ -98,6 +98,8 @@ def __getattr__(name: str) -> Any:
         return import_module(f".{name}", __name__)
     elif name == "config":
         value = import_module(".settings", __name__).load_config()
+    elif name in (zarr2 := import_module(".zarr2", __name__)).NAMES:
+        value = getattr(zarr2, name)
     else:
         raise AttributeError(f"module 'lazyzarr' has no attribute {name!r}")
     globals()[name] = value

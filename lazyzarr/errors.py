@@ -38,6 +38,10 @@
 
     ZarrUserWarning (UserWarning)
     └── DamagedNodeWarning                    a member of a group that cannot be read, and was left out
+    ZarrDeprecationWarning, ZarrFutureWarning, UnstableSpecificationWarning, ZarrRuntimeWarning: zarr-python's names
+
+zarr-python's other names stand for those above: ArrayIndexError is BoundsCheckError, NegativeStepError and
+VindexInvalidSelectionError are SelectionError, DataTypeValidationError is UnknownDataTypeError.
 
 Catch `LazyzarrError` for everything, or the built-in named in brackets:
 
@@ -51,6 +55,7 @@ no array at file://typo.zarr
 from __future__ import annotations
 
 __all__ = [
+    "ArrayIndexError",
     "ArrayNotFoundError",
     "ArrayReplacedError",
     "BaseZarrError",
@@ -66,12 +71,14 @@ __all__ = [
     "ContainsNodeError",
     "DamagedNodeWarning",
     "DataTypeMismatchError",
+    "DataTypeValidationError",
     "GroupNotFoundError",
     "InvalidKeyError",
     "LazyzarrError",
     "LockUnavailableError",
     "MemoryBudgetError",
     "MetadataValidationError",
+    "NegativeStepError",
     "NodeNotFoundError",
     "NodeTypeValidationError",
     "PickleCodecDisabledError",
@@ -86,7 +93,12 @@ __all__ = [
     "UnfinishedWriteError",
     "UnknownCodecError",
     "UnknownDataTypeError",
+    "UnstableSpecificationWarning",
+    "VindexInvalidSelectionError",
     "WriteConflictError",
+    "ZarrDeprecationWarning",
+    "ZarrFutureWarning",
+    "ZarrRuntimeWarning",
     "ZarrUserWarning",
 ]
 
@@ -283,3 +295,26 @@ class ZarrUserWarning(UserWarning):
 
 class DamagedNodeWarning(ZarrUserWarning):
     """A member of a group has metadata that cannot be read: it was left out where members are listed."""
+
+
+class ZarrDeprecationWarning(DeprecationWarning):
+    """Something that will be spelled in another way."""
+
+
+class ZarrFutureWarning(FutureWarning):
+    """Something that will mean something else."""
+
+
+class UnstableSpecificationWarning(ZarrFutureWarning):
+    """Something that no specification settles yet."""
+
+
+class ZarrRuntimeWarning(RuntimeWarning):
+    """Something that looks wrong and was gone on with."""
+
+
+# zarr-python's names for errors that have another one above, so that programs that catch them go on doing so.
+ArrayIndexError = BoundsCheckError
+DataTypeValidationError = UnknownDataTypeError
+NegativeStepError = SelectionError
+VindexInvalidSelectionError = SelectionError

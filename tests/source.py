@@ -27,15 +27,15 @@ ORDER = """
     format.leases format.gates format.locks format.workers format.chunk_loops
     format.consolidated format.lookup format.commit.*
     format.slots format.operators format.elements format.assign format.info format.tree format.resolve
-    format.options format.layout format.views
+    format.options format.layout format.views format.new_nodes
     format.attributes format.member format.array_codecs format.stored format.array_config format.array_facts format.indexing format.array format.making
-    format.group_arrays format.group_members format.new_nodes format.group format.creation format.open format.saving
+    format.group_arrays format.group_members format.group format.creation format.open format.saving
     format.copy_log format.copy_store format.copying format.hierarchy format.aio format.debug_info
     graph.region graph.node graph.ops.* graph.chunking graph.layout graph.sink
     graph.program graph.access graph.stage graph.plan graph.check
     graph.leaves graph.bound graph.write graph.evaluate graph.spec graph.tasks graph.schedule graph.progress graph.run
     graph.explain graph.targets graph.writing graph.reducing graph.lift graph.operators graph.numpy_dispatch graph.lazy
-    storage codecs verbs __init__ demo cli
+    storage codecs zarr2 verbs __init__ demo cli
 """.split()
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ..errors import BoundsCheckError, ReadOnlyStoreError
+from ..errors import BoundsCheckError, MetadataValidationError, ReadOnlyStoreError
 from . import commit
 from .array_config import ArrayConfig, array_config, default_config
 from .assign import checked_values
@@ -25,7 +25,10 @@ from .locks import ArrayLock, array_lock
 from .lookup import find_array
 from .member import LOOK_UP, placed
 from .metadata import ArrayMetadata
+from .new_nodes import new_node
 from .options import DEFAULT
+from .resolve import StoreLike, resolve
+from .slots import make_async
 from .stores.protocol import Store, StoreSpec, open_spec
 from .stores.wrappers import ReadOnlyStore
 from .views import cast_metadata, view_metadata
@@ -164,6 +167,34 @@ class Array(IndexedArray):
             metadata = view_metadata(self._metadata, lengths, sizes, dtype, fill_value, filters)
         guarded = bool(read_only) and not self._store.read_only
         return self._viewed(ReadOnlyStore(self._store) if guarded else self._store, metadata)
+
+    @classmethod
+    def open(cls, store: StoreLike, *, config: Any = None) -> Array:
+        """The array at a place; raises ArrayNotFoundError, NodeTypeValidationError.
+
+        >>> lz.save("u.zarr", np.arange(3))
+        >>> lz.Array.open("u.zarr")[1:]
+        array([1, 2])
+        """
+        place, path = resolve(store)
+        return Array(place, path, find_array(place, path), array_config(config))
+
+    @classmethod
+    def from_dict(cls, store_path: StoreLike, data: Mapping[str, Any]) -> Array:
+        """The array that the JSON of a document describes, at a place; nothing is read or stored.
+
+        Raises MetadataValidationError.
+        """
+        place, path = resolve(store_path)
+        metadata = new_node(data, place.url(path))
+        if not isinstance(metadata, ArrayMetadata):
+            raise MetadataValidationError(f"{place.url(path)}: the document describes a group, not an array")
+        return Array(place, path, metadata)
+
+    @property
+    def async_array(self) -> Any:
+        """The AsyncArray over this array."""
+        return make_async(self)
 
     def with_config(self, config: Any) -> Array:
         """The same array with another config: a mapping of some of its settings, or an ArrayConfig."""
