@@ -73,14 +73,14 @@ def make_array(
     place; nothing is made then.
     """
     new = new_array(store, path, caller, options, shape=shape, data=data, fill_value=fill_value)
-    commit.create_array(
+    stored = commit.create_array(
         store,
         path,
         new.metadata,
         overwrite=new.overwrite,
         write_data=new.write if new.source is not None and write_data else None,
     )
-    return Array(ReadOnlyStore(store) if new.read_only else store, path, new.metadata, new.config)
+    return Array(ReadOnlyStore(store) if new.read_only else store, path, stored, new.config)
 
 
 def new_array(

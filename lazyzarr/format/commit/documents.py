@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...errors import ArrayReplacedError
 from ..keys import join_path
 from ..lookup import NodeMetadata
 from ..stores.protocol import Store
@@ -22,4 +23,20 @@ def store_changed(store: Store, path: str, old: NodeMetadata, new: NodeMetadata)
     before = old.keys()
     for key, raw in new.keys().items():
         if before.get(key) != raw:
-            store.set(join_path(path, key), raw)
+            _replace(store, join_path(path, key), before.get(key), raw)
+
+
+def _replace(store: Store, key: str, before: bytes | None, raw: bytes) -> None:
+    """Store a document in the place of what it was made from.
+
+    In a store that compares only if that is there still: other programs know nothing of our locks.
+    """
+    if not store.compares:
+        store.set(key, raw)
+        return
+    found = store.get_known(key)
+    there = None if found is None else bytes(found[0])
+    if there != before or not store.set_if(key, raw, None if found is None else found[1]):
+        raise ArrayReplacedError(
+            f"{store.url(key)} was changed by another program just now, so this change was not stored; repeat it"
+        )

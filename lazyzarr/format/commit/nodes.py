@@ -15,8 +15,9 @@ from ..metadata import ArrayMetadata, GroupMetadata
 from ..stores.protocol import Store
 from .consolidation import above, refresh_above
 from .documents import store_changed, store_new
+from .keywise import delete_keys
 from .opened import Opened
-from .places import check_place, make_groups_above, unmake_groups
+from .places import check_place, make_groups_above, making_lock, unmake_groups
 from .runs import begin_run, end_run
 from .staging import stage_node
 
@@ -42,8 +43,8 @@ def create_array(
     *,
     overwrite: bool = False,
     write_data: WriteData | None = None,
-) -> None:
-    """Make an array at a path, and the groups above it that are missing.
+) -> ArrayMetadata:
+    """Make an array at a path, and the groups above it that are missing; its metadata as it is stored.
 
     `write_data(store, path)` writes its chunks, to where they are built aside: a reader sees no array, or the
     old one, until they are complete. Whatever fails leaves what was there before.
@@ -51,7 +52,9 @@ def create_array(
     Raises ContainsArrayError or ContainsGroupError where a node is and `overwrite` is not given,
     ContainsNodeError for what is no node and stands in the way, ReadOnlyStoreError, InvalidKeyError.
     """
-    _create(store, normalize_path(path), metadata, overwrite, write_data)
+    made = _create(store, normalize_path(path), metadata, overwrite, write_data)
+    assert isinstance(made, ArrayMetadata)
+    return made
 
 
 def create_group(store: Store, path: str, metadata: GroupMetadata, *, overwrite: bool = False) -> None:
@@ -140,6 +143,11 @@ def delete_node(store: Store, path: str) -> None:
     _check_there(store, path)
     # A member that is a link is removed as a link: what it leads to belongs to others.
     base, target = (store, path) if path else store.beside(path)
+    if not store.renames:
+        with array_lock(store, path).alone():
+            delete_keys(store, path)
+        refresh_above(store, path)
+        return
     run = begin_run(base, target)
     try:
         with array_lock(store, path).alone():
@@ -166,16 +174,16 @@ def _store_below(store: Store, path: str, name: str, array: ArrayMetadata) -> No
 
 def _create(
     store: Store, path: str, metadata: NodeMetadata, overwrite: bool, write_data: WriteData | None
-) -> None:
+) -> NodeMetadata:
     replace = check_place(store, path, metadata, overwrite)
     if not replace and not overwrite and write_data is None and len(metadata.documents) == 1:
         _create_in_place(store, path, metadata)
-        return
+        return metadata
     staged = stage_node(store, path, metadata, "w" if overwrite else "w-")
     try:
         if write_data is not None:
             write_data(staged.store, staged.path)
-        staged.publish()
+        return staged.publish()
     except BaseException:
         staged.discard()
         raise
@@ -185,7 +193,9 @@ def _create_in_place(store: Store, path: str, metadata: NodeMetadata) -> None:
     """Make a node of one document: that document is all that has to appear."""
     made = list(make_groups_above(store, path, metadata))
     try:
-        if not store_new(store, path, metadata):
+        with making_lock(store, path):
+            is_new = store_new(store, path, metadata)
+        if not is_new:
             check_place(store, path, metadata, overwrite=False)  # raises: someone else was faster
     except BaseException:
         unmake_groups(store, made)

@@ -8,18 +8,20 @@ array, nor the stores in a folder that becomes a group.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 
 from ...errors import BaseZarrError, ContainsArrayError, ContainsGroupError, ContainsNodeError
 from .. import metadata_v2, metadata_v3
 from ..keys import METADATA_KEYS, join_path, validate_node_name
+from ..locks import array_lock
 from ..lookup import NodeMetadata, read_node
 from ..metadata import ArrayMetadata, GroupMetadata
 from ..stores.protocol import Store
 from .consolidation import above
 from .documents import store_new
 
-__all__ = ["check_place", "leftover_chunks", "make_groups_above", "unmake_groups"]
+__all__ = ["check_place", "leftover_chunks", "make_groups_above", "making_lock", "unmake_groups"]
 
 
 def check_place(store: Store, path: str, node: NodeMetadata, overwrite: bool) -> bool:
@@ -86,6 +88,15 @@ def _check_around(store: Store, path: str, node: NodeMetadata, overwrite: bool) 
                 f"{store.url(path)} holds {name} and no metadata: left over from an array, it would be taken "
                 'for data of the new one. mode="w" (overwrite=True) deletes it.'
             )
+
+
+def making_lock(store: Store, path: str) -> AbstractContextManager[object]:
+    """Held while a node is made: where that takes more than one step, two that are made at once would mix.
+
+    A store in which nothing keeps processes apart is trusted to have one maker for each node.
+    """
+    alone = not store.renames and store.lost_updates is None
+    return array_lock(store, path).alone() if alone else nullcontext()
 
 
 def leftover_chunks(store: Store, path: str, node: NodeMetadata) -> Sequence[str]:

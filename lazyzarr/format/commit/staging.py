@@ -25,7 +25,8 @@ from ..metadata import ArrayMetadata
 from ..stores.protocol import Store
 from .consolidation import refresh_above
 from .documents import store_new
-from .places import check_place, leftover_chunks, make_groups_above, unmake_groups
+from .keywise import move_keys, replace_keys
+from .places import check_place, leftover_chunks, make_groups_above, making_lock, unmake_groups
 from .runs import begin_run, end_run, trade
 
 __all__ = ["StagedArray", "StagedNode", "stage_array", "stage_node"]
@@ -53,15 +54,15 @@ class StagedNode:
         """Where it will be."""
         return self.target_store.url(self.target)
 
-    def publish(self) -> None:
-        """Put it in its place: who looks there sees what was there before, or all of it.
+    def publish(self) -> NodeMetadata:
+        """Put it in its place, and give its metadata there: who looks sees what was there before, or all of it.
 
         Raises ContainsArrayError or ContainsGroupError if another node came there first and is not to be
         replaced, StoreError.
         """
         made = make_groups_above(self.target_store, self.target, self.metadata)
         try:
-            self._take_place()
+            placed = self._take_place()
         except BaseException:
             unmake_groups(self.target_store, made)
             raise
@@ -69,16 +70,21 @@ class StagedNode:
         made = [*made, *make_groups_above(self.target_store, self.target, self.metadata)]
         for path in [*made, self.target]:
             refresh_above(self.target_store, path)
+        return placed
 
     def discard(self) -> None:
         """Remove what was built and not published; nothing else is touched."""
         end_run(self.store, self.path.rpartition("/")[0])
 
-    def _take_place(self) -> None:
+    def _take_place(self) -> NodeMetadata:
         for _ in range(_OTHERS_WIN):
             replace = check_place(self.target_store, self.target, self.metadata, self.mode == "w")
-            if self._replace() if replace else self._take():
-                return
+            if not self.target_store.renames:
+                placed = self._replace_keys() if replace else self._take_keys()
+                if placed is not None:
+                    return placed
+            elif self._replace() if replace else self._take():
+                return self.metadata
         raise StoreError(f"{self.url} was changed by others each time it was to be replaced", self.target)
 
     def _replace(self) -> bool:
@@ -89,6 +95,23 @@ class StagedNode:
                 return trade(base, self.path, target)
         except ArrayReplacedError:
             return False
+
+    def _replace_keys(self) -> NodeMetadata | None:
+        """Take the place of the node at the target, key by key; its metadata then."""
+        with array_lock(self.target_store, self.target).alone():
+            return replace_keys(self.target_store, self.path, self.target, self.metadata)
+
+    def _take_keys(self) -> NodeMetadata | None:
+        """Take a place where no node is, key by key; its metadata then, None where there is one."""
+        with making_lock(self.target_store, self.target):
+            left = leftover_chunks(self.target_store, self.target, self.metadata)
+            if self.mode == "w":
+                for name in left:
+                    self.target_store.delete(join_path(self.target, name))
+            elif left:
+                return None
+            done = move_keys(self.target_store, self.path, self.target, self.metadata)
+        return self.metadata if done else None
 
     def _take(self) -> bool:
         """Take a place where no node is; whether there was none."""

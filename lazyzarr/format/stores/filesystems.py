@@ -44,6 +44,8 @@ class FsspecStore(Store):
     b'23'
     """
 
+    renames = False
+
     def __init__(self, fs: Any, *, read_only: bool = False, path: str = "/") -> None:
         if getattr(fs, "asynchronous", False):
             raise BaseZarrError(

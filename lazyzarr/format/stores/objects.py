@@ -64,6 +64,8 @@ class ObjectStore(Store):
         self._kind = self._client.kind
         self.read_only = read_only or self._kind == "HTTPStore"
 
+    renames = False
+
     # What it is.
 
     @property
@@ -248,11 +250,9 @@ class ObjectStore(Store):
             some = keys[first : first + MANY]
             self._ask("delete", path, lambda some=some: self._obs.delete(self._client.store, some))  # type: ignore[misc]
 
-    def copy_key(self, key: str, to: str) -> bool:
-        """Copy a value to another key within the server; whether there was one."""
+    def copy_key(self, key: str, to: str) -> None:
         self.check_writable(validate_key(to))
-        done = self._ask("copy", key, lambda: (self._obs.copy(self._client.store, key, to), True))
-        return done is not None
+        self._ask("copy", key, lambda: self._obs.copy(self._client.store, key, to))
 
     def chunk_files(self, path: str) -> ChunkFiles:
         return ComparedFiles(self, normalize_path(path))

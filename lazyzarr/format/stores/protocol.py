@@ -61,6 +61,8 @@ class Store(ABC):
     """Requests that are worth having under way at once; 0 where answers come at once."""
     compares: bool = False
     """Whether `set_if` takes any generation and decides for all who write, wherever they run."""
+    renames: bool = True
+    """Whether a path is moved in one step; else each key of it is copied."""
     lost_updates: str | None = None
     """Why processes that change one key side by side could undo each other's changes; None: they cannot."""
 
@@ -135,6 +137,12 @@ class Store(ABC):
     def exists(self, key: str) -> bool:
         """Whether something is stored under a key."""
         return self.size(key) is not None
+
+    def copy_key(self, key: str, to: str) -> None:
+        """Copy a value to another key; nothing happens where there is none. Raises StoreError."""
+        found = self.get(key)
+        if found is not None:
+            self.set(to, found)
 
     def swap_prefix(self, new: str, target: str, replace: bool) -> bool:
         """Make what lies below the path `new` the content of `target`, in one step; whether it was done.

@@ -48,6 +48,11 @@ class WrapperStore(Store):
         return self._store.in_flight
 
     @property
+    def renames(self) -> bool:  # type: ignore[override]
+        """Whether a path is moved in one step: as the store within."""
+        return self._store.renames
+
+    @property
     def compares(self) -> bool:  # type: ignore[override]
         """Whether `set_if` decides for all who write: as the store within."""
         return self._store.compares
