@@ -104,6 +104,8 @@ class Arena:
 
     def array(self, use: tuple[str, int], shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """An array of a shape and dtype in the buffer of a use, which grows where it must."""
+        if dtype.hasobject:  # of strings and objects memory holds addresses
+            return np.empty(shape, dtype)
         nbytes = max(math.prod(shape) * dtype.itemsize, 1)
         held = self._bytes.get(use)
         if held is None or held.nbytes < nbytes:

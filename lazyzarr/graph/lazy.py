@@ -140,8 +140,11 @@ class LazyArray(Operators):
     def __getitem__(self, selection: Any) -> LazyArray:
         """A part of the array, by integers, slices with any step, Ellipsis and None; only that part is read.
 
-        Raises BoundsCheckError, and SelectionError for lists and masks: x.compute()[...] takes those.
+        Of records `x["name"]` is one field. Raises BoundsCheckError, and SelectionError for lists and masks:
+        x.compute()[...] takes those.
         """
+        if isinstance(selection, str) and selection in (self.dtype.names or ()):
+            return self._of(elementwise.field(self._node, selection))
         try:
             parsed = parse_basic(selection, self.shape)
         except BoundsCheckError:

@@ -19,6 +19,8 @@ Axis = Any
 
 def total(node: Node, axis: Axis, dtype: Any, keepdims: bool) -> Reduce:
     """The node of a sum, in NumPy's dtype for it."""
+    if node.dtype.hasobject:
+        raise TypeError(f"sum of {node.dtype} values is not computed here")
     own = np.add.reduce(np.zeros(1, node.dtype)).dtype  # TypeError for what has no sum
     result = own if dtype is None else np.dtype(dtype)
     operand = astype(node, result) if dtype is not None and _loses(node.dtype, result) else node
@@ -76,8 +78,8 @@ def extremum(node: Node, axis: Axis, keepdims: bool, function: np.ufunc) -> Redu
         raise ValueError(
             f"zero-size array of shape {node.shape} to reduction operation {function.__name__} which has no identity"
         )
-    if node.dtype.kind in "SU":
-        raise TypeError(f"{function.__name__} of strings is not computed here")
+    if node.dtype.kind in "SUTO" or node.dtype.type is np.void:
+        raise TypeError(f"{function.__name__} of {node.dtype} values is not computed here")
     return reduce_node(Extremum, node, axes, keepdims, node.dtype.newbyteorder("="), function)
 
 

@@ -38,6 +38,8 @@ class UnitWriter:
     def buffer(self, shape: tuple[int, ...]) -> Array:
         """An array for a unit's values, valid until the next call."""
         view = self._views.get(shape)
+        if view is None and self._array.dtype.hasobject:  # of strings memory holds addresses
+            view = self._views[shape] = np.empty(shape, self._array.dtype)
         if view is None:
             nbytes = math.prod(shape) * self._array.dtype.itemsize
             if self._buffer.nbytes < nbytes:

@@ -22,6 +22,7 @@ __all__ = [
     "astype",
     "call",
     "common_chunks",
+    "field",
     "power",
     "ufunc",
     "where",
@@ -195,6 +196,21 @@ def astype(node: Node, dtype: np.dtype[Any]) -> Node:
     if node.dtype == dtype:
         return node
     return call(Cast, np.asarray, [node], (), dtype)
+
+
+def field_of(elements: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
+    """One field of records, in memory of its own."""
+    return elements[name].copy()
+
+
+def field(node: Node, name: str) -> Elementwise:
+    """The node of one field of records; TypeError for a field that is an array itself."""
+    if node.dtype[name].shape:
+        raise TypeError(
+            f"the field {name!r} holds arrays of shape {node.dtype[name].shape}, which is not computed lazily; "
+            f"z[{name!r}] reads it"
+        )
+    return call(Elementwise, field_of, [node], (("name", name),), None)
 
 
 def where(condition: Node | Constant, yes: Node | Constant, no: Node | Constant) -> Elementwise:
