@@ -26,7 +26,8 @@ V3 = {
     "node_type": '"array"',
     "data_type": '{"name": "float32"}',
     "attributes": ATTRIBUTES,
-    "codecs": '[{"configuration": {"endian": "little"}, "name": "bytes"}, "crc32c", {"name": "zstd", "configuration": {"level": 0, "checksum": false}, "must_understand": true}]',
+    "codecs": '[{"configuration": {"endian": "little"}, "name": "bytes"}, "crc32c", {"name": "zstd", '
+    '"configuration": {"level": 0, "checksum": false}, "must_understand": true}]',
     "chunk_key_encoding": '"default"',
     "shape": SHAPE,
     "chunk_grid": '{"name": "regular",\t"configuration": {"chunk_shape": [2.0, 3]}}',

@@ -397,7 +397,7 @@ def test_v3_documents_that_are_refused(members, text):
     ("members", "text"),
     [
         ({"dtype": "|O"}, r"\|O"),
-        ({"dtype": [["a", "<i4"]]}, "dtype"),
+        ({"dtype": [["a", "<i4", "x"]]}, "field"),
         ({"order": "A"}, "order"),
         ({"filters": {"id": "delta"}}, "filters"),
         ({"compressor": "zlib"}, "zlib"),
@@ -434,7 +434,7 @@ def test_nodes_of_another_type():
     with pytest.raises(NodeTypeValidationError):
         metadata_v2.parse_group({".zarray": v2_text()})
     with pytest.raises(UnknownDataTypeError):
-        v3(data_type="bfloat16")
+        v3(data_type="float33")
 
 
 # Damage.
