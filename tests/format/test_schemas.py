@@ -167,7 +167,7 @@ CODECS = {
     "shards in F": {
         "shards": (4, 6),
         "filters": [lz.codecs.TransposeCodec(order=(1, 0))],
-        "compressors": "blosc-zstd",
+        "compressors": "gzip",
     },
     "packbits": {"dtype": "?", "serializer": lz.codecs.PackBits(), "compressors": None},
     "cast_value": {"filters": [{"name": "cast_value", "configuration": {"data_type": "int16"}}]},
