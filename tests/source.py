@@ -17,12 +17,13 @@ ORDER = """
     format.keys format.grid format.selection format.fancy format.pieces format.fills
     format.data_types.* format.dtypes format.documents
     format.metadata format.metadata_v2 format.metadata_v3
-    format.os_calls format.stores.protocol format.stores.keyed format.stores.memory
+    format.os_calls format.stores.lru format.stores.protocol format.stores.keyed format.stores.memory
+    format.stores.carried format.stores.mapping
     format.stores.failures format.stores.folders format.stores.files format.stores.chunk_files format.stores.local
     format.stores.remote format.stores.object_clients format.stores.object_conditions format.stores.objects
     format.stores.filesystems format.stores.object_options
     format.stores.zip_format format.stores.zip_files format.stores.zip_archive format.stores.zip
-    format.stores.wrappers format.stores.prefix
+    format.stores.wrappers format.stores.prefix format.stores.calls format.stores.cache
     format.codecs.* format.watch format.chunk_source format.chunk_update format.chunk
     format.requests format.leases format.gates format.locks format.workers format.chunk_loops
     format.consolidated format.lookup format.commit.*

@@ -4,55 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import os
-import uuid
 import weakref
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
 from typing import Any, Literal
 
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ..errors import BoundsCheckError, MetadataValidationError, ReadOnlyStoreError
 from . import commit
-from .array_config import ArrayConfig, array_config, default_config
+from .array_config import ArrayConfig
+from .array_forms import ArrayForms
 from .assign import checked_values
-from .chunk import ChunkReader, ChunkWriter
 from .consolidated import parse_node
-from .indexing import IndexedArray
-from .layout import chunk_lengths, shape_of
-from .locks import ArrayLock, array_lock
+from .layout import shape_of
 from .lookup import find_array
-from .member import LOOK_UP, placed
+from .member import placed
 from .metadata import ArrayMetadata
-from .new_nodes import new_node
-from .options import DEFAULT
-from .resolve import StoreLike, resolve
-from .slots import make_async
 from .stores.protocol import Store, StoreSpec, open_spec
-from .stores.wrappers import ReadOnlyStore
-from .views import cast_metadata, view_metadata
 
 __all__ = ["Array", "ArrayHandle"]
 
 
-class _Kept:
-    """What an array keeps between calls, for one state of its metadata.
-
-    Two threads may make the same thing at once; either one serves. So there is no lock, which a fork could
-    leave held for ever.
-    """
-
-    __slots__ = ("lock", "metadata", "reader", "writer")
-
-    def __init__(self, metadata: ArrayMetadata) -> None:
-        self.metadata = metadata
-        self.reader: ChunkReader | None = None
-        self.writer: ChunkWriter | None = None
-        self.lock: ArrayLock | None = None
-
-
-class Array(IndexedArray):
+class Array(ArrayForms):
     """A stored array.
 
     Indexing it gives NumPy arrays and scalars at once, and assignment stores at once; any threads and
@@ -67,19 +40,6 @@ class Array(IndexedArray):
     (np.int32(7), (4, 1))
     """
 
-    def __init__(
-        self,
-        store: Store,
-        path: str,
-        metadata: ArrayMetadata,
-        config: ArrayConfig | None = None,
-        place: Hashable | None = LOOK_UP,
-    ) -> None:
-        self.config = default_config() if config is None else config
-        super().__init__(store, path, self._trusted(metadata), place)
-        self._nonce = uuid.uuid4().hex
-        self._kept = _Kept(self._metadata)
-
     # Reading.
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
@@ -90,39 +50,6 @@ class Array(IndexedArray):
         values: NDArray[Any] = self[...]
         return values if dtype is None else values.astype(dtype, copy=False)
 
-    def __len__(self) -> int:
-        if not self.ndim:
-            raise TypeError("a 0-d array has no length")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[Any]:
-        """What lies along the first axis, one after the other; a chunk's length is read at a time."""
-        return self.islice()
-
-    def islice(self, start: int | None = None, end: int | None = None) -> Iterator[Any]:
-        """What lies along the first axis from `start` to `end`, one after the other, as when it is iterated.
-
-        Raises BoundsCheckError for numbers below 0.
-
-        >>> [int(n) for n in lz.array(np.arange(9), chunks=4).islice(3, 6)]
-        [3, 4, 5]
-        """
-        length, first = len(self), start or 0
-        if first < 0 or (end is not None and end < 0):
-            raise BoundsCheckError(
-                f"islice({start}, {end}): give numbers from 0 on, counted from the beginning"
-            )
-        last = length if end is None else min(end, length)
-        return self._rows(first, last)
-
-    def _rows(self, first: int, last: int) -> Iterator[Any]:
-        for edges in accumulate(self.read_chunk_sizes[0], initial=0):
-            if edges > first:
-                yield from self[first : min(edges, last)]
-                first = edges
-            if edges >= last:
-                return
-
     def __bool__(self) -> bool:
         if self.size != 1:
             raise ValueError(
@@ -130,78 +57,6 @@ class Array(IndexedArray):
                 ".all(); for the same node compare z.store_path"
             )
         return bool(self[...])
-
-    # The same, seen in another way.
-
-    def astype(self, dtype: DTypeLike) -> Array:
-        """A read-only view of the array that gives its values cast to a dtype; nothing is read yet.
-
-        >>> lz.array([1, 2, 3]).astype("f4")[1:]
-        array([2., 3.], dtype=float32)
-        """
-        store = self._store if self._store.read_only else ReadOnlyStore(self._store)
-        return self._viewed(store, cast_metadata(self._metadata, dtype))
-
-    def view(
-        self,
-        shape: int | Sequence[int] | None = None,
-        chunks: int | Sequence[int] | None = None,
-        dtype: DTypeLike | None = None,
-        fill_value: Any = DEFAULT,
-        filters: Sequence[Mapping[str, Any]] | None = None,
-        read_only: bool | None = None,
-        synchronizer: Any = None,
-    ) -> Array:
-        """A view of what is stored as an array of another shape, chunk shape, dtype, fill value or filters (v2).
-
-        The chunks stay what they are: what each decodes to is taken for elements of the view. Writing to the
-        view changes the array; its shape is not to be changed. `synchronizer` is accepted.
-
-        >>> z = lz.array(np.array([1, 0, 1], "u1"), compressors=None)
-        >>> z.view(dtype=bool)[:]
-        array([ True, False,  True])
-        """
-        lengths = None if shape is None else shape_of(shape)
-        sizes = None if chunks is None else chunk_lengths(chunks, lengths or self.shape, self.itemsize)
-        with placed(self._url(), "nothing is viewed"):
-            metadata = view_metadata(self._metadata, lengths, sizes, dtype, fill_value, filters)
-        guarded = bool(read_only) and not self._store.read_only
-        return self._viewed(ReadOnlyStore(self._store) if guarded else self._store, metadata)
-
-    @classmethod
-    def open(cls, store: StoreLike, *, config: Any = None) -> Array:
-        """The array at a place; raises ArrayNotFoundError, NodeTypeValidationError.
-
-        >>> lz.save("u.zarr", np.arange(3))
-        >>> lz.Array.open("u.zarr")[1:]
-        array([1, 2])
-        """
-        place, path = resolve(store)
-        return Array(place, path, find_array(place, path), array_config(config))
-
-    @classmethod
-    def from_dict(cls, store_path: StoreLike, data: Mapping[str, Any]) -> Array:
-        """The array that the JSON of a document describes, at a place; nothing is read or stored.
-
-        Raises MetadataValidationError.
-        """
-        place, path = resolve(store_path)
-        metadata = new_node(data, place.url(path))
-        if not isinstance(metadata, ArrayMetadata):
-            raise MetadataValidationError(f"{place.url(path)}: the document describes a group, not an array")
-        return Array(place, path, metadata)
-
-    @property
-    def async_array(self) -> Any:
-        """The AsyncArray over this array."""
-        return make_async(self)
-
-    def with_config(self, config: Any) -> Array:
-        """The same array with another config: a mapping of some of its settings, or an ArrayConfig."""
-        return Array(self._store, self._path, self._metadata, array_config(config, self.config), self._place)
-
-    def _viewed(self, store: Store, metadata: ArrayMetadata) -> Array:
-        return Array(store, self._path, metadata, self.config, self._place)
 
     # Writing.
 
@@ -237,33 +92,7 @@ class Array(IndexedArray):
             self._become(commit.append(self._store, self._path, values, axis, self._opened()))
         return self.shape
 
-    # What the compute half takes hold of, and what is kept between calls.
-
-    def reader(self) -> ChunkReader:
-        """What reads the chunks; kept, and safe to use from any thread."""
-        kept = self._kept
-        if kept.reader is None:
-            missing: Literal["fill", "raise"] = "fill" if self.config.read_missing_chunks else "raise"
-            with placed(self._url()):
-                kept.reader = ChunkReader(self._store, self._path, kept.metadata, missing)
-        return kept.reader
-
-    def writer(self) -> ChunkWriter:
-        """What writes the chunks, under the lock; kept, and safe to use from any thread."""
-        kept = self._kept
-        if kept.writer is None:
-            with placed(self._url()):
-                kept.writer = ChunkWriter(
-                    self._store, self._path, kept.metadata, self.config.write_empty_chunks
-                )
-        return kept.writer
-
-    def lock(self) -> ArrayLock:
-        """The array's write lock."""
-        kept = self._kept
-        if kept.lock is None:
-            kept.lock = array_lock(self._store, self._path)
-        return kept.lock
+    # What the compute half takes hold of.
 
     @property
     def handle(self) -> ArrayHandle:
@@ -278,32 +107,8 @@ class Array(IndexedArray):
             None if viewed is None else tuple(viewed.keys().items()),
         )
 
-    def close(self) -> None:
-        """Finish what is unfinished in the store, give back what is held open; the next use opens it again."""
-        self._kept = _Kept(self._metadata)
-        super().close()
-
     def __reduce__(self) -> tuple[Callable[[ArrayHandle], Array], tuple[ArrayHandle]]:
         return _open, (self.handle,)
-
-    def _opened(self) -> commit.Opened:
-        return commit.Opened(self._metadata.viewed or self._metadata, self._place)
-
-    def _check_own_shape(self) -> None:
-        """Raise if the shape cannot be changed: of what is read-only, and of a view."""
-        self._store.check_writable(self._path)
-        if self.is_view:
-            raise ReadOnlyStoreError(
-                f"{self!r} is a view, whose shape is that of another array: change the array itself"
-            )
-
-    def _become(self, metadata: ArrayMetadata) -> None:
-        """Go on with other metadata of the same array."""
-        self._metadata = self._trusted(metadata)
-        self._kept = _Kept(self._metadata)
-
-    def _trusted(self, metadata: ArrayMetadata) -> ArrayMetadata:
-        return metadata.trusting_pickle() if self.config.allow_pickle else metadata
 
 
 @dataclass(frozen=True, slots=True)

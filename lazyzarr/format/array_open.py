@@ -1,0 +1,104 @@
+"""An open array: its config, and what reads, writes and locks its chunks, kept between calls."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Hashable
+from typing import Literal
+
+from ..errors import ReadOnlyStoreError
+from . import commit
+from .array_config import ArrayConfig, default_config
+from .chunk import ChunkReader, ChunkWriter
+from .indexing import IndexedArray
+from .locks import ArrayLock, array_lock
+from .member import LOOK_UP, placed
+from .metadata import ArrayMetadata
+from .stores.protocol import Store
+
+__all__ = ["OpenArray"]
+
+
+class _Kept:
+    """What an array keeps between calls, for one state of its metadata.
+
+    Two threads may make the same thing at once; either one serves. So there is no lock, which a fork could
+    leave held for ever.
+    """
+
+    __slots__ = ("lock", "metadata", "reader", "writer")
+
+    def __init__(self, metadata: ArrayMetadata) -> None:
+        self.metadata = metadata
+        self.reader: ChunkReader | None = None
+        self.writer: ChunkWriter | None = None
+        self.lock: ArrayLock | None = None
+
+
+class OpenArray(IndexedArray):
+    """A stored array as far as its chunks are reached."""
+
+    def __init__(
+        self,
+        store: Store,
+        path: str,
+        metadata: ArrayMetadata,
+        config: ArrayConfig | None = None,
+        place: Hashable | None = LOOK_UP,
+    ) -> None:
+        self.config = default_config() if config is None else config
+        super().__init__(store, path, self._trusted(metadata), place)
+        self._nonce = uuid.uuid4().hex
+        self._kept = _Kept(self._metadata)
+
+    # Kept between calls, and what the compute half takes hold of.
+
+    def reader(self) -> ChunkReader:
+        """What reads the chunks; kept, and safe to use from any thread."""
+        kept = self._kept
+        if kept.reader is None:
+            missing: Literal["fill", "raise"] = "fill" if self.config.read_missing_chunks else "raise"
+            with placed(self._url()):
+                kept.reader = ChunkReader(self._store, self._path, kept.metadata, missing)
+        return kept.reader
+
+    def writer(self) -> ChunkWriter:
+        """What writes the chunks, under the lock; kept, and safe to use from any thread."""
+        kept = self._kept
+        if kept.writer is None:
+            with placed(self._url()):
+                kept.writer = ChunkWriter(
+                    self._store, self._path, kept.metadata, self.config.write_empty_chunks
+                )
+        return kept.writer
+
+    def lock(self) -> ArrayLock:
+        """The array's write lock."""
+        kept = self._kept
+        if kept.lock is None:
+            kept.lock = array_lock(self._store, self._path)
+        return kept.lock
+
+    def close(self) -> None:
+        """Finish what is unfinished in the store, give back what is held open; the next use opens it again."""
+        self._kept = _Kept(self._metadata)
+        super().close()
+
+    def _opened(self) -> commit.Opened:
+        return commit.Opened(self._metadata.viewed or self._metadata, self._place)
+
+    def _check_own_shape(self) -> None:
+        """Raise if the shape cannot be changed: of what is read-only, and of a view."""
+        self._store.check_writable(self._path)
+        if self.is_view:
+            raise ReadOnlyStoreError(
+                f"{self!r} is a view, whose shape is that of another array: change the array itself"
+            )
+
+    def _become(self, metadata: ArrayMetadata) -> None:
+        """Go on with other metadata of the same array."""
+        self._metadata = self._trusted(metadata)
+        self._kept = _Kept(self._metadata)
+
+    def _trusted(self, metadata: ArrayMetadata) -> ArrayMetadata:
+        return metadata.trusting_pickle() if self.config.allow_pickle else metadata
