@@ -137,7 +137,10 @@ def expect_array(store: Store, path: str, found: NodeMetadata) -> ArrayMetadata:
     """The metadata that was found, if it is an array's; raises NodeTypeValidationError."""
     if isinstance(found, ArrayMetadata):
         return found
-    contents = _contents(found, child_names(store, path))
+    try:
+        contents = _contents(found, child_names(store, path))
+    except StoreError:  # an HTTP server lists nothing
+        contents = ""
     raise NodeTypeValidationError(
         f"{store.url(path)} is a group, not an array.{contents} open_group opens it"
     )
@@ -172,7 +175,10 @@ def not_found(store: Store, path: str, kind: str, zarr_format: ZarrFormat | None
     if other is not None:
         hint = f" A v{other.zarr_format} node is there: leave zarr_format={zarr_format} out."
     else:
-        hint = _near(store, path)
+        try:
+            hint = _near(store, path)
+        except StoreError as error:  # an HTTP server lists nothing
+            hint = f" What lies around it is not known: {error}"
     return _ERRORS[kind](f"no {kind} at {store.url(path)}.{hint}")
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from ...errors import BaseZarrError, StoreError
 from ..keys import join_path
@@ -107,5 +107,7 @@ class ComparedFiles(KeyFiles):
 
 def first_line(error: BaseException) -> str:
     """What a library's error says, without what it says for its developers."""
-    text: Any = str(error).strip() or type(error).__name__
-    return str(text).partition("\n\nDebug source")[0].strip()
+    text = str(error).strip() or type(error).__name__
+    text, _, answer = text.partition("\n\nDebug source")[0].partition("<?xml")
+    said = re.search("<Message>(.*?)</Message>", answer)
+    return " ".join([text.strip().removesuffix(":"), *([f"({said[1]})"] if said else [])])

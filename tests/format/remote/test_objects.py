@@ -206,7 +206,7 @@ def test_a_missing_library_is_named_with_its_extra(monkeypatch):
 
 
 def test_a_bucket_that_is_not_there(options):
-    with pytest.raises(lz.errors.NodeNotFoundError):
+    with pytest.raises(lz.errors.NodeNotFoundError, match="The specified bucket does not exist"):
         lz.open("s3://nobucket/x.zarr", storage_options=options)
     with pytest.raises(StoreError, match="nobucket"):
         lz.create_array("s3://nobucket/x.zarr", shape=(1,), dtype="i4", storage_options=options)
