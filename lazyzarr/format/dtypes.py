@@ -89,7 +89,11 @@ def data_type_of(dtype: Any, object_codec: Any = None) -> DataType:
 
 def _named(dtype: Any) -> DataType | None:
     """The data types that have a name of their own, which NumPy does not know or takes for another one."""
-    if dtype is str or (isinstance(dtype, str) and dtype in ("str", "string")):
+    if (
+        dtype is str
+        or dtype is np.dtypes.StringDType
+        or (isinstance(dtype, str) and dtype in ("str", "string"))
+    ):
         return StringType()
     if dtype is bytes or (isinstance(dtype, str) and _V3_ALIASES.get(dtype, dtype) == "bytes"):
         return BytesType()

@@ -76,7 +76,7 @@ def _data_type(dtype: Any, words: Mapping[str, Any]) -> DataType:
     codec = codec_document(given if given is not None else first)
     if given is not None and codec is None:
         raise MetadataValidationError(f'object_codec={given!r} is no codec, such as {{"id": "vlen-utf8"}}')
-    if given is not None and dtype in (str, bytes):
+    if given is not None and (dtype is str or dtype is bytes):
         dtype = object
     return data_type_of(dtype, codec)
 

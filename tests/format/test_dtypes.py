@@ -54,18 +54,16 @@ def test_long_long_is_int64():
     assert repr(data_type_of("longlong")) == repr(data_type_of("i8"))
 
 
-@pytest.mark.parametrize("name", ["f16", "c32", "O", "V5", "i4,f8", "S", "U", "no such", "M8[2generic],f4"])
+@pytest.mark.parametrize("name", ["f16", "c32", "O", "V", "i4,f16", "i4,O", "S", "U", "no such", "r7", "r0"])
 def test_data_types_that_cannot_be_stored(name):
     with pytest.raises(UnknownDataTypeError):
         data_type_of(name)
 
 
 def test_the_unknown_is_named():
-    with pytest.raises(UnknownDataTypeError, match="bfloat16"):
-        parse_v3_data_type("bfloat16")
-    with pytest.raises(UnknownDataTypeError, match=r"struct"):
-        parse_v3_data_type({"name": "struct", "configuration": {"fields": []}})
-    with pytest.raises(UnknownDataTypeError, match=r"\|O"):
+    with pytest.raises(UnknownDataTypeError, match=r"zarrs\.optional"):
+        parse_v3_data_type("zarrs.optional")
+    with pytest.raises(MetadataValidationError, match=r"\|O"):
         parse_v2_dtype("|O")
 
 
@@ -95,7 +93,7 @@ def test_generic_units_keep_their_multiple():
     "name",
     [
         "|f4", "f4", "=f4", "<f4 ", "<f3", "<f4[ns]", "<M8[xs]", "<M8[0s]",
-        "<M8[9999999999s]", "<M4[s]", "<U0", "|S9999999999", "<c4", "", None, 4, [["a", "<i4"]], {"a": 1},
+        "<M8[9999999999s]", "<M4[s]", "<U0", "|S9999999999", "<c4", "", None, 4, {"a": 1},
     ],
 )  # fmt: skip
 def test_bad_v2_dtypes(name):

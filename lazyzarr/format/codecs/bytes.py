@@ -33,7 +33,7 @@ def has_byte_order(dtype: np.dtype[Any]) -> bool:
     >>> has_byte_order(np.dtype("f4")), has_byte_order(np.dtype("S5")), has_byte_order(np.dtype("?"))
     (True, False, False)
     """
-    if dtype.itemsize == 1 and dtype.names is None:  # NumPy thinks otherwise of ml_dtypes'
+    if dtype.hasobject or (dtype.itemsize == 1 and dtype.names is None):  # NumPy differs on ml_dtypes'
         return False
     return dtype.newbyteorder("S") != dtype
 
