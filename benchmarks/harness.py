@@ -33,6 +33,7 @@ class Row:
     shape: tuple[int, ...]
     chunks: tuple[int, ...]
     goals: dict[str, float] = field(default_factory=dict)  # peer -> our time at most this multiple of its
+    shards: tuple[int, ...] = ()  # where the chunks are parts of shards
 
 
 class Worker:
@@ -83,7 +84,8 @@ def record(row: Row, peer: str, number: int, answer: dict) -> dict:
 def once(worker: Worker, row: Row, out: str) -> dict:
     """One run of one peer, with an output folder of its own that is gone afterwards."""
     try:
-        return worker.run(work=row.work, shape=row.shape, chunks=row.chunks, out=out)
+        shards = {"shards": row.shards} if row.shards else {}
+        return worker.run(work=row.work, shape=row.shape, chunks=row.chunks, out=out, **shards)
     finally:
         shutil.rmtree(out, ignore_errors=True)
 

@@ -17,6 +17,8 @@ import data
 import numpy as np
 import roofline
 
+POINTS = 200
+
 
 class Bench:
     """The workloads, with sources opened once and kept; only the call of the peer is timed."""
@@ -48,6 +50,36 @@ class Bench:
         z = self.source("u", shape, chunks, "open_array")
         got = yield lambda: self.peer.read(z)
         yield bool(np.array_equal(got, self.field("u", shape)))
+
+    def write_shards(self, shape, chunks, out, shards):
+        field = self.field("u", shape)
+        yield lambda: self.peer.write_shards(out, field, tuple(chunks), tuple(shards))
+        yield bool(np.array_equal(importlib.import_module("peers.lazyzarr").lz.open_array(out, mode="r")[...], field))
+
+    def read_shards(self, shape, chunks, out, shards):
+        z = self.sharded(shape, chunks, shards)
+        got = yield lambda: self.peer.read(z)
+        yield bool(np.array_equal(got, self.field("u", shape)))
+
+    def points(self, shape, chunks, out, shards):
+        z = self.sharded(shape, chunks, shards)
+        random = np.random.default_rng(self.calls(out))
+        points = tuple(random.integers(0, n, POINTS) for n in shape)
+        got = yield lambda: self.peer.points(z, points)
+        yield bool(np.array_equal(got, self.field("u", shape)[points]))
+
+    def sharded(self, shape, chunks, shards):
+        key = f"u-{'x'.join(map(str, shape))}-in-{'x'.join(map(str, shards))}.zarr"
+        path, field = f"{self.root}/{key}", self.field("u", shape)
+        if not os.path.exists(path):
+            writer = importlib.import_module("peers.tensorstore")
+            writer.write_shards(path + ".part", field, tuple(chunks), tuple(shards))
+            os.rename(path + ".part", path)
+        return self.once(key, lambda: self.peer.open_array(path))
+
+    def calls(self, out):
+        """The number of the round, which a folder's name ends in: peers pick the same points in it."""
+        return int(out.rpartition("-")[2].removesuffix(".zarr"))
 
     def total(self, shape, chunks, out):
         u = self.source("u", shape, chunks, "open_lazy")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import lazyzarr as lz
-from lazyzarr.codecs import BloscCodec
+from lazyzarr.codecs import BloscCodec, ZstdCodec
 
 CODEC = BloscCodec(cname="lz4", clevel=5, shuffle="shuffle")  # as the peers write it: without our crc32c
 # How many threads is left to the plan, as a user leaves it: as many as cores, one where chunks are tiny.
@@ -21,8 +21,20 @@ def write(path, array, chunks):
     z[...] = array
 
 
+def write_shards(path, array, chunks, shards):
+    codec = ZstdCodec(level=3)
+    z = lz.create_array(
+        store=path, shape=array.shape, chunks=chunks, shards=shards, dtype=array.dtype, compressors=codec
+    )
+    z[...] = array
+
+
 def read(z):
     return z[...]
+
+
+def points(z, points):
+    return z.vindex[points]
 
 
 def total(u):

@@ -24,5 +24,23 @@ def write(path, array, chunks):
     z.write(array).result()
 
 
+def write_shards(path, array, chunks, shards):
+    codecs = [
+        {"name": "bytes", "configuration": {"endian": "little"}},
+        {"name": "zstd", "configuration": {"level": 3}},
+    ]
+    metadata = {
+        "shape": array.shape,
+        "data_type": "float32",
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": shards}},
+        "codecs": [{"name": "sharding_indexed", "configuration": {"chunk_shape": chunks, "codecs": codecs}}],
+    }
+    _open(path, metadata=metadata, create=True).write(array).result()
+
+
+def points(z, points):
+    return z.vindex[points].read().result()
+
+
 def read(z):
     return z.read().result()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zarr
-from zarr.codecs import BloscCodec
+from zarr.codecs import BloscCodec, ZstdCodec
 
 zarr.config.set(
     {
@@ -22,6 +22,18 @@ def open_array(path):
 def write(path, array, chunks):
     z = zarr.create_array(store=path, shape=array.shape, chunks=chunks, dtype=array.dtype, compressors=CODEC)
     z[...] = array
+
+
+def write_shards(path, array, chunks, shards):
+    codec = ZstdCodec(level=3)
+    z = zarr.create_array(
+        store=path, shape=array.shape, chunks=chunks, shards=shards, dtype=array.dtype, compressors=codec
+    )
+    z[...] = array
+
+
+def points(z, points):
+    return z.vindex[points]
 
 
 def read(z):

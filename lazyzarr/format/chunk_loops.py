@@ -170,9 +170,10 @@ def _parts(
         yield from ((piece[0], [piece]) for piece in touched if field is not None or not piece[3])
         return
     whole = {piece[0] for piece in touched if piece[3] and field is None}
+    keeps = field is not None or writer.shares_edge  # then even what is selected as a whole is read first
     for unit, within in cuts.units(writer.grid, writer.inner):
         if unit not in whole:
-            yield unit, [piece if field is None else (*piece[:3], False) for piece in within]
+            yield unit, [(*piece[:3], False) if keeps else piece for piece in within]
 
 
 def _write_units(

@@ -1,11 +1,13 @@
 """Where the encoded bytes of one chunk are: a file of its own, or a part of a shard.
 
 A shard may be replaced between the reading of its index and of what the index names. So the index' end, which
-is its checksum, is read again together with the data; if it differs, the index is read anew.
+is its checksum, is read again together with the data; if it differs, the index is read anew. Therefore an index can
+be kept from one call to the next, and a part of a shard costs one read of what neighbours in it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
@@ -28,14 +30,17 @@ Coords = tuple[int, ...]
 ROOM = 256 * 1024 * 1024  # bytes of a read buffer at most; a larger chunk's is made when it is read
 LARGE = 16 * 1024 * 1024  # bytes of a shard that are read in one go
 GAP = 4096  # bytes between two inner chunks that are rather read than skipped
-INDEXES = 1024 * 1024  # bytes of shards' indexes that a scratch keeps
+INDEXES = 1024 * 1024  # bytes of shards' indexes that a scratch keeps, and a source
+AHEAD = (
+    2 * 1024 * 1024
+)  # bytes that are read ahead at most, where one inner chunk after the other is asked for
 ATTEMPTS = 100  # a shard that is replaced as often while it is read is no shard
 
 
 class Scratch(Spare):
     """What one thread keeps between chunks, so that no memory is allocated for each."""
 
-    __slots__ = ("empties", "indexes", "raw")
+    __slots__ = ("empties", "indexes", "raw", "window")
 
     def __init__(self, make: Callable[[], NDArray[Any]], nbytes: int | None = None) -> None:
         super().__init__(make)
@@ -46,7 +51,9 @@ class Scratch(Spare):
         self.empties = 0
         """Chunks that were missing since the last check."""
         self.indexes: dict[Coords, KnownIndex] = {}
-        """Of the shards that were read last."""
+        """Of the shards that were read last, as they were since the batch began."""
+        self.window = Window((), 0, 0, b"")
+        """What was read of a shard last, one inner chunk at a time."""
 
 
 class KnownIndex(NamedTuple):
@@ -54,6 +61,28 @@ class KnownIndex(NamedTuple):
 
     places: ShardIndex
     tail: bytes
+
+
+class Window(NamedTuple):
+    """A stretch of a shard's bytes that was read."""
+
+    shard: Coords
+    start: int
+    asked: int
+    """Where the inner chunk ends that was asked for last; beyond it was read ahead."""
+    data: Buffer
+
+    def find(self, shard: Coords, start: int, stop: int) -> Buffer | None:
+        """The bytes of an inner chunk, if they were read."""
+        if shard != self.shard or start < self.start or stop > self.start + len(self.data):
+            return None
+        return memoryview(self.data)[start - self.start : stop - self.start]
+
+    def ahead(self, shard: Coords, start: int) -> int:
+        """How many bytes behind a chunk are worth reading with it: more, the longer chunks follow one another."""
+        if shard != self.shard or not 0 <= start - self.asked <= GAP:
+            return 0
+        return min(2 * len(self.data), AHEAD)
 
 
 class FileSource:
@@ -108,6 +137,7 @@ class ShardSource:
         self._places = InnerPlaces(chain, shard)
         self.per_shard = self._places.counts
         """Inner chunks along each axis of the array."""
+        self._indexes: dict[Coords, KnownIndex] = {}  # of shards that may have been replaced since
 
     def key(self, coords: Coords) -> str:
         """The key of the shard that holds an inner chunk."""
@@ -120,12 +150,27 @@ class ShardSource:
         known = scratch.indexes.get(shard)
         if known is not None:
             span = known.places.span(self._places.position(inside))
-            if span is None:
-                return None
-            found = self._files.read_ranges(self._shard_key(shard), (span, self._tail_range))
-            if found is not None and found[1] == known.tail and len(found[0]) == span[1] - span[0]:
-                return found[0]
+            found = None if span is None else self._next(shard, span, known, scratch)
+            if span is None or found is not None:
+                return found
         return next(self.read(shard, [inside], scratch))[1]
+
+    def _next(
+        self, shard: Coords, span: tuple[int, int], known: KnownIndex, scratch: Scratch
+    ) -> Buffer | None:
+        """An inner chunk, and what lies behind it if the last one lay before it; None if the shard was replaced."""
+        start, stop = span
+        window = scratch.window
+        found = window.find(shard, start, stop)
+        if found is None:
+            wanted = (start, stop + window.ahead(shard, start))
+            read = self._files.read_ranges(self._shard_key(shard), (wanted, self._tail_range))
+            if read is None or read[1] != known.tail:
+                return None
+            window = Window(shard, start, stop, read[0])
+            found = window.find(shard, start, stop)
+        scratch.window = window._replace(asked=stop)
+        return found
 
     def read(
         self, shard: Coords, inner: Sequence[Coords], scratch: Scratch
@@ -140,39 +185,58 @@ class ShardSource:
                 yield from ((number, None) for number in wanted)
                 return
             spans = [(known.places.span(places[number]), number) for number in wanted]
-            yield from ((number, None) for span, number in spans if span is None)
             stored = sorted((*span, number) for span, number in spans if span is not None)
             done = 0
             for run in _runs(stored):
                 found = self._files.read_ranges(name, [*run.ranges, self._tail_range])
                 if found is None or found[-1] != known.tail:  # replaced since its index was read
-                    del scratch.indexes[shard]
                     break
+                scratch.indexes[shard] = known
                 yield from run.cut(found)
                 done += len(run.chunks)
-            wanted = [number for _, _, number in stored[done:]]
-            if not wanted:
+            absent = [number for span, number in spans if span is None]
+            wanted = absent + [number for _, _, number in stored[done:]]
+            if len(wanted) == len(absent) and self._still(shard, name, known, scratch):
+                yield from ((number, None) for number in absent)
                 return
+            self.forget(shard, scratch)
         raise ChunkDecodeError(
             "the shard was replaced each time that it was read", codec=self._shard.codec.name
         )
+
+    def forget(self, shard: Coords, scratch: Scratch) -> None:
+        """Read a shard's index anew next time: it was replaced."""
+        scratch.indexes.pop(shard, None)
+        self._indexes.pop(shard, None)
 
     def _shard_of(self, coords: Coords) -> Coords:
         return tuple(map(operator.floordiv, coords, self.per_shard))
 
     def _known(self, shard: Coords, name: str, scratch: Scratch) -> KnownIndex | None:
         """The shard's index, read where it is not kept; None where there is no shard."""
-        known = scratch.indexes.get(shard)
+        known = scratch.indexes.get(shard) or self._indexes.get(shard)
         if known is not None:
             return known
         found = self._files.read_ranges(name, [self._shard.index_range])
         if found is None:
             return None
         index = self._shard.read_index(found[0])
-        if (len(scratch.indexes) + 1) * self._shard.index_nbytes > INDEXES and scratch.indexes:
-            del scratch.indexes[next(iter(scratch.indexes))]  # the oldest
         known = KnownIndex(index, bytes(memoryview(found[0])[-self._tail_nbytes :]))
-        return scratch.indexes.setdefault(shard, known)
+        for kept in (scratch.indexes, self._indexes):
+            if (len(kept) + 1) * self._shard.index_nbytes > INDEXES and kept:
+                with contextlib.suppress(RuntimeError):  # another thread made room at the same time
+                    kept.pop(next(iter(kept)), None)  # the oldest
+            kept[shard] = known
+        return known
+
+    def _still(self, shard: Coords, name: str, known: KnownIndex, scratch: Scratch) -> bool:
+        """Whether the shard has the index that is known; asked once a batch."""
+        if shard not in scratch.indexes:
+            found = self._files.read_ranges(name, [self._tail_range])
+            if found is None or found[0] != known.tail:
+                return False
+            scratch.indexes[shard] = known
+        return True
 
 
 class _Run:

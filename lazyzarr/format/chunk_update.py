@@ -101,6 +101,7 @@ class ShardUpdate:
             needed = [coords for coords in window if not ((part := touched.get(coords)) and part[3])]
             found = {needed[number]: raw for number, raw in self._source.read(unit, needed, scratch)}
             yield from ((coords, found.get(coords)) for coords in window)
+        self._source.forget(unit, scratch)  # it is about to be replaced
 
     def _changed(
         self,
