@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Hashable
+from dataclasses import replace
 from typing import Literal
 
 from ..errors import ReadOnlyStoreError
 from . import commit
 from .array_config import ArrayConfig, default_config
+from .attributes import Edit
+from .cached_chunks import open_reader
 from .chunk import ChunkReader, ChunkWriter
 from .indexing import IndexedArray
 from .locks import ArrayLock, array_lock
@@ -59,7 +62,7 @@ class OpenArray(IndexedArray):
         if kept.reader is None:
             missing: Literal["fill", "raise"] = "fill" if self.config.read_missing_chunks else "raise"
             with placed(self._url()):
-                kept.reader = ChunkReader(self._store, self._path, kept.metadata, missing)
+                kept.reader = open_reader(self._store, self._path, kept.metadata, missing)
         return kept.reader
 
     def writer(self) -> ChunkWriter:
@@ -86,6 +89,13 @@ class OpenArray(IndexedArray):
 
     def _opened(self) -> commit.Opened:
         return commit.Opened(self._metadata.viewed or self._metadata, self._place)
+
+    def _edit_attributes(self, edit: Edit) -> None:
+        view = self._metadata if self.is_view else None
+        super()._edit_attributes(edit)
+        if view is not None:
+            stored = self._metadata
+            self._metadata = replace(view.with_attributes(stored.attributes), viewed=stored)
 
     def _check_own_shape(self) -> None:
         """Raise if the shape cannot be changed: of what is read-only, and of a view."""
