@@ -7,6 +7,7 @@ encoding". v3 packs the fields; v2 also has fields that are arrays, and unnamed 
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from .base import DataType, Endian, is_integer, shown
 __all__ = ["Field", "RecordType", "packed", "parse_v2_record", "parse_v3_record", "record_of"]
 
 MAX_SIZE = 2**31 - 1  # bytes of one element, NumPy's own limit
+_MAX_AXES = 32  # of a field; NumPy has 64 for the array's and the field's together
 
 
 class Field(NamedTuple):
@@ -211,7 +213,7 @@ def parse_v2_record(entries: list[Any], parse: Callable[[Any], tuple[DataType, E
         if name or data_type.dtype.kind != "V" or data_type.dtype.names:
             fields.append(field)
             offsets.append(at)
-        at += np.dtype(field.dtype).itemsize
+        at += data_type.dtype.itemsize * math.prod(shape)
         if at > MAX_SIZE:
             raise UnknownDataTypeError(f"the data type {shown(entries)} is longer than NumPy knows")
     record = _record(fields, entries)
@@ -236,7 +238,7 @@ def _v2_field(entry: Any, parse: Callable[[Any], tuple[DataType, Endian]]) -> Fi
             shape = tuple(lengths)
         case _:
             raise UnknownDataTypeError(f'the field {shown(entry)} is not as in ["x", "<f4"], with no title')
-    if not all(is_integer(n) and 0 <= n <= MAX_SIZE for n in shape):
+    if len(shape) > _MAX_AXES or not all(is_integer(n) and 0 <= n <= MAX_SIZE for n in shape):
         raise MetadataValidationError(f"the shape of the field {shown(entry)} is none")
     data_type, endian = parse(dtype)
     if data_type.byte_ordered and not isinstance(data_type, RecordType):
