@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ...errors import ChunkDecodeError, MetadataValidationError
 from .protocol import Buffer, BytesBytesCodec, EncodedSize, check_configuration, joined
+from .zstd_library import compress
 
 __all__ = ["ZstdCodec", "content_size"]
 
@@ -65,7 +66,7 @@ class ZstdCodec(BytesBytesCodec):
 
     def encode(self, buffers: list[Buffer]) -> list[Buffer]:
         """One frame."""
-        return [zstd.compress(joined(buffers), self.level, self.checksum)]
+        return [compress(joined(buffers), self.level, self.checksum)]
 
     def decode(self, buffer: Buffer, size: EncodedSize) -> Buffer:
         """The decoded bytes, if the frames' headers promise a size that is allowed."""

@@ -7,6 +7,7 @@ import itertools
 import warnings
 from typing import Any
 
+import numcodecs
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,7 +22,8 @@ from lazyzarr.format.codecs.gzip import GzipCodec
 from lazyzarr.format.codecs.protocol import Spare
 from lazyzarr.format.codecs.sharding import ShardingCodec
 from lazyzarr.format.codecs.transpose import TransposeCodec
-from lazyzarr.format.codecs.zstd import ZstdCodec
+from lazyzarr.format.codecs.zstd import ZstdCodec, content_size
+from lazyzarr.format.codecs.zstd_library import compress
 
 zarr = pytest.importorskip("zarr")
 
@@ -284,3 +286,19 @@ def test_random_bytes_give_our_error_or_a_chunk(draw: Any) -> None:
             break
     with contextlib.suppress(ChunkDecodeError):
         chain.decode_into(stored, np.empty_like(data))
+
+
+@pytest.mark.parametrize("level", [-131072, -5, 0, 3, 9, 22])
+@pytest.mark.parametrize("nbytes", [0, 3, 4096, 300_000])
+def test_every_zstd_writes_frames_that_state_their_size(level, nbytes):
+    """Python's library and numcodecs' do; the second frame of a compressor that is kept, too."""
+    raw = np.random.default_rng(0).integers(0, 9, nbytes, "u1").tobytes()
+    for checksum in (False, True, True):
+        frame = compress(raw, level, checksum)
+        assert content_size(frame) == nbytes
+        assert bytes(numcodecs.Zstd().decode(frame)) == raw
+        assert (frame[4] >> 2 & 1) == checksum
+        if raw and checksum:
+            damaged = frame[:-1] + bytes([frame[-1] ^ 1])
+            with pytest.raises(RuntimeError):
+                numcodecs.Zstd().decode(damaged)
