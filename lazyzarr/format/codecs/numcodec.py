@@ -123,7 +123,12 @@ class Numcodec(BytesBytesCodec):
         assert self._array is not None
         nbytes = size.limit if size.exact is None else size.exact
         out = np.empty(nbytes // self._array.dtype.itemsize, self._array.dtype)
-        progress = standalone.simple_decompress_into(bytes(buffer), out)
+        try:
+            progress = standalone.simple_decompress_into(bytes(buffer), out)
+        except BaseException as error:
+            if type(error).__name__ == "PanicException":  # Rust's, which is no Exception
+                raise self._wrong(str(error)) from error
+            raise
         if not progress.finished or (size.exact is not None and progress.n_processed != out.size):
             raise self._wrong(f"{progress.n_processed:,} numbers and more, the chunk has {out.size:,}")
         return flat_bytes(out[: progress.n_processed]).data
