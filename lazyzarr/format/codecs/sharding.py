@@ -17,8 +17,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import ChunkDecodeError, ChunkMemoryError, MetadataValidationError
-from ...settings import available_memory
+from ...errors import ChunkDecodeError, MetadataValidationError
 from .bytes import BytesCodec
 from .crc32c import Crc32cCodec
 from .fill import FillTest
@@ -37,7 +36,6 @@ from .protocol import (
 __all__ = ["Shard", "ShardIndex", "ShardingCodec"]
 
 ABSENT = 2**64 - 1
-LARGE = 64 * 2**20  # bytes of an index from which the memory there is is looked at
 MEMBERS = ("chunk_shape", "codecs", "index_codecs", "index_location")
 INDEX_CODECS = (BytesCodec(), Crc32cCodec())
 _MOST_INNER_CHUNKS = 1 << 27  # of one shard: an index of 2 GiB
@@ -192,14 +190,6 @@ class Shard:
     def _wrong_index(self, what: str) -> ChunkDecodeError:
         return ChunkDecodeError(f"the shard's index holds {what}", codec=self.codec.name)
 
-    def check_index(self) -> None:
-        """Refuse to write an index of more bytes than there is memory for; metadata can ask for any."""
-        if self.index_nbytes > LARGE and self.index_nbytes > available_memory():
-            raise ChunkMemoryError(
-                f"the index of a shard of {math.prod(self.counts):,} inner chunks takes {self.index_nbytes:,} "
-                "bytes, more than there is memory for"
-            )
-
     def regions(self) -> Iterator[tuple[slice, ...]]:
         """Where in the shard each inner chunk lies, in C order."""
         axes = [
@@ -233,7 +223,6 @@ class Shard:
 
         `array` may be clipped where the shard reaches out of the array. The buffers are the consumer's.
         """
-        self.check_index()
         spare = Spare(self.inner.new_chunk)
         parts = ((position, array[region]) for position, region in enumerate(self.regions()))
         # a part without elements lies beyond the array's edge
