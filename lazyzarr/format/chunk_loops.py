@@ -118,7 +118,9 @@ def _read_pieces(reader: ChunkReader, cuts: _Cuts) -> None:
 
 
 def _read_shards(reader: ChunkReader, cuts: _Cuts) -> None:
-    several = max(1, TURN // reader.nbytes)
+    count = cuts.count(reader.grid)
+    # Enough turns for threads to share them evenly, where that makes none of them small.
+    several = max(1, min(TURN // reader.nbytes, max(16, count // 16)))
 
     def turns() -> Iterator[tuple[Coords, list[Piece]]]:
         for unit, within in cuts.units(reader.units, reader.grid):
@@ -131,7 +133,7 @@ def _read_shards(reader: ChunkReader, cuts: _Cuts) -> None:
             reader.read_inner(unit, turn, cuts.values, scratch, cuts.sliced)
         reader.check(scratch)
 
-    spread(batch, turns(), -(-cuts.count(reader.grid) // several), reader.nbytes)
+    spread(batch, turns(), -(-count // several), reader.nbytes)
 
 
 def write_selection(
