@@ -226,7 +226,7 @@ class ChunkWriter:
     def __init__(
         self, store: Store, path: str, metadata: ArrayMetadata, write_empty_chunks: bool = False
     ) -> None:
-        files = store.chunk_files(path)
+        files = store.update_files(path)
         self._chain = build_chain(metadata.codecs, metadata.chunk_shape, metadata.dtype, metadata.fill)
         serializer = self._chain.serializer
         self._shard = serializer if isinstance(serializer, Shard) and not self._chain.tail else None

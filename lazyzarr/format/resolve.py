@@ -15,6 +15,7 @@ from ..errors import BaseZarrError, NodeNotFoundError, StoreError
 from . import os_calls
 from .keys import join_path, normalize_path
 from .stores.local import LocalStore
+from .stores.mapping import MappingStore
 from .stores.memory import MemoryStore
 from .stores.object_options import open_remote
 from .stores.prefix import PrefixStore
@@ -92,7 +93,8 @@ def _named(target: Any, read_only: bool) -> tuple[Store, str]:
     if isinstance(target, Store):
         return _guarded(target, read_only), ""
     if isinstance(target, MutableMapping):
-        return MemoryStore(target, read_only=read_only), ""
+        kind = MemoryStore if type(target) is dict else MappingStore
+        return kind(target, read_only=read_only), ""
     if isinstance(getattr(target, "store", None), Store):  # StorePath, Group, Array
         return _guarded(target.store, read_only), target.path
     raise BaseZarrError(

@@ -87,10 +87,17 @@ class KeyedStore(Store):
                 return False
             self._places.leave(target)
             self._places.leave(new)
-            old = {_moved(key, target, new): table.pop(key) for key in there}
-            made = {_moved(key, new, target): table.pop(key) for key in moving}
-            table.update(made | old)
+            old = {_moved(key, target, new): table[key] for key in there}
+            made = {_moved(key, new, target): table[key] for key in moving}
+            self._exchange([*there, *moving], made | old)
         return True
+
+    def _exchange(self, gone: Sequence[str], new: dict[str, Any]) -> None:
+        """Remove keys, and store others in their stead."""
+        table = self._table()
+        for key in gone:
+            del table[key]
+        table.update(new)
 
     def list(self, path: str = "") -> Iterator[str]:
         path = normalize_path(path)

@@ -25,6 +25,7 @@ from .protocol import (
     ChunkFiles,
     Generation,
     KeyFiles,
+    Reach,
     Store,
     StoreSpec,
     buffers_of,
@@ -72,7 +73,7 @@ class MemoryStore(KeyedStore):
     (b'123', None, ['a/b'])
     """
 
-    reach = "thread"
+    reach: Reach = "thread"
 
     def __init__(
         self, store_dict: MutableMapping[str, Buffer] | None = None, *, read_only: bool = False

@@ -92,6 +92,14 @@ class PrefixStore(WrapperStore):
     def chunk_files(self, path: str) -> ChunkFiles:
         return self._store.chunk_files(self._below(path))
 
+    def update_files(self, path: str) -> ChunkFiles:
+        return self._store.update_files(self._below(path))
+
+    @property
+    def decoded(self) -> None:  # type: ignore[override]
+        """None: they are kept by keys of the store within."""
+        return None
+
     def _key(self, key: str) -> str:
         return join_path(self.prefix, validate_key(key))
 

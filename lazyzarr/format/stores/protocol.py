@@ -21,6 +21,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 from ...errors import ReadOnlyStoreError
 from ..keys import join_path, normalize_path
+from .lru import LastUsed
 
 __all__ = [
     "METADATA_OF_ARRAY",
@@ -57,6 +58,8 @@ class Store(ABC):
     reach: Reach = "anywhere"
     """Who sees what is written: "thread" (this process), "host" (its processes), "anywhere"."""
     read_only: bool = False
+    decoded: LastUsed | None = None
+    """Where decoded chunks are kept, if they are."""
     in_flight: int = 0
     """Requests that are worth having under way at once; 0 where answers come at once."""
     compares: bool = False
@@ -171,6 +174,10 @@ class Store(ABC):
     def chunk_files(self, path: str) -> ChunkFiles:
         """The fast face on the chunks of one array, names relative to it. Does no I/O yet."""
         return KeyFiles(self, path)
+
+    def update_files(self, path: str) -> ChunkFiles:
+        """The face for who changes parts of chunks: what it reads is what is stored now, never kept."""
+        return self.chunk_files(path)
 
     def close(self) -> None:  # noqa: B027  most stores have nothing to do
         """Finish what is unfinished and give back what is held open; the next use opens it again.

@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
 from ..keys import join_path
+from .lru import LastUsed
 from .protocol import Buffer, ByteRange, ChunkFiles, Generation, Reach, Store, StoreSpec
 
 __all__ = ["DROP", "FaultStore", "ReadOnlyStore", "WrapperStore"]
@@ -41,6 +42,11 @@ class WrapperStore(Store):
     def read_only(self) -> bool:  # type: ignore[override]
         """Whether every write is refused: as the store within."""
         return self._store.read_only
+
+    @property
+    def decoded(self) -> LastUsed | None:  # type: ignore[override]
+        """Where decoded chunks are kept: as the store within."""
+        return self._store.decoded
 
     @property
     def in_flight(self) -> int:  # type: ignore[override]
@@ -118,7 +124,14 @@ class WrapperStore(Store):
         return self._store.generation(key)
 
     def chunk_files(self, path: str) -> ChunkFiles:
-        return self._store.chunk_files(path)
+        return self.around(self._store.chunk_files(path), path)
+
+    def update_files(self, path: str) -> ChunkFiles:
+        return self.around(self._store.update_files(path), path)
+
+    def around(self, files: ChunkFiles, path: str) -> ChunkFiles:
+        """The behaviour around the chunks of one array."""
+        return files
 
     def close(self) -> None:
         self._store.close()
@@ -158,8 +171,8 @@ class ReadOnlyStore(WrapperStore):
         self.check_writable(target)
         return False
 
-    def chunk_files(self, path: str) -> ChunkFiles:
-        return _WatchedFiles(self._store.chunk_files(path), path, self._watch)
+    def around(self, files: ChunkFiles, path: str) -> ChunkFiles:
+        return _WatchedFiles(files, path, self._watch)
 
     def _watch(self, verb: str, key: str) -> bool:
         if verb in ("set", "delete"):
@@ -250,8 +263,8 @@ class FaultStore(WrapperStore):
         self._ask("generation", key)
         return super().generation(key)
 
-    def chunk_files(self, path: str) -> ChunkFiles:
-        return _WatchedFiles(super().chunk_files(path), path, self._ask)
+    def around(self, files: ChunkFiles, path: str) -> ChunkFiles:
+        return _WatchedFiles(files, path, self._ask)
 
     def _ask(self, verb: str, key: str) -> bool:
         """Let the script have its say; whether a write is to be done."""

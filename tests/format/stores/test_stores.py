@@ -9,6 +9,7 @@ import os
 import pickle
 import threading
 import zipfile
+from collections import UserDict
 
 import hypothesis.strategies as st
 import numpy as np
@@ -17,11 +18,17 @@ from hypothesis import given
 
 from lazyzarr.errors import InvalidKeyError, ReadOnlyStoreError, StoreError, StoreReachError
 from lazyzarr.format.stores import (
+    CacheStore,
+    ChunkCacheStore,
     FaultStore,
     Generation,
     LocalStore,
+    LoggingStore,
+    MappingStore,
     MemoryStore,
+    PrefixStore,
     ReadOnlyStore,
+    RetryStore,
     WrapperStore,
     ZipStore,
     open_spec,
@@ -36,6 +43,12 @@ KINDS = {
         path / "data.zarr" / "data.zip", mode="a", compression=zipfile.ZIP_DEFLATED
     ),
     "wrapped": lambda path: WrapperStore(LocalStore(path / "data.zarr")),
+    "mapping": lambda path: MappingStore(UserDict()),
+    "prefix": lambda path: PrefixStore(LocalStore(path / "data.zarr"), "deep/down"),
+    "logging": lambda path: LoggingStore(LocalStore(path / "data.zarr")),
+    "retry": lambda path: RetryStore(LocalStore(path / "data.zarr")),
+    "byte cache": lambda path: CacheStore(LocalStore(path / "data.zarr"), 10_000),
+    "chunk cache": lambda path: ChunkCacheStore(LocalStore(path / "data.zarr"), None),
     "faults": lambda path: FaultStore(MemoryStore(), ask_nothing),
 }
 
