@@ -60,15 +60,29 @@ class Consolidated:
     __slots__ = ("_all", "_names", "_root")
 
     def __init__(self, documents: Mapping[str, Mapping[str, Document]]) -> None:
-        self._all = documents
+        self._all: dict[str, Mapping[str, Document]] = {}
         self._root = ""
-        self._names: dict[str, list[str]] = {}
-        for path in documents:
-            above, _, name = path.rpartition("/")
-            if all(
-                path.split("/")
-            ):  # else it is no node's path, nor one that a walk would come to an end with
-                self._names.setdefault(above, []).append(name)
+        self._names: dict[str, dict[str, None]] = {}
+        for path, found in documents.items():
+            self.put(path, found)
+
+    def put(self, path: str, documents: Mapping[str, Document] | None) -> None:
+        """Note what the node at a path is now, or that it is gone with all below it (None).
+
+        All that were made by `below` know it, too. A path that is no node's is left out.
+        """
+        if not all(path.split("/")):  # a walk would not come to an end with it
+            return
+        place = join_path(self._root, path)
+        above, _, name = place.rpartition("/")
+        if documents is not None:
+            self._all[place] = documents
+            self._names.setdefault(above, {})[name] = None
+            return
+        for below in self.names(path):
+            self.put(f"{path}/{below}", None)
+        self._all.pop(place, None)
+        self._names.get(above, {}).pop(name, None)
 
     @property
     def documents(self) -> dict[str, Mapping[str, Document]]:

@@ -13,7 +13,17 @@ from .array import Array
 from .consolidated import Consolidated
 from .group_members import GroupMembers
 from .keys import join_path
-from .lookup import NodeMetadata, ZarrFormat, expect_array, expect_group, find_group, not_found, read_node
+from .lookup import (
+    NodeMetadata,
+    ZarrFormat,
+    children,
+    expect_array,
+    expect_group,
+    find_group,
+    not_found,
+    read_node,
+    walk,
+)
 from .making import make_group, require_group
 from .metadata import ArrayMetadata, GroupMetadata
 from .new_nodes import new_nodes
@@ -75,6 +85,7 @@ class Group(GroupMembers, Mapping[str, "Array | Group"]):
         if read_node(self._store, path) is None:
             raise not_found(self._store, path, "array or group")
         commit.delete_node(self._store, path)
+        self._note(path)
 
     def _refuse_itself(self, name: str, path: str) -> None:
         """Refuse a name, of what is to be deleted or replaced, that means the group or one around it."""
@@ -139,6 +150,7 @@ class Group(GroupMembers, Mapping[str, "Array | Group"]):
         metadata = make_group(
             self._store, path, attributes=attributes, zarr_format=self.zarr_format, overwrite=overwrite
         )
+        self._note(path)
         return Group(self._store, path, metadata)
 
     def require_group(
@@ -152,6 +164,7 @@ class Group(GroupMembers, Mapping[str, "Array | Group"]):
         found = require_group(
             self._store, path, attributes=attributes, zarr_format=self.zarr_format, overwrite=overwrite
         )
+        self._note(path)
         return Group(self._store, path, found)
 
     def require_groups(self, *names: str) -> tuple[Group, ...]:
@@ -174,6 +187,8 @@ class Group(GroupMembers, Mapping[str, "Array | Group"]):
         ['a', 'a/u', 'a/v']
         """
         made = commit.create_hierarchy(self._store, self._path, new_nodes(nodes), overwrite=overwrite)
+        for below, node in made:
+            self._note(join_path(self._path, below), node)
         return ((below, self._open(join_path(self._path, below), node)) for below, node in made)
 
     def move(self, source: str, dest: str) -> None:
@@ -194,6 +209,11 @@ class Group(GroupMembers, Mapping[str, "Array | Group"]):
         if self._read(old) is None:
             raise not_found(self._store, old, "array or group")
         commit.move_node(self._store, old, new)
+        for path in (old, new):
+            self._note(path)
+        inside = walk(lambda below: children(self._store, join_path(new, below)))
+        for below, node in inside if self._consolidated is not None else ():
+            self._note(join_path(new, below), node)
 
     # Opened by the class, as in zarr-python 3.
 

@@ -34,7 +34,12 @@ class ArrayMaker(Member[GroupMetadata]):
 
     def _make(self, caller: str, name: str, options: Mapping[str, Any], **more: Any) -> Array:
         options = {"zarr_format": self.zarr_format, **options}
-        return make_array(self._store, self._path_of(name), f"Group.{caller}", options, **more)
+        array = make_array(self._store, self._path_of(name), f"Group.{caller}", options, **more)
+        self._note(array.path, array.metadata)
+        return array
+
+    def _note(self, path: str, node: NodeMetadata | None = None) -> None:
+        """Called after each change below the group."""
 
     @spelled_out
     def create_array(

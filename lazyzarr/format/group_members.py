@@ -172,6 +172,22 @@ class GroupMembers(ArrayMaker):
             ]
         )
 
+    def _note(self, path: str, node: NodeMetadata | None = None) -> None:
+        """Have the consolidated metadata that this was opened with follow a change made here, at a path."""
+        below = f"{self._path}/" if self._path else ""
+        if self._consolidated is None or not path.startswith(below) or path == self._path:
+            return
+        parts = path.removeprefix(below).split("/")
+        for n in range(1, len(parts)):
+            group = "/".join(parts[:n])
+            if self._consolidated.node(group) is None:
+                self._put(group, read_node(self._store, self._at(group)))
+        self._put("/".join(parts), node or read_node(self._store, path))
+
+    def _put(self, below: str, node: NodeMetadata | None) -> None:
+        assert self._consolidated is not None
+        self._consolidated.put(below, None if node is None else node.documents)
+
     # How it looks: into the store, or into the consolidated metadata it was opened with.
 
     def _at(self, below: str) -> str:

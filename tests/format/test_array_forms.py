@@ -242,7 +242,9 @@ def test_with_config():
 def test_handle_of_a_replaced_array_changes_nothing(store, same_layout, change):
     store = lz.storage.MemoryStore() if store is None else store
     old = lz.create_array(store, name="u", data=np.arange(6.0), chunks=3)
-    new = lz.create_array(store, name="u", data=np.arange(6.0), chunks=3 if same_layout else 2, overwrite=True)
+    new = lz.create_array(
+        store, name="u", data=np.arange(6.0), chunks=3 if same_layout else 2, overwrite=True
+    )
     with pytest.raises(ArrayReplacedError, match="was replaced since it was opened, and nothing was changed"):
         change(old)
     assert (new.shape, dict(lz.open(store, path="u").attrs)) == ((6,), {})

@@ -65,7 +65,9 @@ def test_metadata_comes_after_chunks_and_groups_last():
     assert order[: len(chunks)] == chunks
     assert len(chunks) == 3
     assert order[-1] == ".zgroup"
-    assert order.index("foo/bar/baz/.zattrs") < order.index("foo/bar/baz/.zarray") < order.index("foo/.zgroup")
+    assert (
+        order.index("foo/bar/baz/.zattrs") < order.index("foo/bar/baz/.zarray") < order.index("foo/.zgroup")
+    )
 
 
 def test_paths_are_mapped(lines):
