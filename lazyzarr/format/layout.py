@@ -42,6 +42,7 @@ def new_metadata(
     chunks = chunk_lengths(
         words.get("chunks"), shards or shape, data_type.dtype.itemsize, divide=shards is not None
     )
+    fill_value = words.get("fill_value", DEFAULT)
     codecs = parse_codecs(
         dtype=data_type.dtype,
         chunk_shape=chunks,
@@ -53,8 +54,8 @@ def new_metadata(
         order=_order(words.get("order")),
         elements=data_type.serializer,
         object_codec=data_type.object_codec,
+        fill=None if fill_value is DEFAULT else data_type.fill_of(fill_value),
     )
-    fill_value = words.get("fill_value", DEFAULT)
     build = metadata_v3.build_array if zarr_format == 3 else metadata_v2.build_array
     return build(
         shape,
