@@ -51,6 +51,8 @@ def fill_to_json(value: np.generic, zarr_format: int) -> Any:
 _SPECIAL = {"NaN": np.nan, "Infinity": np.inf, "+Infinity": np.inf, "-Infinity": -np.inf}
 _NAT = np.iinfo("i8").min
 _HEX = re.compile(r"0[xX][0-9a-fA-F]{1,16}")
+_DECIMAL = re.compile(r"-?[0-9]{1,20}")
+_NUMBER = re.compile(r"-?[0-9]{1,400}(\.[0-9]{0,400})?([eE][-+]?[0-9]{1,4})?")
 
 
 def _scalar(value: Any, dtype: np.dtype[Any]) -> np.generic:
@@ -78,10 +80,18 @@ def _read_int(value: Any, dtype: np.dtype[Any]) -> np.generic:
     return _scalar(value, dtype)
 
 
+def _read_spelled_int(value: Any, dtype: np.dtype[Any]) -> np.generic:
+    """An integer, or a string of one, as n5-zarr wrote them."""
+    spelled = isinstance(value, str) and _DECIMAL.fullmatch(value)
+    return _read_int(int(value) if spelled else value, dtype)
+
+
 def _read_float(value: Any, dtype: np.dtype[Any]) -> np.generic:
     if isinstance(value, str):
         if value in _SPECIAL:
             return _scalar(_SPECIAL[value], dtype)
+        if _NUMBER.fullmatch(value):  # as n5-zarr wrote them
+            return _scalar(float(value), dtype)
         if not _HEX.fullmatch(value):
             raise ValueError("no number")
         # the bit pattern, never through a Python float: that would make a signalling NaN a quiet one
@@ -137,8 +147,8 @@ def _first(array: np.ndarray[Any, Any]) -> np.generic:
 
 _READERS: dict[str, Callable[[Any, np.dtype[Any]], np.generic]] = {
     "b": _read_bool,
-    "i": _read_int,
-    "u": _read_int,
+    "i": _read_spelled_int,
+    "u": _read_spelled_int,
     "f": _read_float,
     "c": _read_complex,
     "M": _read_time,

@@ -70,7 +70,8 @@ def _zstd(members: Mapping[str, Any]) -> ZstdCodec:
 
 
 def _gzip(members: Mapping[str, Any]) -> GzipCodec:
-    return GzipCodec(level=members.get("level", 1))
+    level = members.get("level", 1)
+    return GzipCodec(level=6 if level == -1 else level)  # Java's writers leave the choice to zlib, which takes 6
 
 
 _OWN: dict[str, Callable[[Mapping[str, Any]], BytesBytesCodec]] = {
