@@ -207,6 +207,8 @@ def _user_bytes(value: Any, dtype: np.dtype[Any]) -> np.generic:
 
 
 _USER_FILLS: dict[str, Callable[[Any, np.dtype[Any]], np.generic]] = _READERS | {
+    "i": _read_int,
+    "u": _read_int,
     "f": _user_float,
     "c": _user_complex,
     "M": _user_time,
