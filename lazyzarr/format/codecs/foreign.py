@@ -101,6 +101,9 @@ class _Foreign(Codec):
         spec = _spec_of(chunk)
         return type(self)(self.name, self._codec.evolve_from_array_spec(spec), spec)
 
+    def __repr__(self) -> str:
+        return repr(self._codec)
+
     def _run(self, verb: str, data: Any) -> Any:
         """`_encode_sync` and `_decode_sync` where it has them, else its coroutines."""
         sync = getattr(self._codec, f"_{verb}_sync", None)

@@ -115,7 +115,7 @@ def _v3_codec(given: Any) -> Codec:
     if isinstance(given, Codec):
         return given
     document = _document(given)
-    if "id" not in document:
+    if not isinstance(document, Mapping) or "id" not in document:
         return codec_of(document)
     if document["id"] in ("blosc", "zstd", "gzip"):
         return v2_codec(document)
