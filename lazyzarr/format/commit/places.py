@@ -39,7 +39,18 @@ def check_place(store: Store, path: str, node: NodeMetadata, overwrite: bool) ->
         if not overwrite:
             raise _contains(store, path)
         return True
-    _check_around(store, path, node, overwrite)
+    try:
+        _check_around(store, path, node, overwrite)
+    except ContainsNodeError:
+        if store.renames:
+            raise
+        with making_lock(store, path):  # what lies there may be a node that is just being put in place
+            made = _holds_node(store, path)
+            if not made:
+                _check_around(store, path, node, overwrite)
+        if made and not overwrite:
+            raise _contains(store, path) from None
+        return made
     return False
 
 
