@@ -13,6 +13,7 @@ from .format.codecs.reshape import Reshape
 from .format.codecs.scale_offset import ScaleOffset
 from .format.codecs.sharding import ShardingCodec
 from .format.codecs.transpose import TransposeCodec
+from .format.codecs.vlen import VLenBytesCodec, VLenUTF8Codec
 from .format.codecs.zstd import ZstdCodec
 
 __all__ = [
@@ -27,5 +28,7 @@ __all__ = [
     "ScaleOffset",
     "ShardingCodec",
     "TransposeCodec",
+    "VLenBytesCodec",
+    "VLenUTF8Codec",
     "ZstdCodec",
 ]

@@ -38,7 +38,7 @@ def plain_values(values: NDArray[Any]) -> NDArray[Any]:
     if values.dtype.kind == "T":
         return values.astype(object)
     if values.dtype.type.__module__ == "ml_dtypes":
-        return values.astype(np.complex128 if np.iscomplexobj(values) else np.float64)
+        return values.astype(np.complex128 if values.dtype.name.endswith("complex32") else np.float64)
     return values
 
 
@@ -205,15 +205,24 @@ def _small(value: Any, data_type: SmallType, where: str) -> NDArray[Any]:
     if values.dtype.kind not in "biufc" or (values.dtype.kind == "c" and not data_type.is_complex):
         raise DataTypeMismatchError(f"{where} holds {data_type}, the value is {values.dtype}")
     with np.errstate(all="ignore"):
-        cast = _parts_cast(values, data_type) if dtype.names else values.astype(dtype)
-        back = plain_values(cast) if not dtype.names else cast["real"].astype(float)
-        lost = np.isfinite(values) != np.isfinite(back) if data_type.rounds else back != values
+        if dtype.names:
+            cast = _parts_cast(values, data_type)
+            back = cast["real"].astype(float) + 1j * cast["imag"].astype(float)
+        else:
+            cast = values.astype(dtype)
+            back = plain_values(cast)
+        lost = _other_kind(values, back) if data_type.rounds else back != values
     if lost.any():
         index = tuple(map(int, np.argwhere(lost)[0])) if values.ndim else ()
         raise DataTypeMismatchError(
             f"{where} holds {data_type}, which cannot hold {values[index]!s}; nothing was written"
         )
     return cast
+
+
+def _other_kind(values: NDArray[Any], back: NDArray[Any]) -> Any:
+    """Which numbers became infinite or NaN, or are no longer."""
+    return (np.isfinite(values) != np.isfinite(back)) | (np.isnan(values) != np.isnan(back))
 
 
 def _parts_cast(values: NDArray[Any], data_type: SmallType) -> NDArray[Any]:

@@ -177,6 +177,11 @@ class ArrayMetadata(_NodeMetadata):
             return self.names
         return conventional_dimension_names(self.attributes, self.ndim)
 
+    @property
+    def trusts_pickle(self) -> bool:
+        """Whether `trusting_pickle` made it so."""
+        return any(codec.configuration.get("allow_pickle") for codec in self.codecs)
+
     def trusting_pickle(self) -> Self:
         """The same array, which may be read where v2's pickle stores it: that runs the code it holds."""
         codecs = [

@@ -141,10 +141,16 @@ class CopySerializer:
         stored = np.frombuffer(buffer, np.uint8)
         if stored.size != self.size.exact:
             raise ChunkDecodeError(f"{stored.size:,} bytes, the chunk has {self.size.exact:,}", codec="bytes")
-        elements = stored.view(self._chunk.dtype).reshape(self._chunk.shape)
-        out[...] = elements if self._native else elements.byteswap()
+        if not self._native:
+            stored = self._swapped(stored)
+        out[...] = stored.view(self._chunk.dtype).reshape(self._chunk.shape)
 
     def encode(self, array: NDArray[Any]) -> list[Buffer]:
         """The elements' memory."""
-        elements = np.ascontiguousarray(array, self._chunk.dtype)
-        return [flat_bytes(elements if self._native else elements.byteswap()).data]
+        elements = flat_bytes(np.ascontiguousarray(array, self._chunk.dtype))
+        return [(elements if self._native else self._swapped(elements)).data]
+
+    def _swapped(self, memory: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        # the complex types of ml_dtypes swap the first element alone; all of them have parts of two bytes
+        dtype = np.dtype("u2") if self._chunk.dtype.name.endswith("complex32") else self._chunk.dtype
+        return flat_bytes(memory.view(dtype).byteswap())

@@ -110,6 +110,8 @@ def _read_number(value: Any, dtype: np.dtype[Any]) -> Any:
     value = _SPECIAL.get(value, value) if isinstance(value, str) else value
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError("no number")
+    if value == 0 and dtype.name == "float8_e8m0fnu":  # without a zero; tensorstore writes 0 for no bits set
+        return _first(np.zeros(1, "u1").view(dtype))
     number = _first(np.array([value], np.float64).astype(dtype))
     back = float(number)
     integral = dtype.name in _INTEGERS
