@@ -415,6 +415,14 @@ class AsyncGroup(_AsyncNode[Group]):
         """A new array of a shape, or of `data`; chunks and so on as `Group.create_array` takes them."""
         return AsyncArray(await _run(self._node.create_array, name, shape=shape, **options))
 
+    async def create_dataset(self, name: str, *, shape: Any = None, **options: Any) -> AsyncArray:
+        """As `create_array`, with zarr-python 2's name and, behind the shape, its words for chunks and so on."""
+        return AsyncArray(await _run(self._node.create_dataset, name, shape, **options))
+
+    async def require_dataset(self, name: str, *, shape: Any, **options: Any) -> AsyncArray:
+        """As `require_array`: the array of that name and shape, made if there is none."""
+        return AsyncArray(await _run(self._node.require_dataset, name, shape, **options))
+
     async def require_array(self, name: str, *, shape: Any, **options: Any) -> AsyncArray:
         """The array of that name and shape, made if there is none; as `Group.require_array`."""
         return AsyncArray(await _run(self._node.require_array, name, shape=shape, **options))

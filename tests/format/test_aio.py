@@ -69,7 +69,11 @@ def test_group():
             ("wind/u", "AsyncArray"),
         ]
         assert await root.nmembers(None) == 3
-        assert [name for name, _ in await collected(root.arrays())] == await collected(root.array_keys()) == ["t"]
+        assert (
+            [name for name, _ in await collected(root.arrays())]
+            == await collected(root.array_keys())
+            == ["t"]
+        )
         assert [name for name, _ in await collected(root.groups())] == await collected(root.group_keys())
         assert [array.path for array in await collected(root.array_values())] == ["t"]
         assert [group.path for group in await collected(root.group_values())] == ["wind"]
@@ -100,10 +104,9 @@ def test_group():
     assert dict(lz.open("a.zarr").attrs) == dict(root.attrs) == {"a": 1, "b": 2}
     assert run(lz.AsyncGroup.open("a.zarr")) == root == lz.open("a.zarr").async_group
     lz.consolidate_metadata("a.zarr")
-    assert (
-        len(run(collected(run(lz.AsyncGroup.open("a.zarr", use_consolidated=True)).members(None))))
-        == root.group.nmembers(None)
-    )
+    assert len(
+        run(collected(run(lz.AsyncGroup.open("a.zarr", use_consolidated=True)).members(None)))
+    ) == root.group.nmembers(None)
 
 
 def test_errors_are_those_of_the_calls_that_block():
