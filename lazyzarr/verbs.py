@@ -13,7 +13,8 @@ from lazyzarr.format.creation import from_array as stored_from_array
 from lazyzarr.format.open import open_array
 from lazyzarr.format.options import ArrayOptions
 from lazyzarr.format.resolve import StoreLike
-from lazyzarr.graph.lazy import LazyArray, compute_outputs, where
+from lazyzarr.graph.functions.values import where
+from lazyzarr.graph.lazy import LazyArray, compute_outputs
 from lazyzarr.graph.lazy import elementwise_call as elementwise
 from lazyzarr.graph.lift import array_node, stored_node
 from lazyzarr.graph.ops.elementwise import astype
@@ -79,7 +80,7 @@ def _decoded(lazy: LazyArray, attributes: Mapping[str, Any]) -> LazyArray:
     if "add_offset" in attributes:
         values = values + float(attributes["add_offset"])
     for value in missing:
-        values = where(lazy != np.asarray(value).astype(lazy.dtype)[()], values, np.nan)
+        values = LazyArray(where(lazy != np.asarray(value).astype(lazy.dtype)[()], values, np.nan))
     return values
 
 

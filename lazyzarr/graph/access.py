@@ -10,6 +10,7 @@ import numpy as np
 from lazyzarr.graph.layout import Access, Cuts, most_chunks, sizes_to_cuts
 from lazyzarr.graph.node import Chunks, Node
 from lazyzarr.graph.ops.blocks import MapBlocks
+from lazyzarr.graph.ops.computed import Computed
 from lazyzarr.graph.ops.reductions import Reduce
 from lazyzarr.graph.ops.sources import ForeignSource, MemorySource, ZarrSource
 from lazyzarr.graph.program import hulls_of
@@ -48,7 +49,7 @@ def _grid(leaf: Node) -> tuple[tuple[Cuts, ...], bool]:
     if isinstance(leaf, ZarrSource):
         chunk_shape = leaf.array.reader().grid.chunk_shape
         return tuple(_regular(n, c) for n, c in zip(leaf.shape, chunk_shape, strict=True)), True
-    if isinstance(leaf, (MapBlocks, ForeignSource)):
+    if isinstance(leaf, (Computed, ForeignSource)):
         return tuple(map(sizes_to_cuts, leaf.chunks)), True
     return tuple(np.array([0, n]) for n in leaf.shape), False
 
@@ -117,13 +118,12 @@ def inline_blocks(
         inline |= new
 
 
-def block_capacities(node: MapBlocks) -> dict[Node, int]:
-    """For each leaf below a map_blocks, how many of its chunks computing one block touches."""
+def block_capacities(node: Computed) -> dict[Node, int]:
+    """For each leaf below a computed node, how many of its chunks a box touches that a block asks for."""
     result: dict[Node, int] = {}
-    for source in node.inputs:
-        blocks = [sizes_to_cuts(sizes) for sizes in source.chunks]
+    for source, intervals in zip(node.inputs, node.intervals(), strict=True):
         for access in accesses((source,), source.shape, frozenset()):
-            result[access.leaf] = result.get(access.leaf, 0) + most_chunks(access, blocks, source.shape)
+            result[access.leaf] = result.get(access.leaf, 0) + most_chunks(access, intervals, source.shape)
     return result
 
 
@@ -158,7 +158,7 @@ def leaf_name(leaf: Node) -> str:
             if "memory://" not in named
             else "array"
         )
-    return leaf.label if isinstance(leaf, (MapBlocks, Reduce)) else "array"
+    return leaf.label if isinstance(leaf, (Computed, Reduce)) else "array"
 
 
 def read_bytes_bound(access: Access) -> int:

@@ -14,7 +14,8 @@ import numpy as np
 from lazyzarr.graph.access import block_capacities
 from lazyzarr.graph.leaves import ChunkCache, ChunkedLeaf, Leaf, Locators, open_leaf
 from lazyzarr.graph.node import Node
-from lazyzarr.graph.ops.blocks import MapBlocks
+from lazyzarr.graph.ops.blocks import MapBlocks, kept_copy
+from lazyzarr.graph.ops.computed import Box, Computed, cuts_of
 from lazyzarr.graph.ops.elementwise import Constant, Elementwise
 from lazyzarr.graph.program import Program, Step, compile_program, view_of
 
@@ -40,7 +41,7 @@ class Leaves:
             kept = self._capacities[node]
             made = (
                 computed_leaf(node, kept, self._values)
-                if isinstance(node, MapBlocks)
+                if isinstance(node, Computed)
                 else open_leaf(node, kept, self._values)
             )
             leaf = self._open[node] = made
@@ -52,48 +53,21 @@ class Leaves:
             leaf.check()
 
 
-def computed_leaf(node: MapBlocks, kept: int, values: Values) -> ChunkedLeaf:
-    """A map_blocks as a leaf: its chunks are computed when they are asked for, and kept like decoded ones."""
-    cuts = tuple(list(itertools.accumulate(sizes, initial=0)) for sizes in node.chunks)
+def computed_leaf(node: Computed, kept: int, values: Values) -> ChunkedLeaf:
+    """A computed node as a leaf: its blocks are made when they are asked for, and kept like decoded chunks."""
+    cuts = tuple(cuts_of(sizes).tolist() for sizes in node.chunks)
     leaves = Leaves(block_capacities(node), values)
     evaluators = [Evaluator((source,), frozenset(), leaves) for source in node.inputs]
+    make = node.session()
+
+    def get(i: int, box: Box) -> Array:
+        origin, extent = box
+        return evaluators[i].at(extent).values(origin)[0]
 
     def fetch(coords: tuple[int, ...], spare: Array | None) -> Array:
-        origin = tuple(axis[i] for axis, i in zip(cuts, coords, strict=True))
-        extent = tuple(axis[i + 1] - axis[i] for axis, i in zip(cuts, coords, strict=True))
-        pieces = []
-        for source, evaluator in zip(node.inputs, evaluators, strict=True):
-            own_origin, own_extent = _block_of(source, node, coords, origin, extent)
-            pieces.append(evaluator.at(own_extent).values(own_origin)[0])
-        return _kept_copy(node.call(pieces, origin, coords), pieces)
+        return make(coords, get)
 
     return ChunkedLeaf(cuts, ChunkCache(fetch, kept, reuse=False), node.dtype, leaves.check)
-
-
-def _block_of(
-    source: Node, node: MapBlocks, coords: tuple[int, ...], origin: tuple[int, ...], extent: tuple[int, ...]
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Origin and extent of the input block that goes with an output block: by index where chunks differ."""
-    new = node.ndim - source.ndim
-    starts, counts = [], []
-    for axis, (n, sizes) in enumerate(zip(source.shape, source.chunks, strict=True)):
-        if n == 1:
-            starts.append(0)
-            counts.append(1)
-        elif sizes == node.chunks[axis + new]:
-            starts.append(origin[axis + new])
-            counts.append(extent[axis + new])
-        else:
-            starts.append(sum(sizes[: coords[axis + new]]))
-            counts.append(sizes[coords[axis + new]])
-    return tuple(starts), tuple(counts)
-
-
-def _kept_copy(values: Array, pieces: Sequence[Array]) -> Array:
-    """The values in memory of their own: what the function was lent is soon used for something else."""
-    if any(np.may_share_memory(values, piece) for piece in pieces):
-        return values.copy()
-    return values
 
 
 class Arena:
@@ -191,7 +165,7 @@ class Bound:
         def call(registers: list[Any]) -> None:
             block_id = tuple(bisect_right(axis, o) - 1 for axis, o in zip(cuts, self.origin, strict=True))
             pieces = [registers[a] for a in step.arguments]
-            registers[step.register] = _kept_copy(node.call(pieces, self.origin, block_id), pieces)
+            registers[step.register] = kept_copy(node.call(pieces, self.origin, block_id), pieces)
 
         return call
 

@@ -165,7 +165,7 @@ class _Fold:
         """Folds a tile into the part of the state that it belongs to."""
         if not any(self._kept):
             before = self._seen.get((), 0)
-            self.reduce.fold(self._state, tile, before)
+            self.reduce.fold(self._state, tile, before, origin)
             self._seen[()] = before + tile.size
             return
         parts, key = [], []
@@ -178,7 +178,7 @@ class _Fold:
         where = tuple(key)
         before = self._seen.get(where, 0)
         where_to = place(parts)
-        self.reduce.fold(tuple([part[where_to] for part in self._state]), tile, before)
+        self.reduce.fold(tuple([part[where_to] for part in self._state]), tile, before, origin)
         self._seen[where] = before + self.reduce.count(tile.shape)
 
     def finish(self, whole_axes: bool, result: Array | None) -> Array | State | None:

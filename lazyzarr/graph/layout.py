@@ -291,15 +291,19 @@ def capacity(access: Access, levels: Sequence[Sharing], order: Sequence[int]) ->
     return max(math.prod(levels[-1].inner), *(_kept_between(access, level, order) for level in levels))
 
 
-def most_chunks(access: Access, cuts: Sequence[Cuts], domain: Sequence[int]) -> int:
-    """The most chunks that one box between the cuts touches."""
-    return math.prod(_touched_most(access, own, cuts, domain) for own in range(len(access.region)))
+def most_chunks(access: Access, boxes: Sequence[tuple[Cuts, Cuts]], domain: Sequence[int]) -> int:
+    """The most chunks that one box touches, given the starts and stops of boxes along each axis."""
+    return math.prod(_most_along(access, own, boxes, domain) for own in range(len(access.region)))
 
 
 def _touched_most(access: Access, own: int, cuts: Sequence[Cuts], domain: Sequence[int]) -> int:
-    span = access.region[own]
-    axis_cuts = cuts[span.axis] if span.axis is not None else np.array([0, 1])
-    first, last = access.touched(own, axis_cuts[:-1], axis_cuts[1:], domain)
+    return _most_along(access, own, [(axis[:-1], axis[1:]) for axis in cuts], domain)
+
+
+def _most_along(access: Access, own: int, boxes: Sequence[tuple[Cuts, Cuts]], domain: Sequence[int]) -> int:
+    axis = access.region[own].axis
+    starts, stops = (np.array([0]), np.array([1])) if axis is None else boxes[axis]
+    first, last = access.touched(own, starts, stops, domain)
     return int((last - first).max(initial=0)) + 1
 
 

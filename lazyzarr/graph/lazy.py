@@ -9,17 +9,20 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 from numpy.typing import DTypeLike
 
-from lazyzarr.errors import BoundsCheckError, SelectionError, ShapeMismatchError
+from lazyzarr.errors import ShapeMismatchError
 from lazyzarr.format.array import Array
 from lazyzarr.format.resolve import StoreLike
 from lazyzarr.format.selection import parse_basic
-from lazyzarr.graph import numpy_dispatch, reducing
+from lazyzarr.graph import numpy_dispatch
 from lazyzarr.graph.chunking import axis_of, normalize_chunks
 from lazyzarr.graph.explain import Plan
+from lazyzarr.graph.functions import picking
+from lazyzarr.graph.functions.lines import matmul
 from lazyzarr.graph.lift import array_node, lift
+from lazyzarr.graph.methods import Methods
 from lazyzarr.graph.node import Chunks, Node, flatten, unflatten
 from lazyzarr.graph.operators import Operators
-from lazyzarr.graph.ops import blocks, elementwise, user, views
+from lazyzarr.graph.ops import blocks, elementwise, overlap, user, views
 from lazyzarr.graph.ops.elementwise import Constant
 from lazyzarr.graph.plan import Output
 from lazyzarr.graph.run import Job, make_spec, run
@@ -29,10 +32,10 @@ from lazyzarr.graph.tasks import PlanExpr
 from lazyzarr.graph.writing import plan_new, write_new, write_region
 from lazyzarr.settings import format_bytes
 
-__all__ = ["LazyArray", "compute_outputs", "elementwise_call", "lazy", "where"]
+__all__ = ["LazyArray", "compute_outputs", "elementwise_call", "lazy"]
 
 
-class LazyArray(Operators):
+class LazyArray(Methods, Operators):
     """An array that is described, not held: what NumPy's operators and functions make of stored arrays.
 
     Made by `lz.from_zarr`, `lz.from_array`, `z.lazy()` and by computing with those. `compute` gives NumPy,
@@ -120,7 +123,7 @@ class LazyArray(Operators):
     @property
     def T(self) -> LazyArray:
         """The array with its axes reversed."""
-        return self.transpose()
+        return self._of(views.transpose(self._node, range(self.ndim)[::-1]))
 
     def __len__(self) -> int:
         if not self.shape:
@@ -138,35 +141,43 @@ class LazyArray(Operators):
     # --- other arrays of it
 
     def __getitem__(self, selection: Any) -> LazyArray:
-        """A part of the array, by integers, slices with any step, Ellipsis and None; only that part is read.
+        """A part of the array, by integers, slices with any step, Ellipsis and None, and by NumPy's rules by
+        lists, integer arrays and masks; only the chunks that hold it are read.
 
-        Of records `x["name"]` is one field. Raises BoundsCheckError, and SelectionError for lists and masks:
-        x.compute()[...] takes those.
+        Of records `x["name"]` is one field.
+
+        Raises BoundsCheckError, and SelectionError for what picks no known number of elements.
+
+        >>> x = lz.from_array(np.arange(12).reshape(3, 4))
+        >>> x[[2, 0], 1:3].compute()
+        array([[ 9, 10],
+               [ 1,  2]])
         """
         if isinstance(selection, str) and selection in (self.dtype.names or ()):
             return self._of(elementwise.field(self._node, selection))
-        try:
-            parsed = parse_basic(selection, self.shape)
-        except BoundsCheckError:
-            raise
-        except SelectionError as error:
-            raise SelectionError(
-                "a lazy array is indexed by integers, slices, Ellipsis and None; for lists and masks "
-                "x.compute()[...] works in memory"
-            ) from error
-        return self._of(views.index(self._node, parsed))
+        if picking.has_arrays(selection):
+            return self._of(picking.getitem(self._node, selection))
+        return self._of(views.index(self._node, parse_basic(selection, self.shape)))
 
-    def transpose(self, *axes: Any) -> LazyArray:
-        """The array with its axes in another order: by number or dimension name; reversed where none is given.
+    def __setitem__(self, selection: Any, value: Any) -> None:
+        """Changes this expression: its selected elements have other values from now on; nothing is stored.
 
-        Raises ValueError where an axis is missing or named twice.
+        >>> x = lz.from_array(np.arange(4))
+        >>> x[x > 1] = 0
+        >>> x.compute()
+        array([0, 1, 0, 0])
         """
-        given = axes[0] if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
-        backwards = not axes or axes == (None,)
-        order = list(range(self.ndim))[::-1] if backwards else [axis_of(axis, self.dims) for axis in given]
-        if sorted(order) != list(range(self.ndim)):
-            raise ValueError(f"transpose takes each of the {self.ndim} axes once, not {tuple(given)}")
-        return self._of(views.transpose(self._node, order))
+        self._node = picking.setitem(self._node, selection, value)
+
+    @property
+    def oindex(self) -> Picker:
+        """`x.oindex[...]`: arrays that each pick along their own axis, as zarr's."""
+        return Picker(self, picking.oindex)
+
+    @property
+    def vindex(self) -> Picker:
+        """`x.vindex[...]`: arrays that pick points together, in axes in front."""
+        return Picker(self, picking.vindex)
 
     def astype(self, dtype: DTypeLike, casting: str = "unsafe") -> LazyArray:
         """The values in another dtype, by NumPy's rules; TypeError where `casting` forbids it."""
@@ -221,6 +232,54 @@ class LazyArray(Operators):
         result = None if dtype is None else np.dtype(dtype)
         return self._of(blocks.map_blocks(function, arguments, dict(keywords or {}), result, grid))
 
+    def map_overlap(
+        self,
+        function: Callable[..., Any],
+        *arrays: Any,
+        depth: Any,
+        boundary: Any = "none",
+        dtype: DTypeLike | None = None,
+        keywords: Mapping[str, Any] | None = None,
+    ) -> LazyArray:
+        """The results of a function called with each chunk and what is around it.
+
+        Parameters
+        ----------
+        function : callable
+            Takes a chunk with `depth` elements more at each side; gives an array of that same shape, of which the
+            chunk's part is kept. What it is given is borrowed: copy it before changing it in place.
+        arrays : array, optional
+            Further arrays of this shape, which the function is given in the same way.
+        depth : int, sequence or mapping
+            Elements at each side: of all axes, of each, or by axis number or dimension name.
+        boundary : optional
+            What lies beyond the edges: "none" (nothing: chunks there are given less), "reflect", "nearest",
+            "periodic" or a number; of all axes, of each, or a mapping.
+        dtype : dtype, optional
+            Of the results. Without it the function is called once with ones to learn it.
+        keywords : mapping, optional
+            Further keyword arguments of the function.
+
+        Raises ShapeMismatchError for further arrays of another shape.
+
+        >>> x = lz.from_array(np.arange(6.0), chunks=3)
+        >>> x.map_overlap(lambda b: np.convolve(b, [1, 1, 1], "same"), depth=1, boundary=0).compute()
+        array([ 1.,  3.,  6.,  9., 12.,  9.])
+        """
+        nodes = [self._node]
+        for array in arrays:
+            other = lift(array)
+            if isinstance(other, Constant) or other.shape != self.shape:
+                raise ShapeMismatchError(f"map_overlap: further arrays have the shape {self.shape}")
+            nodes.append(other)
+        depths = [int(d) for d in _each_axis(depth, self.dims, 0)]
+        if any(d < 0 for d in depths):
+            raise ValueError(f"depth={depth!r}: elements at each side are 0 or more")
+        edges = _each_axis(boundary, self.dims, "none")
+        words = dict(keywords or {})
+        result = None if dtype is None else np.dtype(dtype)
+        return self._of(overlap.map_overlap(function, nodes, depths, edges, words, result))
+
     def _aligned(self, other: Node | Constant) -> Node | Constant:
         """A further argument of map_blocks, in this one's chunks; a number as it is."""
         if isinstance(other, Constant):
@@ -232,44 +291,6 @@ class LazyArray(Operators):
             )
         grid = tuple((1,) if n == 1 else sizes for n, sizes in zip(other.shape, own, strict=True))
         return views.rechunk(other, grid)
-
-    # --- reductions
-
-    def sum(self, axis: Any = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> LazyArray:
-        """The sum over axes (numbers or dimension names; None: all), in NumPy's dtype for it."""
-        return self._of(reducing.total(self._node, axis, dtype, keepdims))
-
-    def mean(self, axis: Any = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> LazyArray:
-        """The arithmetic mean over axes (numbers or dimension names; None: all), in NumPy's dtype for it."""
-        return self._of(reducing.mean(self._node, axis, dtype, keepdims))
-
-    def std(
-        self, axis: Any = None, dtype: DTypeLike | None = None, ddof: float = 0, keepdims: bool = False
-    ) -> LazyArray:
-        """The standard deviation over axes, with `ddof` taken from the count; one pass; NumPy's dtype for it."""
-        return self._of(reducing.variance(self._node, axis, dtype, ddof, keepdims, True))
-
-    def var(
-        self, axis: Any = None, dtype: DTypeLike | None = None, ddof: float = 0, keepdims: bool = False
-    ) -> LazyArray:
-        """The variance over axes, with `ddof` taken from the count; one pass; in NumPy's dtype for it."""
-        return self._of(reducing.variance(self._node, axis, dtype, ddof, keepdims, False))
-
-    def min(self, axis: Any = None, keepdims: bool = False) -> LazyArray:
-        """The minimum over axes; NaN where there is one. Raises ValueError where there is nothing to compare."""
-        return self._of(reducing.extremum(self._node, axis, keepdims, np.minimum))
-
-    def max(self, axis: Any = None, keepdims: bool = False) -> LazyArray:
-        """The maximum over axes; NaN where there is one. Raises ValueError where there is nothing to compare."""
-        return self._of(reducing.extremum(self._node, axis, keepdims, np.maximum))
-
-    def any(self, axis: Any = None, keepdims: bool = False) -> LazyArray:
-        """Whether any value is true, over axes."""
-        return self._of(reducing.logical(self._node, axis, keepdims, np.logical_or))
-
-    def all(self, axis: Any = None, keepdims: bool = False) -> LazyArray:
-        """Whether all values are true, over axes."""
-        return self._of(reducing.logical(self._node, axis, keepdims, np.logical_and))
 
     # --- answers
 
@@ -454,12 +475,15 @@ class LazyArray(Operators):
             raise TypeError(
                 f"np.{function.__name__} of a lazy array takes no where=; use np.where(condition, a, b)"
             )
+        if function is np.matmul and not keywords:
+            return self._of(matmul(*inputs))
         return self._of(elementwise.ufunc(function, *map(lift, inputs), **keywords))
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, keywords: Any) -> Any:
-        if function is np.where:
-            return where(*args, **keywords)
-        return numpy_dispatch.apply_function(function, types, args, keywords)
+        found = numpy_dispatch.apply_function(function, args, keywords)
+        if isinstance(found, list):
+            return [self._of(node) for node in found]
+        return self._of(found) if isinstance(found, Node) else found
 
     @property
     def expr(self) -> PlanExpr:
@@ -515,6 +539,31 @@ def _first(results: Sequence[Any]) -> Any:
     return results[0]
 
 
+class Picker:
+    """Brackets of a kind of their own."""
+
+    def __init__(self, array: LazyArray, pick: Callable[[Node, Any], Node]) -> None:
+        self._array, self._pick = array, pick
+
+    def __getitem__(self, selection: Any) -> LazyArray:
+        """What these brackets pick. Raises BoundsCheckError, SelectionError."""
+        return LazyArray(self._pick(self._array.__lazyzarr_node__, selection))
+
+
+def _each_axis(given: Any, dims: Sequence[str | None], other: Any) -> list[Any]:
+    """One value an axis: given for all, for each, or by number or dimension name, else `other`."""
+    if isinstance(given, Mapping):
+        found = [other] * len(dims)
+        for axis, value in given.items():
+            found[axis_of(axis, dims)] = value
+        return found
+    if isinstance(given, (tuple, list)):
+        if len(given) != len(dims):
+            raise ShapeMismatchError(f"{given!r} has {len(given)} entries for an array with {len(dims)} axes")
+        return list(given)
+    return [given] * len(dims)
+
+
 def _block_chunks(chunks: Any, numblocks: tuple[int, ...]) -> Chunks:
     """The chunks of a map_blocks result: sizes an axis, or one length an axis repeated for each block.
 
@@ -541,15 +590,6 @@ def lazy(array: Any) -> LazyArray:
     node = lift(array)
     assert isinstance(node, Node)
     return LazyArray(node)
-
-
-def where(condition: Any, *choices: Any) -> LazyArray:
-    """`np.where(condition, x, y)`: x where the condition holds, y elsewhere, in NumPy's common dtype."""
-    if len(choices) != 2:
-        raise TypeError(
-            "np.where of a lazy array takes a condition and two choices; the positions of true values are not lazy"
-        )
-    return LazyArray(elementwise.where(lift(condition), *map(lift, choices)))
 
 
 def elementwise_call(

@@ -21,6 +21,8 @@ _MOST_CHUNKS = 1 << 23  # along one axis: their lengths are a tuple
 
 def lift(value: Any) -> Node | Constant:
     """The node of an array, or the constant of a number; a Python number stays one, for NumPy's weak casting."""
+    if isinstance(value, (Node, Constant)):
+        return value
     node = getattr(value, "__lazyzarr_node__", None)
     if node is not None:
         return node  # type: ignore[no-any-return]

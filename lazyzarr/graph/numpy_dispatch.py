@@ -1,74 +1,89 @@
-"""NumPy's functions on lazy arrays: `np.sqrt(x)`, `np.where(c, x, y)`, `np.mean(x, axis=0)` stay lazy."""
+"""NumPy's functions on lazy arrays: `np.concatenate([x, y])`, `np.mean(x, axis=0)` and the like stay lazy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from lazyzarr.graph.functions import lines, reductions, shapes, values
+from lazyzarr.graph.lift import lift
+
 __all__ = ["FUNCTIONS", "apply_function"]
 
-_NOT_GIVEN = getattr(np, "_NoValue", None)
 Function = Callable[..., Any]
 
-
-def _reduction(name: str) -> Function:
-    """NumPy's signature of a reduction on the method that takes the same words; NumPy's `out` is refused."""
-
-    def call(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, **keywords: Any) -> Any:
-        if out is not None:
-            raise TypeError(f"np.{name} of a lazy array takes no out=; assign the computed result instead")
-        words = {key: value for key, value in keywords.items() if value is not _NOT_GIVEN}
-        if dtype is not None:
-            words["dtype"] = dtype
-        return getattr(a, name)(axis=axis, **words)
-
-    return call
-
-
-def _extremum(name: str) -> Function:
-    def call(a: Any, axis: Any = None, out: Any = None, **keywords: Any) -> Any:
-        return _reduction(name)(a, axis, None, out, **keywords)
-
-    return call
-
-
-def _variance(name: str) -> Function:
-    def call(
-        a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, **keywords: Any
-    ) -> Any:
-        return _reduction(name)(a, axis, dtype, out, ddof=ddof, **keywords)
-
-    return call
-
-
 FUNCTIONS: dict[Function, Function] = {
-    np.sum: _reduction("sum"),
-    np.mean: _reduction("mean"),
-    np.std: _variance("std"),
-    np.var: _variance("var"),
-    np.min: _extremum("min"),
-    np.max: _extremum("max"),
-    np.amin: _extremum("min"),
-    np.amax: _extremum("max"),
-    np.any: _extremum("any"),
-    np.all: _extremum("all"),
-    np.transpose: lambda a, axes=None: a.transpose(axes),
-    np.shape: lambda a: a.shape,
-    np.ndim: lambda a: a.ndim,
-    np.size: lambda a, axis=None: a.size if axis is None else a.shape[axis],
+    getattr(np, name): getattr(module, name)
+    for module in (lines, reductions, shapes, values)
+    for name in module.__all__
+    if hasattr(np, name)
 }
-"""What is lazy, besides np.where, which `lazy` adds."""
+"""What is lazy, by NumPy's function; the names of parameters are NumPy's."""
+
+FUNCTIONS |= {
+    np.amin: reductions.min,
+    np.amax: reductions.max,
+    np.lib.stride_tricks.sliding_window_view: shapes.sliding_window_view,
+    np.shape: lambda a: lift(a).shape,  # type: ignore[union-attr]
+    np.ndim: lambda a: lift(a).ndim,  # type: ignore[union-attr]
+    np.size: lambda a, axis=None: _size(lift(a).shape, axis),  # type: ignore[union-attr]
+}
+
+_IGNORED = {"copy", "overwrite_input", "subok"}  # what makes no difference to an expression
 
 
-def apply_function(function: Function, types: Sequence[type], args: Any, keywords: Any) -> Any:
-    """What a NumPy function gives for lazy arrays; TypeError, with the cure, for one that is not lazy."""
+def _size(shape: tuple[int, ...], axis: int | None) -> int:
+    return int(np.prod(shape, dtype=np.int64)) if axis is None else shape[axis]
+
+
+def apply_function(function: Function, args: Any, keywords: Any) -> Any:
+    """What a NumPy function gives for lazy arrays: a node, several, or facts of a node.
+
+    Raises TypeError, with the cure, for one that is not lazy, and for what it is asked for and is not lazy.
+    """
+    name = getattr(function, "__name__", str(function))
     lazy = FUNCTIONS.get(function)
     if lazy is None:
-        name = getattr(function, "__name__", str(function))
         raise TypeError(
             f"np.{name} is not lazy here: np.{name}(x.compute(), ...) works in memory; x.map_blocks(...) "
             "works chunk by chunk"
         )
-    return lazy(*args, **keywords)
+    words = _words(function, args, keywords)
+    positional = () if _signature(function) else args
+    if words.pop("out", None) is not None:
+        raise TypeError(f"np.{name} of a lazy array takes no out=; assign the computed result instead")
+    unknown = [word for word in words if word not in inspect.signature(lazy).parameters]
+    if unknown:
+        raise TypeError(f"np.{name}({', '.join(f'{word}=' for word in unknown)}) of a lazy array is not lazy")
+    return lazy(*positional, **words)
+
+
+def _words(function: Function, args: Any, keywords: Any) -> dict[str, Any]:
+    """The arguments by name that say something, those without a name where NumPy's signature tells them."""
+    signature = _signature(function)
+    if signature is None:
+        return dict(keywords)
+    given = signature.bind(*args, **keywords).arguments
+    return {
+        word: value
+        for word, value in given.items()
+        if word not in _IGNORED
+        and value is not signature.parameters[word].default
+        and value is not getattr(np, "_NoValue", None)
+    }
+
+
+@functools.cache
+def _signature(function: Function) -> inspect.Signature | None:
+    """NumPy's signature, where it can be asked for one that has no arguments without a name."""
+    try:
+        found = inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+    kinds = {parameter.kind for parameter in found.parameters.values()}
+    plain = kinds <= {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
+    return found if plain else None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
+from lazyzarr.graph.functions.lines import matmul
 from lazyzarr.graph.lift import lift
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.elementwise import power, ufunc
@@ -85,15 +86,11 @@ class Operators:
     def __rdivmod__(self: Any, other: Any) -> tuple[Any, Any]:
         return other // self, other % self
 
-    def __matmul__(self, other: Any) -> NoReturn:
-        raise TypeError("matrix products are not computed lazily; x.compute() @ y works in memory")
+    def __matmul__(self: Lazy, other: Any) -> Any:
+        return self._of(matmul(self.__lazyzarr_node__, other)) if _liftable(other) else NotImplemented
 
-    def __setitem__(self: Any, selection: Any, value: Any) -> NoReturn:
-        raise TypeError(
-            "a lazy array is an expression, not a place to write to: use np.where(condition, value, x) "
-            "for a changed copy, "
-            "or open the stored array and assign to that"
-        )
+    def __rmatmul__(self: Lazy, other: Any) -> Any:
+        return self._of(matmul(other, self.__lazyzarr_node__)) if _liftable(other) else NotImplemented
 
     def __iter__(self: Any) -> Any:
         if not self.shape:

@@ -80,6 +80,8 @@ def extremum(node: Node, axis: Axis, keepdims: bool, function: np.ufunc) -> Redu
         )
     if node.dtype.kind in "SUTO" or node.dtype.type is np.void:
         raise TypeError(f"{function.__name__} of {node.dtype} values is not computed here")
+    if function in (np.fmin, np.fmax) and node.dtype.kind not in "fcmM":
+        function = np.minimum if function is np.fmin else np.maximum
     return reduce_node(Extremum, node, axes, keepdims, node.dtype.newbyteorder("="), function)
 
 

@@ -34,7 +34,9 @@ from lazyzarr.graph.layout import (
 )
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.blocks import MapBlocks
+from lazyzarr.graph.ops.computed import Computed
 from lazyzarr.graph.ops.reductions import Reduce, Variance
+from lazyzarr.graph.ops.scans import Scan
 from lazyzarr.graph.ops.sources import ZarrSource
 from lazyzarr.graph.program import Program, compile_program
 from lazyzarr.graph.sink import Sink
@@ -111,6 +113,8 @@ class Stage:
     """For each access, how chunks are shared within cells: that does not depend on the blocks."""
     capacities: tuple[int, ...] = ()
     """For each access, how many decoded chunks a task keeps."""
+    whole: frozenset[int] = frozenset()
+    """Axes along which no block ends: a task walks all of them, with what came before in hand."""
 
     @property
     def domain(self) -> tuple[int, ...]:
@@ -182,9 +186,25 @@ def make_stage(
     levels = [(layout.cells, layout.units), (layout.units, layout.tiles)]
     inside = tuple(tuple(sharing(access, *level, domain) for level in levels) for access in found)
     draft = Stage(
-        kind, roots, reduces, sinks, inline, tuple(found), layout, (1,) * len(domain), fixed, inside
+        kind,
+        roots,
+        reduces,
+        sinks,
+        inline,
+        tuple(found),
+        layout,
+        (1,) * len(domain),
+        fixed,
+        inside,
+        whole=_whole_axes(found),
     )
     return with_groups(draft, _spread(draft, budget))
+
+
+def _whole_axes(found: Sequence[Access]) -> frozenset[int]:
+    """The axes of the domain that move along the axis of a scan."""
+    axes = {access.region[access.leaf.axis].axis for access in found if isinstance(access.leaf, Scan)}
+    return frozenset(axis for axis in axes if axis is not None)
 
 
 def _empty_stage(
@@ -257,7 +277,7 @@ def split_further(stage: Stage, groups: tuple[int, ...]) -> tuple[int, ...] | No
     options = []
     for axis, count in enumerate(groups):
         most = len(stage.layout.cells[axis]) - 1
-        if count < most:
+        if count < most and axis not in stage.whole:
             option = (*groups[:axis], min(2 * count, most), *groups[axis + 1 :])
             blocks = split_blocks(stage.layout.cells, option)
             partial = any(axis in reduce.axes for reduce in stage.reduces)
@@ -309,7 +329,7 @@ def _fixed_memory(
     program = compile_program(roots, layout.largest_tile(), inline)
     chunks, encoded, registers = 0, _encoded(found), _registers(program)
     for access in found:
-        if isinstance(access.leaf, MapBlocks):
+        if isinstance(access.leaf, Computed):
             inner = _block_memory(access.leaf)
             chunks, encoded, registers = (
                 chunks + inner.chunks,
@@ -348,21 +368,20 @@ def _registers(program: Program) -> int:
     return sum(program.slots) + sum(load.nbytes for load in program.loads) + returned
 
 
-def _block_memory(leaf: MapBlocks) -> Memory:
-    """What computing one block of a map_blocks takes besides the block."""
+def _block_memory(leaf: Computed) -> Memory:
+    """What computing one block of a computed node takes besides the block."""
     chunks = encoded = registers = 0
-    pending: list[Node] = [leaf]
+    pending: list[Computed] = [leaf]
     while pending:
         node = pending.pop()
-        assert isinstance(node, MapBlocks)
         kept = block_capacities(node)
-        for source in node.inputs:
-            block = tuple(max(sizes, default=0) for sizes in source.chunks)
+        for source, intervals in zip(node.inputs, node.intervals(), strict=True):
+            block = tuple(int((stops - starts).max(initial=0)) for starts, stops in intervals)
             registers += _registers(compile_program((source,), block))
             found = accesses((source,), source.shape, frozenset())
             encoded = max(encoded, _encoded(found))
             chunks += sum(
                 kept.pop(access.leaf, 0) * access.chunk_nbytes for access in found if access.decodes
             )
-            pending.extend(access.leaf for access in found if isinstance(access.leaf, MapBlocks))
+            pending.extend(access.leaf for access in found if isinstance(access.leaf, Computed))
     return Memory(chunks, encoded, registers, 0, 0)

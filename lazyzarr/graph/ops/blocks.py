@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 
 from lazyzarr.graph.node import Chunks, Node, make
+from lazyzarr.graph.ops.computed import Box, Computed, Get, Intervals, within
 from lazyzarr.graph.ops.elementwise import Constant
 from lazyzarr.graph.ops.user import note_user_error, promised, read_only
 from lazyzarr.graph.region import Region
 
-__all__ = ["MapBlocks", "map_blocks"]
+__all__ = ["MapBlocks", "kept_copy", "map_blocks"]
 
 
-class MapBlocks(Node):
+class MapBlocks(Computed):
     """A function of chunks; parameters: function, operands, keywords, dtype, chunks, which of block_id and
     block_info it takes.
 
@@ -30,11 +31,6 @@ class MapBlocks(Node):
     def label(self) -> str:
         """The function's name."""
         return getattr(self.params[0], "__name__", "map_blocks").strip("<>")
-
-    @property
-    def is_leaf(self) -> bool:
-        """Always: values come by whole blocks."""
-        return True
 
     def infer(self) -> None:
         """The first input's dims; dtype and chunks were given."""
@@ -57,6 +53,32 @@ class MapBlocks(Node):
                 )
             )
         return result
+
+    def intervals(self) -> list[tuple[Intervals, ...]]:
+        """Each block asks for one chunk of each input."""
+        return [within(source.chunks) for source in self.inputs]
+
+    def compute(self, coords: tuple[int, ...], get: Get) -> np.ndarray[Any, Any]:
+        """What the function gives for the chunks at these coordinates."""
+        box = self.box(coords)
+        pieces = [get(i, self._source_box(source, coords, box)) for i, source in enumerate(self.inputs)]
+        return kept_copy(self.call(pieces, box[0], coords), pieces)
+
+    def _source_box(self, source: Node, coords: tuple[int, ...], box: Box) -> Box:
+        """The chunk of an input that goes with an output block: by index where chunks differ."""
+        new = self.ndim - source.ndim
+        starts, counts = [], []
+        for axis, (n, sizes) in enumerate(zip(source.shape, source.chunks, strict=True)):
+            if n == 1:
+                starts.append(0)
+                counts.append(1)
+            elif sizes == self.chunks[axis + new]:
+                starts.append(box[0][axis + new])
+                counts.append(box[1][axis + new])
+            else:
+                starts.append(sum(sizes[: coords[axis + new]]))
+                counts.append(sizes[coords[axis + new]])
+        return tuple(starts), tuple(counts)
 
     def call(
         self, pieces: Sequence[Any], origin: tuple[int, ...], block_id: tuple[int, ...]
@@ -92,6 +114,13 @@ class MapBlocks(Node):
         own = _location(self, block_id)
         sizes = tuple(axis[i] for axis, i in zip(self.chunks, block_id, strict=True))
         return result | {None: own | {"chunk-shape": sizes, "dtype": self.dtype}}
+
+
+def kept_copy(values: np.ndarray[Any, Any], pieces: Sequence[Any]) -> np.ndarray[Any, Any]:
+    """The values in memory of their own: what the function was lent is soon used for something else."""
+    if any(np.may_share_memory(values, piece) for piece in pieces):
+        return values.copy()
+    return values
 
 
 def _location(node: Node, block_id: tuple[int, ...]) -> dict[str, Any]:

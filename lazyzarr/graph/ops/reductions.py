@@ -16,7 +16,17 @@ import numpy as np
 from lazyzarr.graph.node import Node, make
 from lazyzarr.graph.region import Region
 
-__all__ = ["Extremum", "Logical", "Mean", "Reduce", "State", "Sum", "Variance", "reduce_node"]
+__all__ = [
+    "Extremum",
+    "Logical",
+    "Mean",
+    "Product",
+    "Reduce",
+    "State",
+    "Sum",
+    "Variance",
+    "reduce_node",
+]
 
 Array = np.ndarray[Any, Any]
 State = tuple[Array, ...]
@@ -84,8 +94,8 @@ class Reduce(Node):
         """The state of no element at all."""
         return tuple(np.zeros(shape, dtype) for dtype in self.state_dtypes())
 
-    def fold(self, state: State, tile: Array, before: int) -> None:
-        """Takes a tile into the state, which holds `before` elements of each result so far."""
+    def fold(self, state: State, tile: Array, before: int, origin: tuple[int, ...]) -> None:
+        """Takes the tile at an origin into the state, which holds `before` elements of each result so far."""
         raise NotImplementedError
 
     def join(self, state: State, other: State, before: int, count: int) -> None:
@@ -119,7 +129,7 @@ class Sum(Reduce):
         wide = accumulator(self.dtype)
         return (wide,) if self._exact else (wide, wide)
 
-    def fold(self, state: State, tile: Array, before: int) -> None:
+    def fold(self, state: State, tile: Array, before: int, origin: tuple[int, ...]) -> None:
         """Adds the tile's sum."""
         # Times have no other dtype to be summed in, and NumPy takes no unit here.
         dtype = None if tile.dtype == state[0].dtype else state[0].dtype
@@ -175,7 +185,7 @@ class Variance(Reduce):
         pair = self._mean_dtype, accumulator(self.dtype)
         return (*pair, self.operand.dtype) if self.operand.dtype == self._mean_dtype else pair
 
-    def fold(self, state: State, tile: Array, before: int) -> None:
+    def fold(self, state: State, tile: Array, before: int, origin: tuple[int, ...]) -> None:
         """Joins the tile's own mean and squared deviations."""
         count = self.count(tile.shape)
         if len(state) == 3:
@@ -223,8 +233,8 @@ class Extremum(Reduce):
 
     @property
     def label(self) -> str:
-        """min or max."""
-        return {"minimum": "min", "maximum": "max"}[self._ufunc.__name__]
+        """min or max, or with NaN passed over nanmin or nanmax."""
+        return _EXTREMA[self._ufunc.__name__]
 
     @property
     def _ufunc(self) -> np.ufunc:
@@ -234,7 +244,7 @@ class Extremum(Reduce):
         """The extremum so far."""
         return (self.dtype,)
 
-    def fold(self, state: State, tile: Array, before: int) -> None:
+    def fold(self, state: State, tile: Array, before: int, origin: tuple[int, ...]) -> None:
         """Compares with the tile's extremum; NaN and NaT win, as in NumPy."""
         if before == 0:
             self._ufunc.reduce(tile, axis=self.axes, keepdims=True, out=state[0])
@@ -251,6 +261,37 @@ class Extremum(Reduce):
     def finish(self, state: State, count: int) -> Array:
         """The extremum."""
         return state[0]
+
+
+_EXTREMA = {"minimum": "min", "maximum": "max", "fmin": "nanmin", "fmax": "nanmax"}
+
+
+class Product(Reduce):
+    """The product."""
+
+    __slots__ = ()
+    name = "prod"
+
+    def state_dtypes(self) -> tuple[np.dtype[Any], ...]:
+        """The product so far."""
+        return (accumulator(self.dtype),)
+
+    def start(self, shape: tuple[int, ...]) -> State:
+        """One, for nothing."""
+        return (np.ones(shape, self.state_dtypes()[0]),)
+
+    def fold(self, state: State, tile: Array, before: int, origin: tuple[int, ...]) -> None:
+        """Multiplies by the tile's product."""
+        part = np.multiply.reduce(tile, axis=self.axes, dtype=state[0].dtype, keepdims=True)
+        self.join(state, (part,), before, 0)
+
+    def join(self, state: State, other: State, before: int, count: int) -> None:
+        """Multiplies by the other's product."""
+        np.multiply(state[0], other[0], out=state[0])
+
+    def finish(self, state: State, count: int) -> Array:
+        """The product in the result's dtype."""
+        return state[0].astype(self.dtype)
 
 
 class Logical(Reduce):
@@ -275,7 +316,7 @@ class Logical(Reduce):
         """True for all of nothing, false for any of nothing."""
         return (np.full(shape, self._ufunc.identity, bool),)
 
-    def fold(self, state: State, tile: Array, before: int) -> None:
+    def fold(self, state: State, tile: Array, before: int, origin: tuple[int, ...]) -> None:
         """Combines with the tile's truth."""
         self.join(state, (self._ufunc.reduce(tile, axis=self.axes, keepdims=True),), before, 0)
 

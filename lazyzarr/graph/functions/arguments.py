@@ -1,0 +1,55 @@
+"""Arguments of NumPy's functions: arrays of any kind as nodes, axes by number or name."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lazyzarr.graph.chunking import axes_of, axis_of
+from lazyzarr.graph.lift import lift
+from lazyzarr.graph.node import Node
+from lazyzarr.graph.ops.elementwise import Constant
+from lazyzarr.graph.ops.sources import memory
+
+__all__ = ["as_node", "as_nodes", "axes_in", "axis_in", "new_axes", "no_axis"]
+
+
+def as_node(value: Any) -> Node:
+    """The node of an array of any kind, or of a number."""
+    lifted = lift(value)
+    return memory(np.asarray(lifted.value), (), ()) if isinstance(lifted, Constant) else lifted
+
+
+def as_nodes(values: Any) -> list[Node]:
+    """The nodes of a sequence of arrays; an array is the sequence of what it has along its first axis."""
+    return [as_node(value) for value in values]
+
+
+def axis_in(node: Node, axis: Any) -> int:
+    """The position of an axis. Raises AxisError, ValueError for a name that there is not."""
+    return axis_of(axis, node.dims)
+
+
+def axes_in(node: Node, axis: Any) -> tuple[int, ...]:
+    """The positions of one axis or several, sorted; all for None."""
+    return axes_of(axis, node.dims)
+
+
+def no_axis(axis: Any, ndim: int) -> int:
+    """The place of a new axis among `ndim` ones. Raises AxisError."""
+    place = operator.index(axis)
+    if not -ndim <= place < ndim:
+        raise np.exceptions.AxisError(place, ndim)
+    return place % ndim
+
+
+def new_axes(axis: int | Sequence[int], ndim: int) -> tuple[int, ...]:
+    """The places of new axes in an array that has `ndim` besides, sorted."""
+    given = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    places = tuple(sorted(no_axis(each, ndim + len(given)) for each in given))
+    if len(set(places)) != len(places):
+        raise ValueError("repeated axis")
+    return places

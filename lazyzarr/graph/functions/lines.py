@@ -1,0 +1,256 @@
+"""NumPy's functions of whole lines along an axis: running totals, sorting, medians, products of matrices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lazyzarr.graph.functions.arguments import as_node, axes_in, axis_in
+from lazyzarr.graph.functions.shapes import expand_dims, moveaxis, ravel, reshape
+from lazyzarr.graph.functions.values import where
+from lazyzarr.graph.node import Chunks, Node
+from lazyzarr.graph.ops import products, scans
+from lazyzarr.graph.ops.blocks import map_blocks
+from lazyzarr.graph.ops.elementwise import Constant, astype, ufunc
+from lazyzarr.graph.ops.joining import part
+from lazyzarr.graph.ops.views import rechunk
+
+__all__ = [
+    "apply_along_axis",
+    "argsort",
+    "cumprod",
+    "cumsum",
+    "dot",
+    "matmul",
+    "median",
+    "nancumprod",
+    "nancumsum",
+    "nanmedian",
+    "nanpercentile",
+    "nanquantile",
+    "percentile",
+    "quantile",
+    "sort",
+    "tensordot",
+    "topk",
+]
+
+LINES = 64_000_000  # bytes of whole lines that are held at once, where one line is not longer
+
+
+def cumsum(a: Any, axis: Any = None, dtype: Any = None) -> Node:
+    """The running sum along an axis; None: of the raveled array."""
+    return _scanned(a, axis, dtype, np.add)
+
+
+def cumprod(a: Any, axis: Any = None, dtype: Any = None) -> Node:
+    """The running product along an axis; None: of the raveled array."""
+    return _scanned(a, axis, dtype, np.multiply)
+
+
+def nancumsum(a: Any, axis: Any = None, dtype: Any = None) -> Node:
+    """As cumsum, NaN counted as 0."""
+    return cumsum(_filled(as_node(a), 0), axis, dtype)
+
+
+def nancumprod(a: Any, axis: Any = None, dtype: Any = None) -> Node:
+    """As cumprod, NaN counted as 1."""
+    return cumprod(_filled(as_node(a), 1), axis, dtype)
+
+
+def _filled(node: Node, value: Any) -> Node:
+    if node.dtype.kind not in "fc":
+        return node
+    return where(ufunc(np.isnan, node), Constant(node.dtype.type(value)), node)
+
+
+def _scanned(a: Any, axis: Any, dtype: Any, function: np.ufunc) -> Node:
+    node = ravel(a) if axis is None else as_node(a)
+    result = np.dtype(dtype) if dtype is not None else function.accumulate(np.zeros(1, node.dtype)).dtype
+    operand = astype(node, result) if dtype is not None else node
+    return scans.scan(operand, function, 0 if axis is None else axis_in(node, axis), result)
+
+
+def _lines(node: Node, axis: int) -> Node:
+    """The array in chunks of whole lines along an axis, of a bounded size where that can be."""
+    sizes = [max(own, default=1) or 1 for own in node.chunks]
+    sizes[axis] = node.shape[axis]
+    for other in range(node.ndim):
+        if other != axis:
+            rest = math.prod(sizes[:other]) * math.prod(sizes[other + 1 :]) * node.dtype.itemsize
+            sizes[other] = max(1, min(sizes[other], LINES // max(rest, 1)))
+    chunks: Chunks = tuple(
+        own if max(own, default=1) == size and axis != i else _cut(n, size)
+        for i, (own, size, n) in enumerate(zip(node.chunks, sizes, node.shape, strict=True))
+    )
+    return rechunk(node, chunks)
+
+
+def _cut(n: int, size: int) -> tuple[int, ...]:
+    whole, rest = divmod(n, max(size, 1))
+    return (size,) * whole + ((rest,) if rest or not n else ())
+
+
+def _by_line(
+    function: Callable[..., Any],
+    a: Any,
+    axis: int,
+    length: int | None,
+    dtype: np.dtype[Any],
+    words: dict[str, Any],
+) -> Node:
+    """A function of whole lines, which makes them so long (None: as long as they were)."""
+    node = _lines(as_node(a), axis)
+    grid = None if length is None else (*node.chunks[:axis], (length,), *node.chunks[axis + 1 :])
+    return map_blocks(function, [node], words, dtype, grid)
+
+
+def sort(a: Any, axis: Any = -1, kind: Any = None, *, stable: bool | None = None) -> Node:
+    """The values in ascending order along an axis (None: raveled), NaN last."""
+    node = ravel(a) if axis is None else as_node(a)
+    where_ = 0 if axis is None else axis_in(node, axis)
+    words = {"axis": where_, "kind": "stable" if stable else kind}
+    return _by_line(np.sort, node, where_, None, node.dtype, words)
+
+
+def argsort(a: Any, axis: Any = -1, kind: Any = None, *, stable: bool | None = None) -> Node:
+    """The positions that sort the values along an axis (None: raveled)."""
+    node = ravel(a) if axis is None else as_node(a)
+    where_ = 0 if axis is None else axis_in(node, axis)
+    words = {"axis": where_, "kind": "stable" if stable else kind}
+    return _by_line(np.argsort, node, where_, None, np.dtype(np.intp), words)
+
+
+def topk(a: Any, k: int, axis: Any = -1) -> Node:
+    """The k largest values along an axis, largest first; with k < 0 the smallest, smallest first."""
+    node = as_node(a)
+    where_ = axis_in(node, axis)
+    count = min(abs(k), node.shape[where_])
+    return _by_line(_topk, node, where_, count, node.dtype, {"k": k, "axis": where_})
+
+
+def _topk(block: Any, k: int, axis: int) -> Any:
+    """The first |k| of the sorted block, from its end for k > 0."""
+    ordered = np.sort(block, axis=axis)
+    if k > 0:
+        ordered = np.flip(ordered, axis)
+    return ordered[(*(slice(None),) * axis, slice(0, abs(k)))]
+
+
+def apply_along_axis(
+    function: Callable[..., Any], axis: Any, arr: Any, *, dtype: Any = None, shape: Any = None
+) -> Node:
+    """A function of one line at a time, which gives a number, or a line of `shape`."""
+    node = as_node(arr)
+    where_ = axis_in(node, axis)
+    if dtype is None or shape is None:
+        sample = np.asarray(function(np.ones(node.shape[where_], node.dtype)))
+        dtype, shape = sample.dtype, sample.shape
+    if len(shape) > 1:
+        raise ValueError("the function gives a number or one line; for more use map_blocks")
+    length = shape[0] if shape else 1
+    words = {"function": function, "axis": where_, "keep": not shape}
+    found = _by_line(_line_by_line, node, where_, length, np.dtype(dtype), words)
+    return found if shape else part(found, (*(slice(None),) * where_, 0))
+
+
+def _line_by_line(block: Any, function: Callable[..., Any], axis: int, keep: bool) -> Any:
+    """The function of each line of a block."""
+    values = np.apply_along_axis(function, axis, block)
+    return np.expand_dims(values, axis) if keep else values
+
+
+def median(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
+    """The median over axes, exactly; whole lines are held in memory."""
+    return quantile_like(a, 0.5, axis, "linear", keepdims, np.median)
+
+
+def nanmedian(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
+    """As median, NaN passed over."""
+    return quantile_like(a, 0.5, axis, "linear", keepdims, np.nanmedian)
+
+
+def quantile(a: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Node:
+    """The quantiles over axes, exactly; of several the first axis runs over `q`."""
+    return quantile_like(a, q, axis, method, keepdims, np.quantile)
+
+
+def nanquantile(a: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Node:
+    """As quantile, NaN passed over."""
+    return quantile_like(a, q, axis, method, keepdims, np.nanquantile)
+
+
+def percentile(a: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Node:
+    """The percentiles over axes, exactly; of several the first axis runs over `q`."""
+    return quantile_like(a, q, axis, method, keepdims, np.percentile)
+
+
+def nanpercentile(a: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Node:
+    """As percentile, NaN passed over."""
+    return quantile_like(a, q, axis, method, keepdims, np.nanpercentile)
+
+
+def quantile_like(
+    a: Any, q: Any, axis: Any, method: str, keepdims: bool, function: Callable[..., Any]
+) -> Node:
+    """One of NumPy's functions of ordered values, over axes that are moved to the end and made one."""
+    node = as_node(a)
+    axes = axes_in(node, axis)
+    lines = moveaxis(node, axes, tuple(range(node.ndim - len(axes), node.ndim)))
+    lines = reshape(lines, (*lines.shape[: node.ndim - len(axes)], -1)) if len(axes) != 1 else lines
+    wanted = np.asarray(q, float)
+    median_ = function in (np.median, np.nanmedian)
+    words: dict[str, Any] = {} if median_ else {"q": np.ravel(wanted), "method": method}
+    # Asked of NumPy itself: the dtype of medians and quantiles follows no simple rule.
+    sample = np.asarray(function(np.ones(2, node.dtype), **words))
+    given = {"function": function, "words": words, "one": median_}
+    found = _by_line(_ordered, lines, lines.ndim - 1, wanted.size, sample.dtype, given)
+    if keepdims:
+        for place in axes:
+            found = expand_dims(found, place)
+    if wanted.ndim == 0:
+        return part(found, (..., 0))
+    found = moveaxis(found, -1, 0)
+    return found if wanted.ndim == 1 else reshape(found, (*wanted.shape, *found.shape[1:]))
+
+
+def _ordered(block: Any, function: Callable[..., Any], words: dict[str, Any], one: bool) -> Any:
+    """The function over the last axis, with its results along that."""
+    values = function(block, axis=-1, **words)
+    return values[..., None] if one else np.moveaxis(values, 0, -1)
+
+
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Node:
+    """Sums of products over axes of both: so many last and first ones, or those named."""
+    one, other = as_node(a), as_node(b)
+    if isinstance(axes, (int, np.integer)):
+        axes = (list(range(one.ndim - int(axes), one.ndim)), list(range(int(axes))))
+    own, theirs = (tuple(x) if isinstance(x, (tuple, list)) else (x,) for x in axes)
+    if len(own) != len(theirs):
+        raise ValueError("shape-mismatch for sum")
+    pair = tuple(axis_in(one, axis) for axis in own), tuple(axis_in(other, axis) for axis in theirs)
+    return products.tensordot(one, other, pair)
+
+
+def matmul(x1: Any, x2: Any) -> Node:
+    """The product of matrices, or of stacks of them; arrays of one axis are rows and columns."""
+    one, other = as_node(x1), as_node(x2)
+    if not one.ndim or not other.ndim:
+        raise ValueError("matmul: Input operand does not have enough dimensions")
+    left = one if one.ndim > 1 else expand_dims(one, 0)
+    right = other if other.ndim > 1 else expand_dims(other, 1)
+    found = products.matmul(left, right)
+    if one.ndim == 1:
+        found = part(found, (..., 0, slice(None)))
+    return part(found, (..., 0)) if other.ndim == 1 else found
+
+
+def dot(a: Any, b: Any) -> Node:
+    """NumPy's dot: sums of products over the last axis of `a` and the last but one of `b`; products of numbers."""
+    one, other = as_node(a), as_node(b)
+    if not one.ndim or not other.ndim:
+        return ufunc(np.multiply, one, other)
+    return tensordot(one, other, ([one.ndim - 1], [max(other.ndim - 2, 0)]))

@@ -1,0 +1,244 @@
+"""Picking elements by arrays of integers and masks, by NumPy's rules; and changed copies of an array."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lazyzarr.errors import BoundsCheckError, SelectionError
+from lazyzarr.format.selection import parse_basic
+from lazyzarr.graph.functions.arguments import as_node
+from lazyzarr.graph.functions.shapes import positions_in
+from lazyzarr.graph.node import Node
+from lazyzarr.graph.ops import points, reshaping, sources, views
+from lazyzarr.graph.ops.elementwise import astype, ufunc
+from lazyzarr.graph.ops.elementwise import where as choose
+from lazyzarr.graph.ops.joining import part
+
+__all__ = ["getitem", "has_arrays", "oindex", "setitem", "vindex"]
+
+Points = np.ndarray[Any, np.dtype[np.int64]]
+
+
+class Picked(NamedTuple):
+    """Positions along one axis."""
+
+    axis: int
+    positions: Any
+
+
+def has_arrays(selection: Any) -> bool:
+    """Whether a selection has lists, arrays or masks in it."""
+    parts = selection if isinstance(selection, tuple) else (selection,)
+    return any(isinstance(each, (list, range)) or getattr(each, "ndim", 0) > 0 for each in parts) or any(
+        isinstance(each, (bool, np.bool_)) for each in parts
+    )
+
+
+def _arrays(selection: Any) -> list[Any]:
+    """The parts of a selection, lists as arrays, a mask of several axes as one array of integers an axis."""
+    parts: list[Any] = []
+    for each in selection if isinstance(selection, tuple) else (selection,):
+        if hasattr(each, "__lazyzarr_node__"):
+            raise SelectionError(
+                "how many elements a lazy mask picks is not known before it is computed: x.sum(where=mask) and the "
+                "like reduce what it picks, np.where(mask, x, other) keeps the shape, x[mask.compute()] picks"
+            )
+        if isinstance(each, (list, range)) or hasattr(each, "__array__"):
+            array = np.asarray(each)
+            if array.ndim == 0 and array.dtype.kind in "iu":
+                parts.append(int(array))
+            elif array.dtype == bool:
+                parts.extend(Mask(array.shape, i, found) for i, found in enumerate(np.nonzero(array)))
+                if not array.ndim:
+                    raise SelectionError("a single bool picks no elements of a lazy array")
+            elif array.dtype.kind in "iu" or not array.size:
+                parts.append(array.astype(np.int64))
+            else:
+                raise SelectionError(f"elements are picked by integers or bools, not by {array.dtype}")
+        elif isinstance(each, (bool, np.bool_)):
+            raise SelectionError("a single bool picks no elements of a lazy array")
+        else:
+            parts.append(each)
+    return parts
+
+
+class Mask(NamedTuple):
+    """What a mask picks along one of its axes."""
+
+    shape: tuple[int, ...]
+    axis: int
+    positions: Points
+
+
+def _expanded(parts: list[Any], ndim: int) -> list[Any]:
+    """The parts with slices in the place of an Ellipsis and at the end, one for each axis."""
+    used = sum(each is not None and each is not Ellipsis for each in parts)
+    if sum(each is Ellipsis for each in parts) > 1:
+        raise SelectionError("an index can only have a single ellipsis ('...')")
+    if used > ndim:
+        raise BoundsCheckError(f"too many indices: the array has {ndim} axes, the selection {used}")
+    at = next((i for i, each in enumerate(parts) if each is Ellipsis), len(parts))
+    return [*parts[:at], *[slice(None)] * (ndim - used), *parts[at + 1 :]]
+
+
+def getitem(node: Node, selection: Any) -> Node:
+    """A selection with integer arrays, lists or masks in it, by NumPy's rules.
+
+    Raises BoundsCheckError, SelectionError.
+    """
+    parts = _expanded(_arrays(selection), node.ndim)
+    axis, basic, picked = 0, [], []
+    layout: list[Any] = []
+    for each in parts:
+        if each is None:
+            layout.append(None)
+            continue
+        if isinstance(each, slice):
+            basic.append(each)
+            layout.append(axis)
+        else:  # where there are arrays, integers are arrays too
+            basic.append(slice(None))
+            layout.append("picked")
+            picked.append(Picked(axis, _positions(each, node, axis)))
+        axis += 1
+    node = part(node, tuple(basic))
+    arrays = _broadcast([each.positions for each in picked])
+    axes = [each.axis for each in picked]
+    found = _picked(node, axes, arrays)
+    return _arranged(found, arrays[0].ndim, layout, [i for i in range(node.ndim) if i not in axes])
+
+
+def _broadcast(arrays: Sequence[Any]) -> Sequence[Any]:
+    """Positions along several axes, in one shape."""
+    try:
+        return np.broadcast_arrays(*arrays)
+    except ValueError:
+        shapes = " and ".join(str(np.shape(array)) for array in arrays)
+        raise SelectionError(
+            f"arrays of positions of shapes {shapes} do not pick together; each along its own axis: x.oindex"
+        ) from None
+
+
+def _positions(each: Any, node: Node, axis: int) -> Any:
+    """Positions along an axis, counted from its start."""
+    n = node.shape[axis]
+    if isinstance(each, Mask):
+        if each.shape[each.axis] != n:
+            raise BoundsCheckError(
+                f"a mask of length {each.shape[each.axis]} does not fit axis {axis} of length {n}"
+            )
+        return each.positions
+    try:
+        return positions_in(np.asarray(each, np.int64), n, axis)
+    except IndexError as error:
+        raise BoundsCheckError(str(error)) from None
+
+
+def _picked(node: Node, axes: Sequence[int], arrays: Sequence[Any]) -> Node:
+    """The elements at these positions along axes, in new axes in front; the other axes follow in order."""
+    rest = [axis for axis in range(node.ndim) if axis not in axes]
+    shape = arrays[0].shape
+    flat = [np.ascontiguousarray(array).reshape(-1) for array in arrays]
+    if len(axes) == 1:
+        found = views.transpose(points.take(node, flat[0], axes[0]), [*axes, *rest])
+    else:
+        found = points.vindex(views.transpose(node, [*axes, *rest]), flat)
+    return reshaping.reshape(found, (*shape, *found.shape[1:])) if len(shape) != 1 else found
+
+
+def _arranged(node: Node, count: int, layout: list[Any], rest: list[int]) -> Node:
+    """The picked axes, which are in front, where NumPy puts them, and new axes where they were asked for."""
+    places = [i for i, what in enumerate(layout) if what == "picked"]
+    together = places[-1] - places[0] + 1 == len(places)
+    others = [what for what in layout if what != "picked"]
+    before = [what for what in layout[: places[0]] if what != "picked"] if together else []
+    order = [
+        *(count + rest.index(what) for what in before if what is not None),
+        *range(count),
+        *(count + rest.index(what) for what in others[len(before) :] if what is not None),
+    ]
+    node = views.transpose(node, order)
+    new = (
+        [what is None for what in before] + [False] * count + [what is None for what in others[len(before) :]]
+    )
+    return part(node, tuple(None if is_new else slice(None) for is_new in new)) if any(new) else node
+
+
+def oindex(node: Node, selection: Any) -> Node:
+    """A selection whose arrays each pick along their own axis, as zarr's `oindex`."""
+    parts = _expanded(_arrays(selection), node.ndim)
+    if any(each is None for each in parts):
+        raise SelectionError("oindex takes no new axes")
+    if any(isinstance(each, Mask) and len(each.shape) > 1 for each in parts):
+        raise SelectionError("oindex takes one mask an axis")
+    basic: list[Any] = []
+    for axis, each in enumerate(parts):
+        if isinstance(each, (slice, int, np.integer)):
+            basic.append(each)
+            continue
+        positions = np.asarray(_positions(each, node, axis))
+        if positions.ndim != 1:
+            raise SelectionError("oindex takes arrays of one axis")
+        node = points.take(node, positions, axis)
+        basic.append(slice(None))
+    return part(node, tuple(basic))
+
+
+def vindex(node: Node, selection: Any) -> Node:
+    """A selection whose arrays pick points together, and come in front; slices follow."""
+    parts = _expanded(_arrays(selection), node.ndim)
+    if any(each is None for each in parts):
+        raise SelectionError("vindex takes no new axes")
+    found = getitem(node, tuple(parts)) if has_arrays(selection) else part(node, tuple(parts))
+    places = [i for i, each in enumerate(parts) if not isinstance(each, slice)]
+    if not places or places[-1] - places[0] + 1 != len(places):
+        return found  # separated: NumPy has put them in front
+    picked = (parts[i] for i in places)
+    count = _broadcast([each.positions if isinstance(each, Mask) else each for each in picked])[0].ndim
+    order = [*range(places[0], places[0] + count), *range(places[0]), *range(places[0] + count, found.ndim)]
+    return views.transpose(found, order)
+
+
+def setitem(node: Node, selection: Any, value: Any) -> Node:
+    """A copy of the array in which the selected elements have other values: by a mask, or by slices and integers.
+
+    Raises SelectionError, BoundsCheckError, and ValueError for a value that does not fit.
+    """
+    given = astype(as_node(value), node.dtype)
+    if getattr(selection, "dtype", None) == np.dtype(bool) and getattr(selection, "ndim", None):
+        wanted = as_node(selection)
+        if wanted.shape != node.shape:
+            raise BoundsCheckError(
+                f"a mask of shape {wanted.shape} does not fit an array of shape {node.shape}"
+            )
+        if given.ndim:
+            raise SelectionError("a mask takes one value for all; for several: np.where(mask, values, x)")
+        return choose(wanted, given, node)
+    if has_arrays(selection):
+        raise SelectionError("a lazy array is changed by slices, integers and masks; for arrays: x.compute()")
+    parsed = parse_basic(selection, node.shape)
+    shape = tuple(r.count for i, r in enumerate(parsed.ranges) if i not in parsed.int_axes)
+    inner = (
+        views.broadcast_to(given, np.broadcast_shapes(shape, given.shape))
+        if given.ndim <= len(shape)
+        else given
+    )
+    if inner.shape != shape:
+        raise ValueError(f"could not broadcast a value of shape {given.shape} into shape {shape}")
+    if not math.prod(shape):
+        return node
+    for axis in sorted(parsed.int_axes):
+        inner = part(inner, (*(slice(None),) * axis, None))
+    inside: Node | None = None
+    for axis, selected in enumerate(parsed.ranges):
+        number, odd = np.divmod(np.arange(node.shape[axis]) - selected.start, selected.step)
+        here = (odd == 0) & (number >= 0) & (number < selected.count)
+        inner = points.take(inner, np.where(here, number, 0), axis)
+        line = sources.memory(here, (node.chunks[axis],), (None,))
+        mask_axis = part(line, (slice(None), *(None,) * (node.ndim - axis - 1)))
+        inside = mask_axis if inside is None else ufunc(np.logical_and, inside, mask_axis)
+    return inner if inside is None else choose(inside, inner, node)

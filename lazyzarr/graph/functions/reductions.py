@@ -1,0 +1,339 @@
+"""NumPy's reductions: totals, averages, extrema and their places, with `where=`, `initial=` and the nan-forms."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from lazyzarr.graph import reducing
+from lazyzarr.graph.functions.arguments import as_node, axes_in
+from lazyzarr.graph.functions.values import where as choose
+from lazyzarr.graph.node import Node
+from lazyzarr.graph.ops import joining, views
+from lazyzarr.graph.ops.elementwise import Constant, astype, ufunc
+from lazyzarr.graph.ops.positions import Position
+from lazyzarr.graph.ops.reductions import Product, accumulator, reduce_node
+
+__all__ = [
+    "all",
+    "any",
+    "argmax",
+    "argmin",
+    "average",
+    "count_nonzero",
+    "max",
+    "mean",
+    "min",
+    "nanargmax",
+    "nanargmin",
+    "nanmax",
+    "nanmean",
+    "nanmin",
+    "nanprod",
+    "nanstd",
+    "nansum",
+    "nanvar",
+    "prod",
+    "ptp",
+    "std",
+    "sum",
+    "var",
+]
+
+Axis = Any
+_NONE: Any = getattr(np, "_NoValue", None)
+
+
+def _given(value: Any) -> bool:
+    """Whether a keyword was given."""
+    return value is not None and value is not _NONE
+
+
+def _where(node: Node, where: Any, other: Any) -> Node:
+    """The values where they count, elsewhere another; the array itself where all count."""
+    if not _given(where) or where is True:
+        return node
+    mask = as_node(where)
+    if mask.dtype != bool:
+        raise TypeError(f"where= takes a mask of bools, not of {mask.dtype}")
+    return choose(
+        views.broadcast_to(mask, np.broadcast_shapes(mask.shape, node.shape)), node, _as(other, node.dtype)
+    )
+
+
+def _as(value: Any, dtype: np.dtype[Any]) -> Constant:
+    return Constant(np.asarray(value).astype(dtype)[()])
+
+
+def _start(node: Node, function: np.ufunc, initial: Any) -> Node:
+    """A result joined with the value that the reduction starts from."""
+    return ufunc(function, node, _as(initial, node.dtype)) if _given(initial) else node
+
+
+def sum(
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = True,
+) -> Node:
+    """The sum over axes, in NumPy's dtype for it; floats are summed in float64 at least."""
+    node = as_node(a)
+    total = reducing.total(_where(node, where, 0), axis, dtype, bool(keepdims))
+    return _start(total, np.add, initial)
+
+
+def prod(
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = True,
+) -> Node:
+    """The product over axes, in NumPy's dtype for it."""
+    node = _where(as_node(a), where, 1)
+    own = np.multiply.reduce(np.zeros(1, node.dtype)).dtype  # TypeError for what has no product
+    result = own if dtype is None else np.dtype(dtype)
+    operand = astype(node, result) if dtype is not None else node
+    product = reduce_node(Product, operand, axes_in(node, axis), bool(keepdims), result)
+    return _start(product, np.multiply, initial)
+
+
+def mean(a: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False, where: Any = True) -> Node:
+    """The arithmetic mean over axes: float64 of integers and bools, else in the values' own dtype."""
+    node = as_node(a)
+    plain = reducing.mean(node, axis, dtype, bool(keepdims))
+    if where is True or not _given(where):
+        return plain
+    wide = accumulator(plain.dtype)
+    counted = sum(views.broadcast_to(as_node(where), node.shape), axis, None, keepdims)
+    return astype(ufunc(np.true_divide, sum(node, axis, wide, keepdims, None, where), counted), plain.dtype)
+
+
+def var(
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    ddof: float = 0,
+    keepdims: bool = False,
+    where: Any = True,
+    correction: Any = None,
+) -> Node:
+    """The variance over axes, with `ddof` taken from the count; in one pass, with `where=` in two."""
+    ddof = correction if _given(correction) else ddof
+    node = as_node(a)
+    plain = reducing.variance(node, axis, dtype, ddof, bool(keepdims), False)
+    if where is True or not _given(where):
+        return plain
+    return astype(
+        _spread(node, views.broadcast_to(as_node(where), node.shape), axis, ddof, keepdims), plain.dtype
+    )
+
+
+def std(
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    ddof: float = 0,
+    keepdims: bool = False,
+    where: Any = True,
+    correction: Any = None,
+) -> Node:
+    """The standard deviation over axes, with `ddof` taken from the count; in one pass, with `where=` in two."""
+    ddof = correction if _given(correction) else ddof
+    node = as_node(a)
+    plain = reducing.variance(node, axis, dtype, ddof, bool(keepdims), True)
+    if where is True or not _given(where):
+        return plain
+    spread = _spread(node, views.broadcast_to(as_node(where), node.shape), axis, ddof, keepdims)
+    return astype(ufunc(np.sqrt, spread), plain.dtype)
+
+
+def _spread(node: Node, counts: Node, axis: Axis, ddof: float, keepdims: bool) -> Node:
+    """The variance of the values that count, in the accumulator's dtype; NaN where too few do."""
+    wide = np.result_type(node.dtype, np.float64)
+    values = astype(node, wide)
+    number = sum(counts, axis, None, True)
+    mean = ufunc(np.true_divide, sum(values, axis, None, True, None, counts), number)
+    apart = choose(counts, ufunc(np.subtract, values, mean), _as(0, wide))
+    squares = ufunc(np.square, ufunc(np.absolute, apart))
+    free = ufunc(np.subtract, sum(counts, axis, None, keepdims), Constant(ddof))
+    spread = ufunc(np.true_divide, sum(squares, axis, None, keepdims), free)
+    return choose(ufunc(np.greater, free, Constant(0)), spread, Constant(np.nan))
+
+
+def min(a: Any, axis: Axis = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Node:
+    """The minimum over axes; NaN where there is one. Raises ValueError where there is nothing to compare."""
+    return _extremum(as_node(a), axis, keepdims, initial, where, np.minimum, np.minimum)
+
+
+def max(a: Any, axis: Axis = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Node:
+    """The maximum over axes; NaN where there is one. Raises ValueError where there is nothing to compare."""
+    return _extremum(as_node(a), axis, keepdims, initial, where, np.maximum, np.maximum)
+
+
+def _extremum(
+    node: Node, axis: Axis, keepdims: bool, initial: Any, where: Any, function: np.ufunc, pair: np.ufunc
+) -> Node:
+    if _given(where) and where is not True and not _given(initial):
+        raise ValueError(
+            f"reduction operation {pair.__name__!r} does not have an identity, so to use a where mask one has to "
+            "specify 'initial'"
+        )
+    axes = axes_in(node, axis)
+    if _given(initial) and not math.prod(node.shape[i] for i in axes):
+        kept = [1 if i in axes else n for i, n in enumerate(node.shape) if keepdims or i not in axes]
+        return joining.full(tuple(kept), initial, node.dtype)
+    found = reducing.extremum(_where(node, where, initial), axis, bool(keepdims), function)
+    return _start(found, pair, initial)
+
+
+def ptp(a: Any, axis: Axis = None, keepdims: bool = False) -> Node:
+    """The maximum less the minimum over axes."""
+    node = as_node(a)
+    return ufunc(np.subtract, max(node, axis, keepdims), min(node, axis, keepdims))
+
+
+def any(a: Any, axis: Axis = None, keepdims: bool = False, where: Any = True) -> Node:
+    """Whether any value is true, over axes."""
+    return reducing.logical(_where(as_node(a), where, False), axis, bool(keepdims), np.logical_or)
+
+
+def all(a: Any, axis: Axis = None, keepdims: bool = False, where: Any = True) -> Node:
+    """Whether all values are true, over axes."""
+    return reducing.logical(_where(as_node(a), where, True), axis, bool(keepdims), np.logical_and)
+
+
+def count_nonzero(a: Any, axis: Axis = None, keepdims: bool = False) -> Node:
+    """How many values are not zero, over axes."""
+    node = as_node(a)
+    true = node if node.dtype == bool else astype(node, np.dtype(bool))
+    return sum(true, axis, np.intp, keepdims)
+
+
+def average(a: Any, axis: Axis = None, weights: Any = None, keepdims: bool = False) -> Node:
+    """The mean over axes, with weights of the array's shape, or along one axis."""
+    node = as_node(a)
+    if weights is None:
+        return mean(node, axis, None, keepdims)
+    given = as_node(weights)
+    if given.shape != node.shape:
+        (along,) = axes_in(node, axis)
+        if given.shape != (node.shape[along],):
+            raise ValueError(f"weights of shape {given.shape} do not fit {node.shape} along axis {axis}")
+        behind = (None,) * (node.ndim - along - 1)
+        given = views.broadcast_to(joining.part(given, (slice(None), *behind)), node.shape)
+    dtype = np.result_type(node.dtype, given.dtype, "f8" if node.dtype.kind in "biu" else node.dtype)
+    total = sum(ufunc(np.multiply, node, given, dtype=dtype), axis, None, keepdims)
+    return ufunc(np.true_divide, total, sum(given, axis, dtype, keepdims))
+
+
+def argmin(a: Any, axis: Axis = None, keepdims: bool = False) -> Node:
+    """Where the first minimum stands along an axis; None: in the raveled array."""
+    return _position(as_node(a), axis, keepdims, np.minimum, False)
+
+
+def argmax(a: Any, axis: Axis = None, keepdims: bool = False) -> Node:
+    """Where the first maximum stands along an axis; None: in the raveled array."""
+    return _position(as_node(a), axis, keepdims, np.maximum, False)
+
+
+def nanargmin(a: Any, axis: Axis = None, keepdims: bool = False) -> Node:
+    """As argmin, NaN passed over. Computing raises ValueError where there is nothing else."""
+    return _position(as_node(a), axis, keepdims, np.minimum, True)
+
+
+def nanargmax(a: Any, axis: Axis = None, keepdims: bool = False) -> Node:
+    """As argmax, NaN passed over. Computing raises ValueError where there is nothing else."""
+    return _position(as_node(a), axis, keepdims, np.maximum, True)
+
+
+def _position(node: Node, axis: Axis, keepdims: Any, function: np.ufunc, passes_nan: bool) -> Node:
+    axes = axes_in(node, axis)
+    if axis is not None and len(axes) != 1:
+        raise TypeError("argmin and argmax take one axis, or None for all")
+    if not math.prod(node.shape[i] for i in axes):
+        raise ValueError(f"attempt to get arg{function.__name__[:3]} of an empty sequence")
+    if node.dtype.kind in "SU":
+        raise TypeError("positions of extremal strings are not computed here")
+    if not node.ndim:
+        return joining.full((), 0, np.dtype(np.intp))
+    return reduce_node(Position, node, axes, keepdims is True, np.dtype(np.intp), function, passes_nan)
+
+
+def _numbers(node: Node) -> Node | None:
+    """Whether values are numbers rather than NaN; None where all must be."""
+    if node.dtype.kind not in "fcmM":
+        return None
+    function = np.isnat if node.dtype.kind in "mM" else np.isnan
+    return ufunc(np.logical_not, ufunc(function, node))
+
+
+def nansum(
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = True,
+) -> Node:
+    """As sum, NaN counted as 0."""
+    node = as_node(a)
+    return sum(_where(node, _numbers(node), 0), axis, dtype, keepdims, initial, where)
+
+
+def nanprod(
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = True,
+) -> Node:
+    """As prod, NaN counted as 1."""
+    node = as_node(a)
+    return prod(_where(node, _numbers(node), 1), axis, dtype, keepdims, initial, where)
+
+
+def nanmean(a: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False, where: Any = True) -> Node:
+    """As mean, NaN passed over; NaN where there is nothing else."""
+    node = as_node(a)
+    return mean(node, axis, dtype, keepdims, _both(_numbers(node), where))
+
+
+def nanvar(
+    a: Any, axis: Axis = None, dtype: Any = None, ddof: float = 0, keepdims: bool = False, where: Any = True
+) -> Node:
+    """As var, NaN passed over; in two passes."""
+    node = as_node(a)
+    return var(node, axis, dtype, ddof, keepdims, _both(_numbers(node), where))
+
+
+def nanstd(
+    a: Any, axis: Axis = None, dtype: Any = None, ddof: float = 0, keepdims: bool = False, where: Any = True
+) -> Node:
+    """As std, NaN passed over; in two passes."""
+    node = as_node(a)
+    return std(node, axis, dtype, ddof, keepdims, _both(_numbers(node), where))
+
+
+def _both(one: Node | None, where: Any) -> Any:
+    if one is None:
+        return where
+    if where is True or not _given(where):
+        return one
+    return ufunc(np.logical_and, one, as_node(where))
+
+
+def nanmin(a: Any, axis: Axis = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Node:
+    """As min, NaN passed over; NaN where there is nothing else."""
+    return _extremum(as_node(a), axis, keepdims, initial, where, np.fmin, np.fmin)
+
+
+def nanmax(a: Any, axis: Axis = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Node:
+    """As max, NaN passed over; NaN where there is nothing else."""
+    return _extremum(as_node(a), axis, keepdims, initial, where, np.fmax, np.fmax)

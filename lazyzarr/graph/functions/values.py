@@ -1,0 +1,141 @@
+"""NumPy's functions that work value by value and are no ufuncs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from lazyzarr.graph.functions.arguments import as_node
+from lazyzarr.graph.lift import lift
+from lazyzarr.graph.node import Node
+from lazyzarr.graph.ops import elementwise, joining, sources
+from lazyzarr.graph.ops.elementwise import Constant, Elementwise, call, ufunc
+
+__all__ = [
+    "angle",
+    "around",
+    "clip",
+    "imag",
+    "isclose",
+    "isin",
+    "nan_to_num",
+    "real",
+    "round",
+    "select",
+    "tril",
+    "triu",
+    "where",
+]
+
+
+def where(condition: Any, *choices: Any) -> Node:
+    """One of two values, in NumPy's common dtype. Raises TypeError where there are no choices."""
+    if len(choices) != 2:
+        raise TypeError(
+            "np.where of a lazy array takes a condition and two choices; the positions of true values are not lazy"
+        )
+    return elementwise.where(lift(condition), *map(lift, choices))
+
+
+def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Node:
+    """For each element the choice of the first condition that holds, else the default."""
+    if len(condlist) != len(choicelist) or not condlist:
+        raise ValueError("list of cases must be same length as list of conditions, and not empty")
+    dtype = np.result_type(*[_weak(choice) for choice in (*choicelist, default)])
+    result: Any = Constant(np.asarray(default).astype(dtype)[()]) if np.isscalar(default) else lift(default)
+    for condition, choice in zip(condlist[::-1], choicelist[::-1], strict=True):
+        result = elementwise.where(lift(condition), lift(choice), result)
+    return elementwise.astype(as_node_of(result), dtype)
+
+
+def _weak(value: Any) -> Any:
+    lifted = lift(value)
+    return lifted.value if isinstance(lifted, Constant) else lifted.dtype
+
+
+def as_node_of(value: Node | Constant) -> Node:
+    """The node of what was lifted."""
+    return sources.memory(np.asarray(value.value), (), ()) if isinstance(value, Constant) else value
+
+
+def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Node:
+    """The values no less than one bound and no greater than the other; the upper one wins."""
+    low = min if a_min is None else a_min
+    high = max if a_max is None else a_max
+    node = as_node(a)
+    if low is not None:
+        node = ufunc(np.maximum, node, lift(low))
+    return node if high is None else ufunc(np.minimum, node, lift(high))
+
+
+def _by_value(function: Callable[..., Any], *arrays: Any, **keywords: Any) -> Node:
+    """A NumPy function that works value by value."""
+    return call(Elementwise, function, [lift(array) for array in arrays], tuple(keywords.items()), None)
+
+
+def round(a: Any, decimals: int = 0) -> Node:
+    """The values rounded to so many decimals, halves to even."""
+    return _by_value(np.round, as_node(a), decimals=int(decimals))
+
+
+around = round
+
+
+def isin(
+    element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, kind: Any = None
+) -> Node:
+    """Whether each value is among those of an array in memory."""
+    return _by_value(
+        np.isin,
+        as_node(element),
+        test_elements=np.asarray(test_elements),
+        assume_unique=assume_unique,
+        invert=invert,
+        kind=kind,
+    )
+
+
+def isclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Node:
+    """Whether values are equal within a tolerance."""
+    return _by_value(np.isclose, as_node(a), b, rtol=rtol, atol=atol, equal_nan=equal_nan)
+
+
+def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Node:
+    """The values with numbers in the place of NaN and of the infinities."""
+    return _by_value(np.nan_to_num, as_node(x), nan=nan, posinf=posinf, neginf=neginf)
+
+
+def real(val: Any) -> Node:
+    """The real part."""
+    node = as_node(val)
+    return _by_value(np.real, node) if node.dtype.kind == "c" else node
+
+
+def imag(val: Any) -> Node:
+    """The imaginary part."""
+    return _by_value(np.imag, as_node(val))
+
+
+def angle(z: Any, deg: bool = False) -> Node:
+    """The angle of complex values."""
+    return _by_value(np.angle, as_node(z), deg=deg)
+
+
+def tril(m: Any, k: int = 0) -> Node:
+    """The values on and below the k-th diagonal of the last two axes, elsewhere 0."""
+    return _triangle(as_node(m), k, np.greater_equal)
+
+
+def triu(m: Any, k: int = 0) -> Node:
+    """The values on and above the k-th diagonal of the last two axes, elsewhere 0."""
+    return _triangle(as_node(m), k, np.less_equal)
+
+
+def _triangle(node: Node, k: int, function: np.ufunc) -> Node:
+    rows, columns = (np.arange(n) for n in node.shape[-2:])
+    chunks = node.chunks[-2:]
+    row = joining.part(sources.memory(rows + k, (chunks[0],), (None,)), (slice(None), None))
+    inside = ufunc(function, row, sources.memory(columns, (chunks[1],), (None,)))
+    return elementwise.where(inside, node, Constant(node.dtype.type(0)))

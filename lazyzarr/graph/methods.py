@@ -1,0 +1,190 @@
+"""The methods of a lazy array that NumPy's arrays have."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from lazyzarr.graph.functions import lines, reductions, shapes, values
+from lazyzarr.graph.node import Node
+
+__all__ = ["Methods"]
+
+
+class Lazy(Protocol):
+    """What the methods ask of the class they are mixed into."""
+
+    @property
+    def __lazyzarr_node__(self) -> Node: ...
+
+    @classmethod
+    def _of(cls, node: Node) -> Any: ...
+
+
+class Methods:
+    """NumPy's methods; an axis is a number or a dimension name, several a tuple, None all."""
+
+    __slots__ = ()
+
+    # --- reductions
+
+    def sum(
+        self: Lazy,
+        axis: Any = None,
+        dtype: DTypeLike | None = None,
+        keepdims: bool = False,
+        initial: Any = None,
+        where: Any = True,
+    ) -> Any:
+        """The sum over axes, in NumPy's dtype for it; floats are summed in float64 at least."""
+        return self._of(reductions.sum(self.__lazyzarr_node__, axis, dtype, keepdims, initial, where))
+
+    def prod(
+        self: Lazy,
+        axis: Any = None,
+        dtype: DTypeLike | None = None,
+        keepdims: bool = False,
+        initial: Any = None,
+        where: Any = True,
+    ) -> Any:
+        """The product over axes, in NumPy's dtype for it."""
+        return self._of(reductions.prod(self.__lazyzarr_node__, axis, dtype, keepdims, initial, where))
+
+    def mean(
+        self: Lazy,
+        axis: Any = None,
+        dtype: DTypeLike | None = None,
+        keepdims: bool = False,
+        where: Any = True,
+    ) -> Any:
+        """The arithmetic mean over axes: float64 of integers and bools, else in the values' own dtype."""
+        return self._of(reductions.mean(self.__lazyzarr_node__, axis, dtype, keepdims, where))
+
+    def std(
+        self: Lazy,
+        axis: Any = None,
+        dtype: DTypeLike | None = None,
+        ddof: float = 0,
+        keepdims: bool = False,
+        where: Any = True,
+    ) -> Any:
+        """The standard deviation over axes, with `ddof` taken from the count; in one pass, with `where=` in two."""
+        return self._of(reductions.std(self.__lazyzarr_node__, axis, dtype, ddof, keepdims, where))
+
+    def var(
+        self: Lazy,
+        axis: Any = None,
+        dtype: DTypeLike | None = None,
+        ddof: float = 0,
+        keepdims: bool = False,
+        where: Any = True,
+    ) -> Any:
+        """The variance over axes, with `ddof` taken from the count; in one pass, with `where=` in two."""
+        return self._of(reductions.var(self.__lazyzarr_node__, axis, dtype, ddof, keepdims, where))
+
+    def min(
+        self: Lazy, axis: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True
+    ) -> Any:
+        """The minimum over axes; NaN where there is one. Raises ValueError where there is nothing to compare."""
+        return self._of(reductions.min(self.__lazyzarr_node__, axis, keepdims, initial, where))
+
+    def max(
+        self: Lazy, axis: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True
+    ) -> Any:
+        """The maximum over axes; NaN where there is one. Raises ValueError where there is nothing to compare."""
+        return self._of(reductions.max(self.__lazyzarr_node__, axis, keepdims, initial, where))
+
+    def any(self: Lazy, axis: Any = None, keepdims: bool = False, where: Any = True) -> Any:
+        """Whether any value is true, over axes."""
+        return self._of(reductions.any(self.__lazyzarr_node__, axis, keepdims, where))
+
+    def all(self: Lazy, axis: Any = None, keepdims: bool = False, where: Any = True) -> Any:
+        """Whether all values are true, over axes."""
+        return self._of(reductions.all(self.__lazyzarr_node__, axis, keepdims, where))
+
+    def argmin(self: Lazy, axis: Any = None, keepdims: bool = False) -> Any:
+        """Where the first minimum stands along an axis; None: in the raveled array."""
+        return self._of(reductions.argmin(self.__lazyzarr_node__, axis, keepdims))
+
+    def argmax(self: Lazy, axis: Any = None, keepdims: bool = False) -> Any:
+        """Where the first maximum stands along an axis; None: in the raveled array."""
+        return self._of(reductions.argmax(self.__lazyzarr_node__, axis, keepdims))
+
+    def cumsum(self: Lazy, axis: Any = None, dtype: DTypeLike | None = None) -> Any:
+        """The running sum along an axis; None: of the raveled array."""
+        return self._of(lines.cumsum(self.__lazyzarr_node__, axis, dtype))
+
+    def cumprod(self: Lazy, axis: Any = None, dtype: DTypeLike | None = None) -> Any:
+        """The running product along an axis; None: of the raveled array."""
+        return self._of(lines.cumprod(self.__lazyzarr_node__, axis, dtype))
+
+    # --- values
+
+    def clip(self: Lazy, min: Any = None, max: Any = None) -> Any:
+        """The values no less than one bound and no greater than the other."""
+        return self._of(values.clip(self.__lazyzarr_node__, min, max))
+
+    def round(self: Lazy, decimals: int = 0) -> Any:
+        """The values rounded to so many decimals, halves to even."""
+        return self._of(values.round(self.__lazyzarr_node__, decimals))
+
+    def conj(self: Any) -> Any:
+        """The complex conjugate."""
+        return np.conjugate(self)
+
+    @property
+    def real(self: Lazy) -> Any:
+        """The real part."""
+        return self._of(values.real(self.__lazyzarr_node__))
+
+    @property
+    def imag(self: Lazy) -> Any:
+        """The imaginary part."""
+        return self._of(values.imag(self.__lazyzarr_node__))
+
+    # --- arrangements
+
+    def transpose(self: Lazy, *axes: Any) -> Any:
+        """The array with its axes in another order: by number or dimension name; reversed where none is given.
+
+        Raises ValueError where an axis is missing or named twice.
+        """
+        given = (
+            axes[0] if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))) else axes
+        )
+        return self._of(shapes.transpose(self.__lazyzarr_node__, given or None if not axes else given))
+
+    def swapaxes(self: Lazy, axis1: Any, axis2: Any) -> Any:
+        """The array with two axes in each other's place."""
+        return self._of(shapes.swapaxes(self.__lazyzarr_node__, axis1, axis2))
+
+    def squeeze(self: Lazy, axis: Any = None) -> Any:
+        """The array without its axes of length 1, or without those given."""
+        return self._of(shapes.squeeze(self.__lazyzarr_node__, axis))
+
+    def reshape(self: Lazy, *shape: Any, order: str = "C") -> Any:
+        """The elements in C order under another shape, of which one length may be -1."""
+        wanted = shape[0] if len(shape) == 1 else shape
+        return self._of(shapes.reshape(self.__lazyzarr_node__, wanted, order))
+
+    def ravel(self: Lazy, order: str = "C") -> Any:
+        """The elements in C order along one axis."""
+        return self._of(shapes.ravel(self.__lazyzarr_node__, order))
+
+    def flatten(self: Lazy, order: str = "C") -> Any:
+        """The elements in C order along one axis."""
+        return self._of(shapes.ravel(self.__lazyzarr_node__, order))
+
+    def repeat(self: Lazy, repeats: Any, axis: Any = None) -> Any:
+        """Each element several times, along an axis; None: of the raveled array."""
+        return self._of(shapes.repeat(self.__lazyzarr_node__, repeats, axis))
+
+    def take(self: Lazy, indices: Any, axis: Any = None) -> Any:
+        """The elements at these positions along an axis; None: of the raveled array."""
+        return self._of(shapes.take(self.__lazyzarr_node__, indices, axis))
+
+    def dot(self: Lazy, b: Any) -> Any:
+        """NumPy's dot: sums of products over the last axis of this and the last but one of `b`."""
+        return self._of(lines.dot(self.__lazyzarr_node__, b))

@@ -1,0 +1,121 @@
+"""map_overlap: a user's function that sees each chunk with the elements around it, and gives the chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from lazyzarr.graph.node import Node, make
+from lazyzarr.graph.ops.computed import Box, Computed, Get, Intervals, cuts_of
+from lazyzarr.graph.ops.joining import PadMode, pad
+from lazyzarr.graph.ops.user import note_user_error, promised, read_only
+from lazyzarr.graph.ops.views import rechunk
+
+__all__ = ["Boundary", "MapOverlap", "map_overlap"]
+
+Array = np.ndarray[Any, Any]
+Boundary = Literal["none", "reflect", "nearest", "periodic"] | int | float | complex
+"""What lies beyond the array's edges; a number: that value."""
+
+_PADDING: dict[object, PadMode] = {"reflect": "symmetric", "nearest": "edge", "periodic": "wrap"}
+
+
+class MapOverlap(Computed):
+    """A function of chunks and what is around them; parameters: function, keywords, dtype, chunks, depth,
+    padded (whether an axis of the inputs is longer at both ends, by its depth)."""
+
+    __slots__ = ()
+
+    @property
+    def label(self) -> str:
+        """The function's name."""
+        return getattr(self.params[0], "__name__", "map_overlap").strip("<>")
+
+    def infer(self) -> None:
+        """All but the dtype is the first input's, without what was added at its ends."""
+        _, _, dtype, self.chunks, _, _ = self.params
+        self.dtype, self.shape = np.dtype(dtype), tuple(map(sum, self.chunks))
+        self.dims = self.inputs[0].dims
+
+    def intervals(self) -> list[tuple[Intervals, ...]]:
+        """Each block asks for its chunk and `depth` more at each side."""
+        *_, depth, padded = self.params
+        found = []
+        for sizes, d, longer in zip(self.chunks, depth, padded, strict=True):
+            cuts = cuts_of(sizes)
+            lows, highs = (cuts[:-1], cuts[1:] + 2 * d) if longer else (cuts[:-1] - d, cuts[1:] + d)
+            most = int(cuts[-1]) + 2 * d * longer
+            found.append((np.maximum(lows, 0), np.minimum(highs, most)))
+        return [tuple(found)] * len(self.inputs)
+
+    def compute(self, coords: tuple[int, ...], get: Get) -> Array:
+        """What the function gives for the chunk and what is around it, without the latter."""
+        function, keywords, *_ = self.params
+        box, inside = self._halo(coords)
+        pieces = [read_only(get(i, box)) for i in range(len(self.inputs))]
+        where = f"map_overlap({self.label}), block {coords} of {self.dtype} with what is around it"
+        try:
+            result = function(*pieces, **dict(keywords))
+        except Exception as error:
+            note_user_error(error, where)
+            raise
+        cure = "; the function gets a chunk with `depth` elements around it and gives the same shape"
+        return promised(result, box[1], self.dtype, where, cure)[inside].copy()
+
+    def _halo(self, coords: tuple[int, ...]) -> tuple[Box, tuple[slice, ...]]:
+        """The box that a block asks for, and where in it the block lies."""
+        *_, depth, padded = self.params
+        starts, extents, inside = [], [], []
+        own = zip(*self.box(coords), self.shape, depth, padded, strict=True)
+        for start, extent, n, d, longer in own:
+            low, high = (
+                (start, start + extent + 2 * d) if longer else (max(0, start - d), min(n, start + extent + d))
+            )
+            first = d if longer else start - low
+            starts.append(low)
+            extents.append(high - low)
+            inside.append(slice(first, first + extent))
+        return (tuple(starts), tuple(extents)), tuple(inside)
+
+
+def map_overlap(
+    function: Callable[..., Any],
+    nodes: Sequence[Node],
+    depth: Sequence[int],
+    boundary: Sequence[Boundary],
+    keywords: dict[str, Any],
+    dtype: np.dtype[Any] | None,
+) -> MapOverlap:
+    """The node of a function of chunks and `depth` elements around them, along each axis.
+
+    All nodes have the first one's shape. Without `dtype` the function is asked once, with ones.
+    """
+    chunks = nodes[0].chunks
+    if dtype is None:
+        ones = [np.ones([2 * d + 1 for d in depth], node.dtype) for node in nodes]
+        try:
+            with np.errstate(all="ignore"):
+                dtype = np.asarray(function(*ones, **keywords)).dtype
+        except Exception as error:
+            error.add_note(
+                "map_overlap called the function with a small block of ones to learn its dtype; give dtype="
+            )
+            raise
+    padded = tuple(bool(d) and edge != "none" for d, edge in zip(depth, boundary, strict=True))
+    sources = tuple(_padded(rechunk(node, chunks), depth, boundary) for node in nodes)
+    return make(
+        MapOverlap,
+        sources,
+        (function, tuple(keywords.items()), np.dtype(dtype), chunks, tuple(depth), padded),
+    )
+
+
+def _padded(node: Node, depth: Sequence[int], boundary: Sequence[Boundary]) -> Node:
+    """The array with what lies beyond its edges."""
+    for axis, (d, edge) in enumerate(zip(depth, boundary, strict=True)):
+        if d and edge != "none":
+            mode = _PADDING.get(edge, "constant")
+            node = pad(node, axis, d, d, mode, (edge, edge))
+    return node

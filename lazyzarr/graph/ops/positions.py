@@ -1,0 +1,87 @@
+"""Positions of extrema: argmin and argmax, and those that pass over NaN."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lazyzarr.graph.ops.reductions import Reduce, State
+
+__all__ = ["Position"]
+
+Array = np.ndarray[Any, Any]
+
+
+class Position(Reduce):
+    """Where the first minimum or maximum stands; options: which ufunc compares, whether NaN is passed over.
+
+    Along one axis positions are counted on it, over all axes in C order. Of equals, and of several NaN, the
+    first one counts; NaN beats numbers, unless it is passed over.
+    """
+
+    __slots__ = ()
+
+    @property
+    def label(self) -> str:
+        """argmin or argmax."""
+        return "argmin" if self._smallest else "argmax"
+
+    @property
+    def _smallest(self) -> bool:
+        return bool(self.params[3][0] is np.minimum)
+
+    @property
+    def _passes_nan(self) -> bool:
+        return bool(self.params[3][1]) and self.operand.dtype.kind in "fc"
+
+    def state_dtypes(self) -> tuple[np.dtype[Any], ...]:
+        """The extremum so far, where it stands, and whether there was a number, where NaN is passed over."""
+        pair = self.operand.dtype.newbyteorder("="), np.dtype(np.int64)
+        return (*pair, np.dtype(bool)) if self._passes_nan else pair
+
+    def fold(self, state: State, tile: Array, before: int, origin: tuple[int, ...]) -> None:
+        """Compares with the tile's first extremum."""
+        numbers: tuple[Array, ...] = ()
+        if self._passes_nan:
+            nan = np.isnan(tile)
+            numbers = (~nan.all(axis=self.axes, keepdims=True),)
+            # As NumPy does it: a number as bad as this one that comes later is not preferred.
+            tile = np.where(nan, tile.dtype.type(np.inf if self._smallest else -np.inf), tile)
+        find = np.argmin if self._smallest else np.argmax
+        if len(self.axes) == tile.ndim:
+            coords = np.unravel_index(int(find(tile)), tile.shape)
+            number = 0
+            for inside, start, n in zip(coords, origin, self.operand.shape, strict=True):
+                number = number * n + int(inside) + start
+            shape = state[1].shape
+            self.join(state, (tile[coords].reshape(shape), np.full(shape, number), *numbers), before, 0)
+            return
+        (axis,) = self.axes
+        where = np.expand_dims(find(tile, axis=axis), axis)
+        self.join(state, (np.take_along_axis(tile, where, axis), where + origin[axis], *numbers), before, 0)
+
+    def join(self, state: State, other: State, before: int, count: int) -> None:
+        """The better one of each."""
+        mine, theirs = state[0], other[0]
+        if before == 0:
+            for old, new in zip(state, other, strict=True):
+                old[...] = new
+            return
+        better = np.less(theirs, mine) if self._smallest else np.greater(theirs, mine)
+        equal = theirs == mine
+        if mine.dtype.kind in "fcmM":
+            lost, new = mine != mine, theirs != theirs  # NaN, NaT
+            better = (better & ~lost) | (new & ~lost)
+            equal |= lost & new
+        better |= equal & (other[1] < state[1])
+        np.copyto(mine, theirs, where=better)
+        np.copyto(state[1], other[1], where=better)
+        if self._passes_nan:
+            np.logical_or(state[2], other[2], out=state[2])
+
+    def finish(self, state: State, count: int) -> Array:
+        """The positions. Raises ValueError where all was NaN that is passed over."""
+        if self._passes_nan and not state[2].all():
+            raise ValueError("All-NaN slice encountered")
+        return state[1].astype(self.dtype)

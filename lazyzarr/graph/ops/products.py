@@ -1,0 +1,132 @@
+"""Products of matrices, by tiles: a block of the result is the sum over the boxes of both that it needs."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from lazyzarr.errors import ShapeMismatchError
+from lazyzarr.graph.node import Node, make
+from lazyzarr.graph.ops.computed import Computed, Get, Intervals, cuts_of, within
+from lazyzarr.graph.ops.views import broadcast_to, rechunk
+
+__all__ = ["Matmul", "Tensordot", "matmul", "tensordot"]
+
+Array = np.ndarray[Any, Any]
+Axes = tuple[int, ...]
+
+
+class Tensordot(Computed):
+    """Sums of products over axes of both; parameters: these axes of each, whose chunks are the same."""
+
+    __slots__ = ()
+
+    @property
+    def label(self) -> str:
+        """The word for this operation."""
+        return "tensordot"
+
+    @property
+    def _free(self) -> list[list[int]]:
+        return [
+            [axis for axis in range(node.ndim) if axis not in summed]
+            for node, summed in zip(self.inputs, self.params, strict=True)
+        ]
+
+    def infer(self) -> None:
+        """The axes of both that are not summed over."""
+        pairs = list(zip(self.inputs, self._free, strict=True))
+        self.chunks = tuple(node.chunks[axis] for node, free in pairs for axis in free)
+        self.shape = tuple(map(sum, self.chunks))
+        self.dims = tuple(node.dims[axis] for node, free in pairs for axis in free)
+        one, other = (np.ones((1, 1), node.dtype) for node in self.inputs)
+        self.dtype = np.tensordot(one, other, 1).dtype
+
+    def intervals(self) -> list[tuple[Intervals, ...]]:
+        """Boxes are chunks of both."""
+        return [within(source.chunks) for source in self.inputs]
+
+    def compute(self, coords: tuple[int, ...], get: Get) -> Array:
+        """The block: products of chunks, added up."""
+        one, other = self.params
+        free = self._free
+        numbers = [list(coords[: len(free[0])]), list(coords[len(free[0]) :])]
+        total: Array | None = None
+        for summed in itertools.product(*(range(len(self.inputs[0].chunks[axis])) for axis in one)):
+            pieces = []
+            for i, axes in enumerate((one, other)):
+                place = dict(zip(free[i], numbers[i], strict=True)) | dict(zip(axes, summed, strict=True))
+                pieces.append(get(i, _chunk_box(self.inputs[i], [place[axis] for axis in range(len(place))])))
+            part: Any = np.tensordot(pieces[0], pieces[1], axes=(one, other))
+            total = part if total is None else np.add(total, part, out=np.asarray(total))
+        return np.asarray(total)
+
+
+class Matmul(Computed):
+    """Products of stacks of matrices; both have the same axes in front."""
+
+    __slots__ = ()
+
+    @property
+    def label(self) -> str:
+        """The word for this operation."""
+        return "matmul"
+
+    def infer(self) -> None:
+        """Rows of the first, columns of the second."""
+        one, other = self.inputs
+        self.chunks = (*one.chunks[:-1], other.chunks[-1])
+        self.shape = tuple(map(sum, self.chunks))
+        self.dims = (*one.dims[:-1], other.dims[-1])
+        self.dtype = np.matmul(np.ones((1, 1), one.dtype), np.ones((1, 1), other.dtype)).dtype
+
+    def intervals(self) -> list[tuple[Intervals, ...]]:
+        """Boxes are chunks of both."""
+        return [within(source.chunks) for source in self.inputs]
+
+    def compute(self, coords: tuple[int, ...], get: Get) -> Array:
+        """The block: products of chunks, added up."""
+        *front, row, column = coords
+        total: Array | None = None
+        for k in range(len(self.inputs[0].chunks[-1])):
+            left = get(0, _chunk_box(self.inputs[0], [*front, row, k]))
+            part = np.matmul(left, get(1, _chunk_box(self.inputs[1], [*front, k, column])))
+            total = part if total is None else np.add(total, part, out=total)
+        assert total is not None
+        return total
+
+
+def _chunk_box(node: Node, numbers: list[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The box of the chunk with these numbers."""
+    starts = tuple(int(cuts_of(sizes)[i]) for sizes, i in zip(node.chunks, numbers, strict=True))
+    return starts, tuple(sizes[i] for sizes, i in zip(node.chunks, numbers, strict=True))
+
+
+def tensordot(one: Node, other: Node, axes: tuple[Axes, Axes]) -> Node:
+    """Sums of products over the given axes of each (not negative). Raises ShapeMismatchError."""
+    for own, theirs in zip(*axes, strict=True):
+        if one.shape[own] != other.shape[theirs]:
+            raise ShapeMismatchError(
+                f"tensordot: axis {own} of {one.shape} and axis {theirs} of {other.shape} differ in length"
+            )
+    grid = list(other.chunks)
+    for own, theirs in zip(*axes, strict=True):
+        grid[theirs] = one.chunks[own]
+    return make(Tensordot, (one, rechunk(other, tuple(grid))), axes)
+
+
+def matmul(one: Node, other: Node) -> Node:
+    """The products of matrices, of two axes at least, whose front axes broadcast. Raises ShapeMismatchError."""
+    if one.shape[-1] != other.shape[-2]:
+        raise ShapeMismatchError(
+            f"matmul: {one.shape} has rows of {one.shape[-1]}, {other.shape} columns of {other.shape[-2]}"
+        )
+    front = np.broadcast_shapes(one.shape[:-2], other.shape[:-2])
+    one = broadcast_to(one, (*front, *one.shape[-2:]))
+    other = broadcast_to(other, (*front, *other.shape[-2:]))
+    # Broadcast axes are one chunk: the other's cuts are as good.
+    shared = tuple(max(pair, key=len) for pair in zip(one.chunks[:-2], other.chunks[:-2], strict=True))
+    one = rechunk(one, (*shared, *one.chunks[-2:]))
+    return make(Matmul, (one, rechunk(other, (*shared, one.chunks[-1], other.chunks[-1]))), ())

@@ -1,0 +1,82 @@
+"""Scans: running totals along an axis, block by block, with what the blocks before amount to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lazyzarr.graph.node import Node, make
+from lazyzarr.graph.ops.computed import Computed, Get, Intervals, Session, within
+from lazyzarr.graph.ops.reductions import accumulator
+
+__all__ = ["Scan", "scan"]
+
+Array = np.ndarray[Any, Any]
+
+
+class Scan(Computed):
+    """Running totals along an axis; parameters: the ufunc, axis, dtype."""
+
+    __slots__ = ()
+
+    @property
+    def label(self) -> str:
+        """cumsum or cumprod."""
+        return {"add": "cumsum", "multiply": "cumprod"}[self.params[0].__name__]
+
+    @property
+    def axis(self) -> int:
+        """The axis that is walked from its start to its end."""
+        return self.params[1]  # type: ignore[no-any-return]
+
+    def infer(self) -> None:
+        """All but the dtype is the input's."""
+        source = self.inputs[0]
+        self.shape, self.chunks, self.dims = source.shape, source.chunks, source.dims
+        self.dtype = np.dtype(self.params[2])
+
+    def intervals(self) -> list[tuple[Intervals, ...]]:
+        """Each block asks for its chunk, and perhaps for those before it."""
+        return [within(self.inputs[0].chunks)]
+
+    def compute(self, coords: tuple[int, ...], get: Get) -> Array:
+        """The block, counted from the start of the axis."""
+        return self.session()(coords, get)
+
+    def session(self) -> Session:
+        """What makes blocks, and knows what the one before amounted to: in ascending order each is read once."""
+        carried: dict[tuple[int, ...], tuple[int, Array]] = {}
+
+        def block(coords: tuple[int, ...], get: Get) -> Array:
+            axis, beside = self.axis, (*coords[: self.axis], *coords[self.axis + 1 :])
+            number, carry = carried.get(beside, (0, None))
+            if number > coords[axis]:
+                number, carry = 0, None
+            while True:
+                at = (*coords[:axis], number, *coords[axis + 1 :])
+                values, carry = self._block(at, get, carry)
+                number += 1
+                if number > coords[axis]:
+                    break
+            if len(carried) >= 2 * max(len(self.chunks[i]) for i in range(self.ndim)):
+                carried.pop(next(iter(carried)))
+            carried[beside] = number, carry
+            return values.astype(self.dtype, copy=False)
+
+        return block
+
+    def _block(self, coords: tuple[int, ...], get: Get, carry: Array | None) -> tuple[Array, Array]:
+        """A block's running totals, and the last of them."""
+        function: np.ufunc = self.params[0]
+        piece, wide = get(0, self.box(coords)), accumulator(self.dtype)
+        # Times have no other dtype to be summed in, and NumPy takes no unit here.
+        values = function.accumulate(piece, axis=self.axis, dtype=None if piece.dtype == wide else wide)
+        if carry is not None:
+            function(values, carry, out=values)
+        return values, values[(*(slice(None),) * self.axis, slice(-1, None))].copy()
+
+
+def scan(node: Node, function: np.ufunc, axis: int, dtype: np.dtype[Any]) -> Node:
+    """The running totals of a node along an axis."""
+    return make(Scan, (node,), (function, axis, dtype))
