@@ -14,7 +14,7 @@ PACKAGE = ROOT / "lazyzarr"
 # The modules that a star stands for share one place: they may import each other, in one direction only.
 ORDER = """
     errors settings
-    format.keys format.grid format.selection format.fancy format.pieces format.fills
+    format.keys format.grid format.chunk_grids format.selection format.fancy format.pieces format.fills
     format.data_types.* format.dtypes format.documents
     format.metadata format.metadata_v2 format.metadata_v3
     format.os_calls format.stores.lru format.stores.protocol format.stores.keyed format.stores.memory
@@ -22,10 +22,10 @@ ORDER = """
     format.stores.failures format.stores.folders format.stores.files format.stores.chunk_files format.stores.local
     format.stores.remote format.stores.object_clients format.stores.object_conditions format.stores.objects
     format.stores.filesystems format.stores.object_options
-    format.stores.zip_format format.stores.zip_files format.stores.zip_archive format.stores.zip
+    format.stores.zarr_python format.stores.zip_format format.stores.zip_files format.stores.zip_archive format.stores.zip
     format.stores.wrappers format.stores.prefix format.stores.calls format.stores.cache
-    format.codecs.* format.watch format.chunk_source format.chunk_update format.chunk format.cached_chunks
-    format.requests format.leases format.gates format.locks format.workers format.chunk_loops
+    format.codecs.* format.watch format.requests format.chunk_source format.ahead format.chunk_update format.chunk format.cached_chunks
+    format.leases format.gates format.locks format.workers format.chunk_loops
     format.consolidated format.lookup format.commit.*
     format.slots format.operators format.elements format.assign format.info format.tree format.resolve
     format.options format.layout format.views format.new_nodes
@@ -35,8 +35,9 @@ ORDER = """
     graph.region graph.node graph.ops.* graph.chunking graph.layout graph.sink
     graph.program graph.access graph.stage graph.plan graph.check
     graph.leaves graph.bound graph.write graph.evaluate graph.spec graph.tasks graph.schedule graph.progress graph.run
-    graph.explain graph.targets graph.writing graph.reducing graph.lift graph.operators graph.numpy_dispatch graph.lazy
-    storage codecs zarr2 verbs __init__ demo cli
+    graph.explain graph.targets graph.writing graph.reducing graph.lift graph.functions.* graph.operators graph.methods
+    graph.numpy_dispatch graph.lazy
+    storage codecs zarr2 verbs numpy __init__ demo cli
 """.split()
 
 
