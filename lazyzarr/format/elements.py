@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..errors import DataTypeMismatchError, MetadataValidationError
 from .dtypes import BytesType, DataType, ObjectType, RecordType, SmallType, data_type_of, object_type
 
-__all__ = ["checked_elements", "elements_type", "holds_objects", "is_plain", "plain_values"]
+__all__ = ["castable", "checked_elements", "elements_type", "holds_objects", "is_plain", "plain_values"]
 
 Checked = Callable[[Any, np.dtype[Any], str], NDArray[Any]]
 
@@ -27,6 +27,26 @@ def is_plain(dtype: np.dtype[Any]) -> bool:
     (True, False)
     """
     return dtype.kind in "biufcmMSU" and dtype.type.__module__ == "numpy"
+
+
+def castable(given: np.dtype[Any], dtype: np.dtype[Any]) -> bool:
+    """Whether values that nobody has looked at may be stored as another data type: of their kind, and no shorter.
+
+    >>> castable(np.dtype("i8"), np.dtype("f4")), castable(np.dtype("i8"), np.dtypes.StringDType())
+    (True, False)
+    """
+    if given == dtype:
+        return True
+    if dtype.kind == "T" or given.kind == "T":
+        return dtype.kind == "T" and given.kind in "TU"
+    if dtype.hasobject or given.hasobject:
+        return dtype.hasobject and given.kind == "S"
+    if dtype.names != given.names:
+        return False
+    if dtype.kind in "SU" and given.kind in "SU":
+        return dtype.kind == given.kind and given.itemsize <= dtype.itemsize
+    integral = dtype.type.__module__ == "ml_dtypes" and "int" in dtype.name
+    return np.can_cast(given, dtype, "same_kind") and (given.kind in "biu" or not integral)
 
 
 def plain_values(values: NDArray[Any]) -> NDArray[Any]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from lazyzarr.errors import DataTypeMismatchError, SelectionError, ShapeMismatchError
 from lazyzarr.format import commit
 from lazyzarr.format.array import Array
+from lazyzarr.format.elements import castable
 from lazyzarr.format.open import open_array
 from lazyzarr.format.selection import parse_basic
 from lazyzarr.graph.explain import Plan
@@ -62,7 +61,7 @@ def write_region(array: Array, selection: Any, node: Node, job: Job) -> None:
         raise SelectionError(
             "z[::step] = lazy is not streamed; write whole ranges, or z[...] = lazy.compute()"
         )
-    if not np.can_cast(node.dtype, array.dtype, "same_kind"):
+    if not castable(node.dtype, array.dtype):
         raise DataTypeMismatchError(
             f"{array.store_path} holds {array.dtype}, the value is {node.dtype}; convert it first: "
             f"x.astype({array.dtype.name!r})"
