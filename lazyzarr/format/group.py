@@ -249,5 +249,7 @@ class Group(GroupMembers, Mapping[str, "Array | Group"]):
         if isinstance(found, ArrayMetadata):
             return Array(self._store, path, found)
         below = path[len(self._path) :].lstrip("/")
-        inside = self._consolidated.below(below) if self._consolidated is not None else None
-        return Group(self._store, path, found, inside)
+        known = self._known()
+        group = Group(self._store, path, found, self._consolidated and self._consolidated.below(below))
+        group._listed = None if known is None else known.below(below)
+        return group

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, ItemsView, Iterator, Mapping, ValuesView
+from functools import partial
 from typing import Any, Self, TypeVar
 
 from ..errors import BaseZarrError
 from .array import Array
-from .consolidated import Consolidated
+from .consolidated import Consolidated, read_consolidated
 from .group_arrays import ArrayMaker
 from .info import Info
 from .keys import join_path
@@ -28,6 +29,9 @@ class GroupMembers(ArrayMaker):
     """
 
     _consolidated: Consolidated | None
+    """What is believed of the members, if something is."""
+    _listed: Consolidated | None = None
+    """What members are listed from, where the store lists nothing; got by name, they are looked for."""
 
     @abstractmethod
     def _open(self, path: str, found: NodeMetadata) -> Array | Self:
@@ -202,14 +206,21 @@ class GroupMembers(ArrayMaker):
     def _children(self, path: str | None = None) -> Iterator[tuple[str, NodeMetadata]]:
         """(name, metadata) of each node right in a group, by name."""
         path = self._path if path is None else path
-        if self._consolidated is None:
+        known = self._known()
+        if known is None:
             yield from children(self._store, path)
             return
         below = path.removeprefix(self._path).lstrip("/")
-        for name in sorted(self._consolidated.names(below)):
-            found = readable(self._read, join_path(path, name))
+        for name in sorted(known.names(below)):
+            found = readable(partial(known.node, where=self._store.url(path)), join_path(below, name))
             if found is not None:
                 yield name, found
+
+    def _known(self) -> Consolidated | None:
+        """What members are listed from without asking the store: what it was opened with, or has to do."""
+        if self._consolidated is None and self._listed is None and not self._store.lists:
+            self._listed = read_consolidated(self._metadata)
+        return self._consolidated or self._listed
 
     def _walk(self, max_depth: int | None) -> Iterator[tuple[str, NodeMetadata]]:
         """(path below this group, metadata) of the nodes in it: a group, then what it holds."""

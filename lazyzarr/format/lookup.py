@@ -73,7 +73,14 @@ def _read(store: Store, path: str, keys: Sequence[str]) -> dict[str, Buffer]:
 
 
 def child_names(store: Store, path: str) -> list[str]:
-    """The names below a path that may be nodes, sorted."""
+    """The names below a path that may be nodes, sorted; raises StoreError where they cannot be listed."""
+    if not store.lists:
+        raise StoreError(
+            f"{store.url(path)}: what it holds cannot be listed over HTTP, and it has no consolidated metadata. "
+            'Open members by their names, g["x"]; or consolidate it where it is written: '
+            "lz.consolidate_metadata(path)",
+            path,
+        )
     names = store.list_dir(path)
     return [name for name in names if name not in METADATA_KEYS and not name.startswith("__")]
 
@@ -138,7 +145,7 @@ def expect_array(store: Store, path: str, found: NodeMetadata) -> ArrayMetadata:
     if isinstance(found, ArrayMetadata):
         return found
     try:
-        contents = _contents(found, child_names(store, path))
+        contents = _contents(found, child_names(store, path)) if store.lists else ""
     except StoreError:  # an HTTP server lists nothing
         contents = ""
     raise NodeTypeValidationError(
@@ -185,6 +192,8 @@ def not_found(store: Store, path: str, kind: str, zarr_format: ZarrFormat | None
 def _near(store: Store, path: str) -> str:
     """What the nearest node above a path holds, and which of its names may have been meant."""
     names = path.split("/") if path else []
+    if not store.lists:
+        return ""
     for depth in range(len(names) - 1, -1, -1):
         above = "/".join(names[:depth])
         found = read_node(store, above)

@@ -74,6 +74,11 @@ class ObjectStore(Store):
         return _REACH.get(self._kind, "anywhere")
 
     @property
+    def lists(self) -> bool:  # type: ignore[override]
+        """Whether it tells which keys there are: HTTP has no word for that."""
+        return self._kind != "HTTPStore"
+
+    @property
     def in_flight(self) -> int:  # type: ignore[override]
         """Requests under way at once: the setting `async.concurrency`."""
         return 0 if self._kind in _REACH else int(setting("async.concurrency"))

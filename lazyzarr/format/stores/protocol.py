@@ -60,6 +60,8 @@ class Store(ABC):
     read_only: bool = False
     decoded: LastUsed | None = None
     """Where decoded chunks are kept, if they are."""
+    lists: bool = True
+    """Whether it tells which keys there are: a plain web server does not."""
     in_flight: int = 0
     """Requests that are worth having under way at once; 0 where answers come at once."""
     compares: bool = False

@@ -49,6 +49,11 @@ class WrapperStore(Store):
         return self._store.decoded
 
     @property
+    def lists(self) -> bool:  # type: ignore[override]
+        """Whether it tells which keys there are: as the store within."""
+        return self._store.lists
+
+    @property
     def in_flight(self) -> int:  # type: ignore[override]
         """Requests that are worth having under way at once: as the store within."""
         return self._store.in_flight
