@@ -24,7 +24,7 @@ ORDER = """
     format.stores.filesystems format.stores.object_options
     format.stores.zarr_python format.stores.zip_format format.stores.zip_files format.stores.zip_archive format.stores.zip
     format.stores.wrappers format.stores.prefix format.stores.calls format.stores.cache
-    format.codecs.* format.watch format.requests format.chunk_source format.ahead format.chunk_update format.chunk format.cached_chunks
+    format.codecs.* format.watch format.requests format.chunk_source format.ahead format.chunk_update format.chunk format.uneven format.cached_chunks
     format.leases format.gates format.locks format.workers format.chunk_loops
     format.consolidated format.lookup format.commit.*
     format.slots format.operators format.elements format.assign format.info format.tree format.resolve

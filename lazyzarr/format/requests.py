@@ -32,7 +32,6 @@ def pool_of(store: Store) -> ThreadPoolExecutor | None:
         pool = _pools.get(store)
         if pool is None:
             pool = _pools[store] = ThreadPoolExecutor(store.in_flight, "lazyzarr-requests")
-            weakref.finalize(store, pool.shutdown, wait=False)
         return pool
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from ..settings import cpu_count
@@ -29,7 +29,13 @@ _pool: ThreadPoolExecutor | None = None
 _making = threading.Lock()
 
 
-def spread(batch: Callable[[Iterator[Item]], None], items: Iterable[Item], count: int, nbytes: int) -> None:
+def spread(
+    batch: Callable[[Iterator[Item]], None],
+    items: Iterable[Item],
+    count: int,
+    nbytes: int,
+    waiting: tuple[Executor, int] | None = None,
+) -> None:
     """Call `batch` with an iterator over the items, in several threads with shares of them if that pays.
 
     Parameters
@@ -40,10 +46,13 @@ def spread(batch: Callable[[Iterator[Item]], None], items: Iterable[Item], count
         What is to be done, and at most how many.
     nbytes
         Decoded bytes of the work on a chunk.
+    waiting
+        Where most of the time is waiting: the threads to use instead, and how many of them.
 
     The first exception ends the others' work too, and is raised when all have come to rest.
     """
-    threads = 1 if nbytes < SMALL_WORK else min(cpu_count(), count)
+    pool, most = (None, 1 if nbytes < SMALL_WORK else cpu_count()) if waiting is None else waiting
+    threads = min(most, count)
     if threads < 2:
         batch(iter(items))
         return
@@ -58,7 +67,7 @@ def spread(batch: Callable[[Iterator[Item]], None], items: Iterable[Item], count
                 pass
             raise
 
-    futures = _submit(work, threads - 1)
+    futures = _submit(work, threads - 1, pool)
     try:
         work()
     finally:
@@ -80,13 +89,12 @@ def side_by_side(call: Callable[[Item], Answer], items: Sequence[Item], threads:
         return list(pool.map(call, items))
 
 
-def _submit(work: Callable[[], None], count: int) -> list[Future[None]]:
+def _submit(work: Callable[[], None], count: int, pool: Executor | None) -> list[Future[None]]:
     global _pool
     try:
         with _making:
-            if _pool is None:
-                _pool = ThreadPoolExecutor(cpu_count(), "lazyzarr")
-            pool = _pool
+            if pool is None:
+                pool = _pool = _pool or ThreadPoolExecutor(cpu_count(), "lazyzarr")
         return [pool.submit(work) for _ in range(count)]
     except RuntimeError:  # the interpreter is shutting down, or gives no more threads
         return []
