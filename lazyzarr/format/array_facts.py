@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .array_codecs import ArrayCodecs, codecs_of
-from .grid import RegularGrid
+from .grid import Grid, RegularGrid
 from .info import Info, byte_count
 from .member import Member
 from .metadata import ArrayMetadata
@@ -57,18 +57,25 @@ class DescribedArray(Member[ArrayMetadata], LazyOperators):
 
     @property
     def chunks(self) -> tuple[int, ...]:
-        """Elements along each axis of a chunk: of an inner chunk, where the array is sharded."""
-        return self._metadata.read_chunk_shape
+        """Elements along each axis of a chunk: of an inner chunk, where the array is sharded.
+
+        Where chunks differ in length, those of all of them along each axis, as in dask.
+        """
+        metadata = self._metadata
+        uneven = metadata.edges is not None and metadata.shards is None
+        return metadata.grid.clipped_chunks() if uneven else metadata.read_chunk_shape  # type: ignore[return-value]
 
     @property
     def shards(self) -> tuple[int, ...] | None:
-        """Elements along each axis of a shard; None where the array is not sharded."""
-        return self._metadata.shards
+        """Elements along each axis of a shard, or of each where they differ; None where the array is not sharded."""
+        metadata = self._metadata
+        uneven = metadata.edges is not None and metadata.shards is not None
+        return metadata.grid.clipped_chunks() if uneven else metadata.shards  # type: ignore[return-value]
 
     @property
     def cdata_shape(self) -> tuple[int, ...]:
         """Chunks along each axis."""
-        return tuple(-(-n // edge) for n, edge in zip(self.shape, self.chunks, strict=True))
+        return self._read_grid().grid_shape
 
     @property
     def nchunks(self) -> int:
@@ -82,9 +89,14 @@ class DescribedArray(Member[ArrayMetadata], LazyOperators):
         >>> lz.zeros((10,), chunks=(4,), shards=(8,)).read_chunk_sizes
         ((4, 4, 2),)
         """
-        if self.shards is None:
-            return self._metadata.grid.clipped_chunks()
-        return RegularGrid(self.shape, self.chunks).clipped_chunks()
+        return self._read_grid().clipped_chunks()
+
+    def _read_grid(self) -> Grid:
+        """The grid of chunks: of inner ones, with shards."""
+        metadata = self._metadata
+        if metadata.shards is None:
+            return metadata.grid
+        return RegularGrid(self.shape, metadata.read_chunk_shape)
 
     @property
     def write_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:

@@ -18,6 +18,7 @@ from .locks import ArrayLock, array_lock
 from .member import LOOK_UP, placed
 from .metadata import ArrayMetadata
 from .stores.protocol import Store
+from .uneven import open_writer
 
 __all__ = ["OpenArray"]
 
@@ -70,7 +71,7 @@ class OpenArray(IndexedArray):
         kept = self._kept
         if kept.writer is None:
             with placed(self._url()):
-                kept.writer = ChunkWriter(
+                kept.writer = open_writer(
                     self._store, self._path, kept.metadata, self.config.write_empty_chunks
                 )
         return kept.writer

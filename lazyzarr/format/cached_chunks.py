@@ -16,6 +16,7 @@ from .metadata import ArrayMetadata
 from .pieces import Coords, Index, Piece
 from .stores.lru import LastUsed
 from .stores.protocol import Buffer, Store
+from .uneven import UnevenReader
 
 __all__ = ["CachedReader", "open_reader"]
 
@@ -28,7 +29,9 @@ def open_reader(
     Raises as `ChunkReader`.
     """
     kept, dtype = store.decoded, metadata.dtype
-    whole = isinstance(metadata.grid, RegularGrid) and not dtype.hasobject and dtype.kind != "T"
+    whole = not dtype.hasobject and dtype.kind != "T"
+    if not isinstance(metadata.grid, RegularGrid):
+        return UnevenReader(store, path, metadata, missing)
     if kept is None or not whole:
         return ChunkReader(store, path, metadata, missing)
     return CachedReader(store, path, metadata, missing, kept)

@@ -6,10 +6,12 @@ whole shards, and must hold the array's write lock.
 
 from __future__ import annotations
 
+import copy
 import operator
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from itertools import chain as one_after_the_other
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, Self, TypeVar
 
 from numpy.typing import NDArray
 
@@ -21,15 +23,17 @@ from ..errors import (
     ChunkNotFoundError,
     LockUnavailableError,
 )
+from .ahead import Ahead, depth_for
 from .chunk_source import FileSource, Scratch, ShardSource
 from .chunk_update import ShardUpdate, clear_beyond
-from .codecs.chain import build_chain
+from .codecs.chain import CodecChain, build_chain
 from .codecs.fill import FillTest
 from .codecs.sharding import Shard
-from .grid import RegularGrid
+from .grid import Grid, RegularGrid
 from .keys import join_path
 from .metadata import ArrayMetadata
 from .pieces import Coords, Index, Piece
+from .requests import pool_of
 from .stores.protocol import Buffer, Store
 from .watch import ArrayWatch
 
@@ -54,42 +58,95 @@ class ChunkReader:
     def __init__(
         self, store: Store, path: str, metadata: ArrayMetadata, missing: Literal["fill", "raise"] = "fill"
     ) -> None:
-        files, key = store.chunk_files(path), metadata.chunk_key_encoding.encoder(metadata.ndim)
-        units = build_chain(metadata.codecs, metadata.chunk_shape, metadata.dtype, metadata.fill)
+        self._files = files = store.chunk_files(path)
+        self._encode_key = metadata.chunk_key_encoding.encoder(metadata.ndim)
+        self.units = metadata.grid
+        """The grid of write units."""
+        chain = build_chain(metadata.codecs, metadata.chunk_shape, metadata.dtype, metadata.fill)
+        inner = chain.inner_chain()
+        self.grid: Grid = metadata.grid if inner is None else RegularGrid(metadata.shape, inner.shape)
+        """The grid of chunks that are read: of inner chunks, where the array is sharded."""
+        self._bind(chain)
+        self.dtype = metadata.dtype
+        self.fill = metadata.fill
+        self._store = store
+        self._raises = missing == "raise"
+        self._watch = ArrayWatch(store, path, metadata, files)
+        self._watch.check_opened()
+        self._url, self._path = store.url(path), path
+
+    def _bind(self, units: CodecChain) -> None:
+        """Take the chain of write units of one shape."""
         inner = units.inner_chain()
         self._chain = units if inner is None else inner
         self.source: FileSource | ShardSource
         if isinstance(units.serializer, Shard) and inner is not None:
-            self.source = ShardSource(files, key, units, units.serializer)
+            split = None if isinstance(self.units, RegularGrid) else self._split
+            self.source = ShardSource(self._files, self._encode_key, units, units.serializer, split)
         else:
-            self.source = FileSource(files, key, self._chain.size.limit)
-        self.units = metadata.grid
-        """The grid of write units."""
+            self.source = FileSource(self._files, self._encode_key, self._chain.size.limit)
         self.chunk_shape = self._chain.shape
-        """Elements along each axis of a chunk that is read."""
-        self.grid = RegularGrid(metadata.shape, self.chunk_shape)
-        """The grid of chunks that are read: of inner chunks, where the array is sharded."""
-        self.dtype = metadata.dtype
-        self.fill = metadata.fill
+        """Elements along each axis of a chunk that is read; of the longest, if they differ."""
         self.nbytes = self._chain.nbytes
         """Decoded bytes of a chunk."""
         self.encoded_limit = self._chain.size.limit
         """The most bytes that a stored chunk can have."""
         self._decode = self._chain.decode_into
         self._decode_spare = self._chain.decode_spare
-        self._raises = missing == "raise"
-        self._watch = ArrayWatch(store, path, metadata, files)
-        self._watch.check_opened()
-        self._url, self._path = store.url(path), path
+
+    def _split(self, coords: Coords) -> tuple[Coords, Coords]:
+        """The shard of an inner chunk, and the chunk's coordinates within it, where shards differ in length."""
+        starts = [axis.start(i) for axis, i in zip(self.grid.axes, coords, strict=True)]
+        unit = tuple(axis.find(start) for axis, start in zip(self.units.axes, starts, strict=True))
+        return unit, tuple(map(operator.sub, coords, self._first(unit)))
+
+    def _first(self, unit: Coords) -> Coords:
+        """The first inner chunk of a shard."""
+        return tuple(
+            inner.find(outer.start(i))
+            for inner, outer, i in zip(self.grid.axes, self.units.axes, unit, strict=True)
+        )
 
     def new_scratch(self) -> Scratch:
         """What one thread needs to read chunks; to be dropped with the batch, and `check`ed before."""
         return Scratch(self._chain.new_chunk, self.nbytes if isinstance(self.source, FileSource) else None)
 
-    def new_chunk(self) -> NDArray[Any]:
+    @property
+    def in_flight(self) -> int:
+        """How many chunks are worth asking for at once; 0 where answers come at once."""
+        return self._store.in_flight
+
+    def reading_ahead(self, order: Iterable[Coords], depth: int | None = None) -> Self:
+        """A reader that asks for chunks before they are wanted, where answers take long; to be `close`d.
+
+        Parameters
+        ----------
+        order
+            The coordinates of the chunks that will be read, in that order; others can be read as well.
+        depth
+            How many are asked for ahead: at most what the store is worth, and for what there is room.
+        """
+        pool = pool_of(self._store)
+        if pool is None or isinstance(self.source, Ahead):
+            return self
+        most = depth_for(self.in_flight, self.encoded_limit) if depth is None else depth
+        other = copy.copy(self)
+        other.source = Ahead(self.source, order, max(1, most), pool, lambda: Scratch(self._chain.new_chunk))
+        return other
+
+    def waiting(self, nbytes: int) -> tuple[Executor, int] | None:
+        """The threads in which to do work that mostly waits, of so many bytes each; None where answers come at once."""
+        return _waiting(self._store, nbytes)
+
+    def close(self) -> None:
+        """Ask for nothing ahead any more."""
+        if isinstance(self.source, Ahead):
+            self.source.close()
+
+    def new_chunk(self, coords: Coords | None = None) -> NDArray[Any]:
         """An array of the chunks' shape and dtype, in the layout that decodes without a copy.
 
-        Raises ChunkMemoryError.
+        `coords` say which chunk it is for, where their shapes differ. Raises ChunkMemoryError.
         """
         try:
             return self._chain.new_chunk()
@@ -148,8 +205,7 @@ class ChunkReader:
         `sliced` says that they go to slices of `out`, into which whole chunks are decoded.
         """
         assert isinstance(self.source, ShardSource)
-        first = tuple(map(operator.mul, unit, self.source.per_shard))
-        coords = first
+        first = coords = self._first(unit)
         try:
             for number, raw in self.source.read(unit, [piece[0] for piece in pieces], scratch):
                 inner, inside, where, whole = pieces[number]
@@ -210,6 +266,11 @@ def _where(url: str, key: str, extent: Sequence[tuple[int, int]]) -> str:
     return f"{url} chunk {key} = [{spans}]"
 
 
+def _waiting(store: Store, nbytes: int) -> tuple[Executor, int] | None:
+    pool = pool_of(store)
+    return None if pool is None else (pool, depth_for(store.in_flight, nbytes))
+
+
 class ChunkWriter:
     """Writes the write units of one array, chunks or whole shards; who writes holds the array's lock.
 
@@ -226,43 +287,47 @@ class ChunkWriter:
     def __init__(
         self, store: Store, path: str, metadata: ArrayMetadata, write_empty_chunks: bool = False
     ) -> None:
-        files = store.update_files(path)
-        self._chain = build_chain(metadata.codecs, metadata.chunk_shape, metadata.dtype, metadata.fill)
-        serializer = self._chain.serializer
-        self._shard = serializer if isinstance(serializer, Shard) and not self._chain.tail else None
-        self.source = FileSource(
-            files, metadata.chunk_key_encoding.encoder(metadata.ndim), self._chain.size.limit
-        )
+        self._files = files = store.update_files(path)
+        self._key = metadata.chunk_key_encoding.encoder(metadata.ndim)
         self.grid = metadata.grid
         """The grid of write units."""
-        self.chunk_shape = self._chain.shape
-        """Elements along each axis of a write unit."""
         self.dtype = metadata.dtype
         self.fill = metadata.fill
-        inner = self._chain.inner_chain()
-        self._update: ShardUpdate | None = None
-        self.inner: RegularGrid | None = None
-        """The grid of inner chunks, where units are shards."""
-        if self._shard is not None and inner is not None:
-            stored = ShardSource(files, self.source.key, self._chain, self._shard)
-            # A store that compares deletes without looking: what a change leaves empty is stored.
-            keeps_empty = write_empty_chunks or files.compares
-            self._update = ShardUpdate(self._chain, self._shard, inner, stored, keeps_empty)
-            self.inner = RegularGrid(metadata.shape, inner.shape)
-        self.nbytes = (inner or self._chain).nbytes
-        """Decoded bytes of what is encoded at once: a chunk, or an inner chunk of a shard."""
+        self._write_empty = write_empty_chunks
+        self._bind(build_chain(metadata.codecs, metadata.chunk_shape, metadata.dtype, metadata.fill))
+        self._store = store
         self.shares_edge = files.compares
         """Whether others may add elements beyond the edge at any time: then what lies there is kept."""
+        self.alone = False
+        """Whether who writes has the array for itself, and has just looked at it."""
         self._changing = files.changing if files.compares else None
         if store.compares and store.reach != "thread" and not files.compares:
             raise LockUnavailableError(f"{store!r} around {store.url()} does not pass on conditional writes")
         self._write = files.write
         self._delete = files.delete
-        self._key = self.source.key
-        self._write_empty = write_empty_chunks
         self._is_fill = FillTest(metadata.fill)
         self._watch = ArrayWatch(store, path, metadata, files)
         self._url, self._path = store.url(path), path
+
+    def _bind(self, chain: CodecChain) -> None:
+        """Take the chain of units of one shape."""
+        self._chain = chain
+        self.chunk_shape = chain.shape
+        """Elements along each axis of a write unit; of the longest, if they differ."""
+        self._shard = chain.serializer if isinstance(chain.serializer, Shard) and not chain.tail else None
+        self.source = FileSource(self._files, self._key, chain.size.limit)
+        inner = chain.inner_chain()
+        self._update: ShardUpdate | None = None
+        self.inner: RegularGrid | None = None
+        """The grid of inner chunks, where units are shards."""
+        if self._shard is not None and inner is not None:
+            stored = ShardSource(self._files, self._key, chain, self._shard)
+            # A store that compares deletes without looking: what a change leaves empty is stored.
+            keeps_empty = self._write_empty or self._files.compares
+            self._update = ShardUpdate(chain, self._shard, inner, stored, keeps_empty)
+            self.inner = RegularGrid(self.grid.shape, inner.shape)
+        self.nbytes = (inner or chain).nbytes
+        """Decoded bytes of what is encoded at once: a chunk, or an inner chunk of a shard."""
 
     def new_scratch(self) -> Scratch:
         """What one thread needs to write units."""
@@ -272,7 +337,12 @@ class ChunkWriter:
 
     def check(self) -> None:
         """Raise ArrayReplacedError unless the array is the one that was opened; asked under the lock."""
-        self._watch.check_writing()
+        if not self.alone:
+            self._watch.check_writing()
+
+    def waiting(self) -> tuple[Executor, int] | None:
+        """The threads in which to write units, where answers take long."""
+        return _waiting(self._store, 3 * self._chain.nbytes)
 
     def is_whole(self, coords: Coords) -> bool:
         """Whether a unit may be written without a look at what is stored: if all of it is this writer's."""

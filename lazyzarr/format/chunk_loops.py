@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .chunk import ChunkReader, ChunkWriter
 from .chunk_source import ShardSource
 from .fancy import PointSelection, Selection
-from .grid import Grid
+from .grid import Grid, RegularGrid
 from .locks import ArrayLock, HeldLock
 from .pieces import Coords, Piece, ascending, count_pieces, pieces, point_pieces, point_units, units
 from .selection import Range
@@ -75,10 +75,17 @@ def read_selection(reader: ChunkReader, selection: Selection, out: NDArray[Any])
         _read_one(reader, cuts.values)
     elif isinstance(reader.source, ShardSource):
         _read_shards(reader, cuts)
-    elif cuts.sliced:
-        _read_chunks(reader, cuts)
     else:
-        _read_pieces(reader, cuts)
+        even = isinstance(reader.grid, RegularGrid)
+        read = _read_chunks if cuts.sliced and even else _read_pieces
+        if reader.in_flight < 2:
+            read(reader, cuts)
+            return
+        ahead = reader.reading_ahead(piece[0] for piece in cuts.pieces(reader.grid))
+        try:
+            read(ahead, cuts)
+        finally:
+            ahead.close()
 
 
 def _read_one(reader: ChunkReader, target: NDArray[Any]) -> None:
@@ -133,7 +140,7 @@ def _read_shards(reader: ChunkReader, cuts: _Cuts) -> None:
             reader.read_inner(unit, turn, cuts.values, scratch, cuts.sliced)
         reader.check(scratch)
 
-    spread(batch, turns(), -(-count // several), reader.nbytes)
+    spread(batch, turns(), -(-count // several), reader.nbytes, reader.waiting(2 * TURN))
 
 
 def write_selection(
@@ -189,7 +196,7 @@ def _write_units(
 
     with lock.whole():
         writer.check()
-        spread(batch, whole, len(whole), ENCODING * writer.nbytes)
+        spread(batch, whole, len(whole), ENCODING * writer.nbytes, writer.waiting())
 
 
 def _update_units(
@@ -207,4 +214,4 @@ def _update_units(
 
     with lock.partial():
         writer.check()
-        spread(batch, parts, len(parts), ENCODING * writer.nbytes)
+        spread(batch, parts, len(parts), ENCODING * writer.nbytes, writer.waiting())

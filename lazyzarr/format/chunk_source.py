@@ -89,7 +89,7 @@ class FileSource:
     """Chunks that are files of their own."""
 
     def __init__(self, files: ChunkFiles, key: Callable[[Coords], str], limit: int) -> None:
-        files.limit = limit
+        files.limit = max(limit, files.limit or 0)  # chunks of other lengths may be larger
         self.key = key
         self._key = key
         self._read = files.read
@@ -126,9 +126,15 @@ class ShardSource:
     """Chunks that are parts of shards."""
 
     def __init__(
-        self, files: ChunkFiles, key: Callable[[Coords], str], chain: CodecChain, shard: Shard
+        self,
+        files: ChunkFiles,
+        key: Callable[[Coords], str],
+        chain: CodecChain,
+        shard: Shard,
+        split: Callable[[Coords], tuple[Coords, Coords]] | None = None,
     ) -> None:
         self._files = files
+        self._split = split  # where shards differ in length, what `split` cannot tell by division
         self._shard_key = key
         self._shard = shard
         n = shard.index_nbytes
@@ -141,12 +147,20 @@ class ShardSource:
 
     def key(self, coords: Coords) -> str:
         """The key of the shard that holds an inner chunk."""
-        return self._shard_key(self._shard_of(coords))
+        return self._shard_key(self.split(coords)[0])
+
+    def split(self, coords: Coords) -> tuple[Coords, Coords]:
+        """The shard that holds an inner chunk, and the chunk's coordinates within it."""
+        if self._split is not None:
+            return self._split(coords)
+        return (
+            tuple(map(operator.floordiv, coords, self.per_shard)),
+            tuple(map(operator.mod, coords, self.per_shard)),
+        )
 
     def __call__(self, coords: Coords, scratch: Scratch) -> Buffer | None:
         """The encoded bytes of an inner chunk, or None."""
-        shard = self._shard_of(coords)
-        inside = tuple(map(operator.mod, coords, self.per_shard))
+        shard, inside = self.split(coords)
         known = scratch.indexes.get(shard)
         if known is not None:
             span = known.places.span(self._places.position(inside))
@@ -208,9 +222,6 @@ class ShardSource:
         """Read a shard's index anew next time: it was replaced."""
         scratch.indexes.pop(shard, None)
         self._indexes.pop(shard, None)
-
-    def _shard_of(self, coords: Coords) -> Coords:
-        return tuple(map(operator.floordiv, coords, self.per_shard))
 
     def _known(self, shard: Coords, name: str, scratch: Scratch) -> KnownIndex | None:
         """The shard's index, read where it is not kept; None where there is no shard."""

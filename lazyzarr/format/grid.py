@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import MetadataValidationError
 
-__all__ = ["Axis", "EvenAxis", "Grid", "RegularGrid", "UnevenAxis", "guess_chunks"]
+__all__ = ["Axis", "EvenAxis", "Grid", "RectilinearGrid", "RegularGrid", "UnevenAxis", "guess_chunks"]
 
 CHUNK_TARGET = 4 * 1024 * 1024  # decoded bytes; two threads scale from 256 KiB, object stores like megabytes
 
@@ -86,10 +86,12 @@ class UnevenAxis:
     count: int = field(init=False, compare=False, repr=False)
     """The number of chunks that reach into the array."""
     _bounds: tuple[int, ...] = field(init=False, compare=False, repr=False)
+    _starts: Indices = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         bounds = tuple(itertools.accumulate(self.edges, initial=0))
         object.__setattr__(self, "_bounds", bounds)
+        object.__setattr__(self, "_starts", np.array(bounds, np.intp))
         object.__setattr__(self, "count", bisect_right(bounds, self.n - 1) if self.n else 0)
 
     def find(self, index: int) -> int:
@@ -98,7 +100,7 @@ class UnevenAxis:
 
     def find_all(self, indices: Indices) -> Indices:
         """The chunk that each element lies in."""
-        return np.searchsorted(np.array(self._bounds, np.intp), indices, "right") - 1
+        return np.searchsorted(self._starts, indices, "right") - 1
 
     def start(self, chunk: int) -> int:
         """The first element of a chunk."""
@@ -106,7 +108,7 @@ class UnevenAxis:
 
     def starts(self, chunks: Indices) -> Indices:
         """The first element of each chunk."""
-        return np.array(self._bounds, np.intp)[chunks]
+        return self._starts[chunks]
 
     def stored(self, chunk: int) -> int:
         """Elements of a chunk as it is stored."""
@@ -176,8 +178,68 @@ class RegularGrid:
         """The chunks' lengths along each axis, clipped at the edge, as dask spells `.chunks`."""
         return tuple(axis.lengths() for axis in self.axes)
 
+    def stored_shape(self, coords: Sequence[int]) -> tuple[int, ...]:
+        """Elements along each axis of a chunk as it is stored, which may reach beyond the array."""
+        return self.chunk_shape
 
-Grid: TypeAlias = RegularGrid
+
+@dataclass(frozen=True, slots=True)
+class RectilinearGrid:
+    """An array's shape cut into chunks whose lengths differ, axis by axis.
+
+    >>> grid = RectilinearGrid((6, 10), ((2, 3, 4), 4))
+    >>> grid.grid_shape, grid.extent((2, 2)), grid.stored_shape((2, 2)), grid.chunk_shape
+    ((3, 3), ((5, 6), (8, 10)), (4, 4), (4, 4))
+    """
+
+    shape: tuple[int, ...]
+    """Elements along each axis of the array."""
+    edges: tuple[int | tuple[int, ...], ...]
+    """Along each axis the length of all chunks, or of each; at least 1, and together the axis or more."""
+    grid_shape: tuple[int, ...] = field(init=False, compare=False, repr=False)
+    """Chunks along each axis; 0 where the axis is empty."""
+    axes: tuple[Axis, ...] = field(init=False, compare=False, repr=False)
+    """How each axis is cut."""
+
+    def __post_init__(self) -> None:
+        axes = tuple(
+            EvenAxis(n, edge) if isinstance(edge, int) else UnevenAxis(n, edge)
+            for n, edge in zip(self.shape, self.edges, strict=True)
+        )
+        object.__setattr__(self, "axes", axes)
+        object.__setattr__(self, "grid_shape", tuple(axis.count for axis in axes))
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def nchunks(self) -> int:
+        """The number of chunks."""
+        return math.prod(self.grid_shape)
+
+    @property
+    def chunk_shape(self) -> tuple[int, ...]:
+        """The longest chunk along each axis."""
+        return tuple(edge if isinstance(edge, int) else max(edge) for edge in self.edges)
+
+    def stored_shape(self, coords: Sequence[int]) -> tuple[int, ...]:
+        """Elements along each axis of a chunk as it is stored, which may reach beyond the array."""
+        return tuple(axis.stored(i) for axis, i in zip(self.axes, coords, strict=True))
+
+    def extent(self, coords: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        """Where a chunk lies in the array, a (start, stop) an axis, clipped at the edge."""
+        return tuple(
+            (axis.start(i), axis.start(i) + axis.length(i)) for axis, i in zip(self.axes, coords, strict=True)
+        )
+
+    def clipped_chunks(self) -> tuple[tuple[int, ...], ...]:
+        """The chunks' lengths along each axis, clipped at the edge, as dask spells `.chunks`."""
+        return tuple(axis.lengths() for axis in self.axes)
+
+
+Grid: TypeAlias = RegularGrid | RectilinearGrid
 
 
 def guess_chunks(shape: Sequence[int], itemsize: int, target: int = CHUNK_TARGET) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -12,12 +13,13 @@ from numpy.typing import DTypeLike
 from ..errors import BaseZarrError, MetadataValidationError
 from ..settings import setting
 from . import metadata_v2, metadata_v3
+from .chunk_grids import AxisEdges, longest, merged
 from .codecs.parse import codec_document, parse_codecs
 from .dtypes import DataType, data_type_of
 from .grid import guess_chunks
 from .keys import ChunkKeyEncoding
 from .lookup import ZarrFormat
-from .metadata import ArrayMetadata
+from .metadata import ArrayMetadata, shown
 from .options import DEFAULT
 
 __all__ = ["checked_format", "chunk_lengths", "lengths", "new_metadata", "shape_of"]
@@ -38,10 +40,24 @@ def new_metadata(
     if version == 3:
         _ = data_type.v3_name  # refused before its codecs are looked at
     shards = words.get("shards")
-    shards = None if shards is None else lengths(shards, "shards", shape)
-    chunks = chunk_lengths(
-        words.get("chunks"), shards or shape, data_type.dtype.itemsize, divide=shards is not None
-    )
+    outer = None if shards is None else edge_lengths(shards, "shards", shape)
+    chunks = words.get("chunks")
+    if outer is None and _lists_edges(chunks):
+        edges = edge_lengths(chunks, "chunks", shape)
+        chunks = longest(edges)
+    else:
+        chunks = chunk_lengths(
+            chunks,
+            shape if outer is None else common_lengths(outer),
+            data_type.dtype.itemsize,
+            divide=outer is not None,
+        )
+        edges = outer or chunks
+    shards = None if outer is None else longest(outer)
+    if version == 2 and any(isinstance(axis, tuple) for axis in edges):
+        raise MetadataValidationError(
+            "v2 has no chunks of several lengths; use zarr_format=3, or one length an axis"
+        )
     fill_value = words.get("fill_value", DEFAULT)
     codecs = parse_codecs(
         dtype=data_type.dtype,
@@ -60,7 +76,7 @@ def new_metadata(
     return build(
         shape,
         data_type,
-        shards or chunks,
+        edges,  # type: ignore[arg-type]
         codecs,
         chunk_key_encoding=_key_encoding(words.get("chunk_key_encoding"), zarr_format),
         fill_value=data_type.default_fill if fill_value is DEFAULT else fill_value,
@@ -125,6 +141,46 @@ def lengths(value: Any, what: str, shape: Sequence[int]) -> tuple[int, ...]:
             f"{what}={value!r} holds a length below 1; give 1 or more for each axis, or -1 for the whole axis"
         )
     return tuple(max(1, whole) if n == -1 else n for n, whole in zip(found, shape, strict=True))
+
+
+def _lists_edges(value: Any) -> bool:
+    """Whether lengths are given chunk by chunk along some axis."""
+    return isinstance(value, Sequence) and any(isinstance(axis, Sequence | np.ndarray) for axis in value)
+
+
+def edge_lengths(value: Any, what: str, shape: Sequence[int]) -> tuple[AxisEdges, ...]:
+    """The length of all chunks along each axis, or of each of them where they differ.
+
+    >>> edge_lengths(((3, 4, 3), 5), "chunks", (10, 10)), edge_lengths([[5, 5], [4, 4, 2]], "chunks", (10, 10))
+    (((3, 4, 3), 5), (5, 4))
+    """
+    if not _lists_edges(value):
+        return lengths(value, what, shape)
+    if len(value) != len(shape):
+        raise BaseZarrError(
+            f"{what}={value!r} has {len(value)} axes, the shape {tuple(shape)} has {len(shape)}"
+        )
+    return merged([_edges_of(axis, what, n) for axis, n in zip(value, shape, strict=True)])
+
+
+def _edges_of(axis: Any, what: str, n: int) -> AxisEdges:
+    if not isinstance(axis, Sequence | np.ndarray):
+        return lengths(axis, what, (n,))[0]
+    edges = tuple(_integer(edge, what, axis) for edge in axis)
+    if not edges or min(edges) < 1 or sum(edges) < n:
+        raise BaseZarrError(
+            f"{what}: {shown(axis)} are no lengths of 1 or more that reach the end of an axis of {n}"
+        )
+    return edges
+
+
+def common_lengths(edges: Sequence[AxisEdges]) -> tuple[int, ...]:
+    """Along each axis the longest length of which all are multiples.
+
+    >>> common_lengths(((4, 6), 5))
+    (2, 5)
+    """
+    return tuple(axis if isinstance(axis, int) else math.gcd(*axis) for axis in edges)
 
 
 def _listed(value: Any, ndim: int) -> Sequence[Any]:

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MetadataValidationError, ShapeMismatchError
+from .chunk_grids import AxisEdges, edges_to_json, grid_of, grown, longest
 from .documents import Document, new_document
 from .dtypes import DataType
-from .grid import RegularGrid
+from .grid import Grid
 from .keys import ChunkKeyEncoding
 
 __all__ = [
@@ -100,7 +101,7 @@ class ArrayMetadata(_NodeMetadata):
     """Elements along each axis."""
     data_type: DataType
     chunk_shape: tuple[int, ...]
-    """Elements along each axis of a write unit: of a shard, where the array is sharded."""
+    """Elements along each axis of a write unit: of a shard, where there are such; of the longest, if they differ."""
     chunk_key_encoding: ChunkKeyEncoding
     fill_value: Any
     """The fill value; None only in v2, where `null` leaves the contents of missing chunks undefined."""
@@ -108,6 +109,8 @@ class ArrayMetadata(_NodeMetadata):
     """The codec chain of a write unit, in the order of encoding."""
     names: tuple[str | None, ...] | None = None
     """Dimension names as a v3 document holds them; v2 has an attribute for them."""
+    edges: tuple[AxisEdges, ...] | None = None
+    """Along each axis the length of all write units, or of each, where they differ; else None."""
     viewed: ArrayMetadata | None = None
     """The array that is stored, where this is a view that shows it in another way (views.py)."""
 
@@ -122,9 +125,9 @@ class ArrayMetadata(_NodeMetadata):
         return len(self.shape)
 
     @functools.cached_property
-    def grid(self) -> RegularGrid:
+    def grid(self) -> Grid:
         """The grid of write units."""
-        return RegularGrid(self.shape, self.chunk_shape)
+        return grid_of(self.shape, self.edges or self.chunk_shape)
 
     @functools.cached_property
     def read_chunk_shape(self) -> tuple[int, ...]:
@@ -204,17 +207,22 @@ class ArrayMetadata(_NodeMetadata):
             )
         key = next(iter(self.documents))
         respelled = {} if lengths == self.shape else {"shape": lengths}
-        value = self.document.value | respelled | self._repaired_chunks()
+        edges = None if self.edges is None else grown(self.edges, lengths)
+        value = self.document.value | respelled | self._repaired_chunks(edges)
         documents = {**self.documents, key: self.document.edited(value)}
-        return replace(self, documents=documents, shape=lengths)
+        largest = self.chunk_shape if edges is None else longest(edges)
+        return replace(self, documents=documents, shape=lengths, edges=edges, chunk_shape=largest)
 
-    def _repaired_chunks(self) -> dict[str, Any]:
-        """The document's member with the chunk shape, where reading it had to repair that."""
+    def _repaired_chunks(self, edges: tuple[AxisEdges, ...] | None) -> dict[str, Any]:
+        """The document's member with the chunks' lengths, where reading had to repair them, or more are needed."""
         value, chunks = self.document.value, list(self.chunk_shape)
+        if edges is not None:
+            rectilinear = value["chunk_grid"].get("name") == "rectilinear"
+            return {} if rectilinear and edges == self.edges else {"chunk_grid": edges_to_json(edges)}
         if self.zarr_format == 2:
             return {} if value["chunks"] == chunks else {"chunks": chunks}
         grid = value["chunk_grid"]
-        if grid["configuration"]["chunk_shape"] == chunks:
+        if grid["name"] == "rectilinear" or grid["configuration"]["chunk_shape"] == chunks:
             return {}
         return {"chunk_grid": grid | {"configuration": grid["configuration"] | {"chunk_shape": chunks}}}
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import MetadataValidationError, NodeTypeValidationError
+from .chunk_grids import AxisEdges, edges_to_json, longest, parse_edges
 from .documents import Document, loads, new_document
 from .dtypes import DataType, parse_v3_data_type
 from .keys import ChunkKeyEncoding
@@ -43,20 +44,22 @@ def parse_array(documents: Mapping[str, Any], where: str = "") -> ArrayMetadata:
         data_type = parse_v3_data_type(value["data_type"])
         fill = value["fill_value"]
         codecs = tuple(_codec(entry) for entry in _list(value["codecs"], "codecs"))
+        edges = _edges(value["chunk_grid"], shape, codecs)
         metadata = ArrayMetadata(
             zarr_format=3,
             attributes=_attributes(value),
             documents={KEY: document},
             shape=shape,
             data_type=data_type,
-            chunk_shape=_chunk_shape(value["chunk_grid"], len(shape), codecs),
+            chunk_shape=longest(edges),
             chunk_key_encoding=_key_encoding(value["chunk_key_encoding"]),
             # null was written by early writers, which meant their default
             fill_value=data_type.default_fill if fill is None else data_type.fill_from_json(fill),
             codecs=codecs,
             names=_dimension_names(value.get("dimension_names"), len(shape)),
+            edges=None if all(isinstance(axis, int) for axis in edges) else edges,
         )
-        metadata.read_chunk_shape  # noqa: B018  # an array of which nothing can be read is refused here, by name
+        _check_shards(metadata)  # an array of which nothing can be read is refused here, by name
         return metadata
 
 
@@ -70,7 +73,7 @@ def parse_group(documents: Mapping[str, Any], where: str = "") -> GroupMetadata:
 def build_array(
     shape: Sequence[int],
     data_type: DataType,
-    chunk_shape: Sequence[int],
+    chunk_shape: Sequence[AxisEdges],
     codecs: Sequence[CodecSpec],
     *,
     chunk_key_encoding: ChunkKeyEncoding | None = None,
@@ -80,17 +83,20 @@ def build_array(
 ) -> ArrayMetadata:
     """The metadata of a new array; `chunk_shape` is a shard's, where it is sharded.
 
-    A `fill_value` of None is the data type's zero (NaT for times). Raises MetadataValidationError for
-    what the format does not allow.
+    An axis along which chunks differ has the lengths of all of them. A `fill_value` of None is the data type's
+    zero (NaT for times). Raises MetadataValidationError for what the format does not allow.
     """
     encoding = chunk_key_encoding or ChunkKeyEncoding("default", "/")
-    chunks = parse_lengths(chunk_shape, "chunks", 1)
+    if any(isinstance(axis, tuple) for axis in chunk_shape):
+        grid = edges_to_json(chunk_shape)
+    else:
+        grid = {"name": "regular", "configuration": {"chunk_shape": parse_lengths(chunk_shape, "chunks", 1)}}
     value: dict[str, Any] = {
         "zarr_format": 3,
         "node_type": "array",
         "shape": parse_lengths(shape, "shape", 0),
         "data_type": data_type.v3_name,
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunks}},
+        "chunk_grid": grid,
         "chunk_key_encoding": {
             "name": encoding.name,
             "configuration": {"separator": encoding.separator},
@@ -167,16 +173,41 @@ def _codec(entry: Any) -> CodecSpec:
     return CodecSpec(*_extension(entry, "the codec"))
 
 
-def _chunk_shape(value: Any, ndim: int, codecs: Sequence[CodecSpec]) -> tuple[int, ...]:
+def _edges(value: Any, shape: tuple[int, ...], codecs: Sequence[CodecSpec]) -> tuple[AxisEdges, ...]:
+    """The chunks' lengths along each axis: one for all of them, or one for each."""
     name, configuration = _extension(value, "the chunk grid")
+    if name == "rectilinear":
+        if configuration.get("kind") != "inline":
+            raise MetadataValidationError(
+                f"a rectilinear grid of the kind {shown(configuration.get('kind'))} is not known here; 'inline' is"
+            )
+        return parse_edges(configuration.get("chunk_shapes"), shape)
     if name != "regular":
-        raise MetadataValidationError(f"the chunk grid {name!r} is not known here; 'regular' is")
-    least: list[Any] = [1] * ndim
+        raise MetadataValidationError(
+            f"the chunk grid {name!r} is not known here; 'regular', 'rectilinear' are"
+        )
+    least: list[Any] = [1] * len(shape)
     for codec in codecs:
         inner = codec.configuration.get("chunk_shape")
-        if codec.name == "sharding_indexed" and isinstance(inner, list) and len(inner) == ndim:
+        if codec.name == "sharding_indexed" and isinstance(inner, list) and len(inner) == len(shape):
             least = inner
-    return repair_chunks(configuration.get("chunk_shape"), least)
+    lengths = configuration.get("chunk_shape")
+    if isinstance(lengths, list) and any(isinstance(axis, list) for axis in lengths):
+        return parse_edges(lengths, shape)  # as zarr-python 3.2 wrote it
+    return repair_chunks(lengths, least)
+
+
+def _check_shards(metadata: ArrayMetadata) -> None:
+    """Refuse shards of several lengths of which one is not made of whole inner chunks."""
+    inner = metadata.read_chunk_shape
+    if metadata.edges is None or metadata.shards is None:
+        return
+    for axis, (edges, n) in enumerate(zip(metadata.edges, inner, strict=True)):
+        odd = [edge for edge in ((edges,) if isinstance(edges, int) else edges) if edge % n]
+        if odd:
+            raise MetadataValidationError(
+                f"along axis {axis}, inner chunks of {n} do not divide a shard of {odd[0]}"
+            )
 
 
 def _key_encoding(value: Any) -> ChunkKeyEncoding:

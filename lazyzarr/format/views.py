@@ -66,7 +66,7 @@ def _built(
     built = build(
         stored.shape if shape is None else shape,
         data_type,
-        stored.chunk_shape if chunks is None else chunks,
+        (stored.edges or stored.chunk_shape) if chunks is None else chunks,  # type: ignore[arg-type]
         codecs,
         chunk_key_encoding=stored.chunk_key_encoding,
         fill_value=fill,

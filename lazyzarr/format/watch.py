@@ -6,6 +6,7 @@ read as fill. So a missing chunk is believed only while the metadata at the path
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 
 from ..errors import ArrayReplacedError
@@ -92,9 +93,19 @@ def same_chunks(old: ArrayMetadata, new: ArrayMetadata) -> bool:
     """Whether stored chunks mean the same in both."""
     return (
         len(old.shape) == len(new.shape)
-        and old.chunk_shape == new.chunk_shape
+        and _same_edges(old, new)
         and old.data_type == new.data_type
         and old.codecs in (new.codecs, new.trusting_pickle().codecs)
         and old.chunk_key_encoding == new.chunk_key_encoding
         and old.data_type.fill_bits(old.fill[()]) == new.data_type.fill_bits(new.fill[()])
+    )
+
+
+def _same_edges(old: ArrayMetadata, new: ArrayMetadata) -> bool:
+    """Whether chunks lie at the same places, as far as both have lengths for them: a growth adds some."""
+    if old.edges is None or new.edges is None:
+        return old.edges is new.edges and old.chunk_shape == new.chunk_shape
+    return all(
+        a == b if isinstance(a, int) or isinstance(b, int) else all(map(operator.eq, a, b))
+        for a, b in zip(old.edges, new.edges, strict=True)
     )

@@ -29,6 +29,7 @@ from ..lookup import find_array
 from ..metadata import ArrayMetadata
 from ..selection import parse_basic
 from ..stores.protocol import Store
+from ..uneven import open_writer
 from .consolidation import refresh_above
 from .documents import store_changed
 from .opened import Opened
@@ -75,7 +76,7 @@ def append(
         new = old.with_shape((*old.shape[:axis], start + values.shape[axis], *old.shape[axis + 1 :]))
         behind = (slice(None),) * axis + (slice(start, None),)
         try:
-            write_selection(_Writer(store, path, new), held, parse_basic(behind, new.shape), values)
+            write_selection(_writer(store, path, new), held, parse_basic(behind, new.shape), values)
             store_changed(store, path, old, new)
         except BaseException:
             with suppress(Exception):  # the first failure is the one to tell
@@ -96,15 +97,11 @@ def _found(store: Store, path: str, opened: Opened | None) -> ArrayMetadata:
     return found
 
 
-class _Writer(ChunkWriter):
+def _writer(store: Store, path: str, metadata: ArrayMetadata) -> ChunkWriter:
     """A writer for who holds the lock alone and has just read the metadata, or is about to change it."""
-
-    def __init__(self, store: Store, path: str, metadata: ArrayMetadata) -> None:
-        super().__init__(store, path, metadata)
-        self.shares_edge = False
-
-    def check(self) -> None:
-        """Nothing has to be asked."""
+    writer = open_writer(store, path, metadata)
+    writer.shares_edge, writer.alone = False, True
+    return writer
 
 
 def _checked(url: str, shape: Coords, new: Coords, axis: int) -> int:
@@ -128,7 +125,7 @@ def _clear_beyond(store: Store, path: str, old: ArrayMetadata, new: ArrayMetadat
     if not grown or not math.prod(new.shape):
         return
     _remove_outside(store, path, new, old)
-    writer = _Writer(store, path, old)
+    writer = _writer(store, path, old)
     scratch = writer.new_scratch()
     nothing = (slice(0, 0),) * old.ndim
     for coords in _edge(old, new, grown):
@@ -141,9 +138,10 @@ def _edge(old: ArrayMetadata, new: ArrayMetadata, grown: Sequence[int]) -> Itera
     """The chunks that reach beyond the old shape along an axis that grows; some twice."""
     common = _common_grid(old, new)
     for axis in grown:
-        if old.shape[axis] % old.chunk_shape[axis]:
+        last = common[axis] - 1
+        if last >= 0 and old.grid.axes[axis].length(last) < old.grid.axes[axis].stored(last):
             ranges = list(map(range, common))
-            ranges[axis] = range(common[axis] - 1, common[axis])
+            ranges[axis] = range(last, last + 1)
             yield from product(*ranges)
 
 
