@@ -21,6 +21,7 @@ from .stores.object_options import open_remote
 from .stores.prefix import PrefixStore
 from .stores.protocol import Store
 from .stores.wrappers import ReadOnlyStore
+from .stores.zarr_python import adapted
 from .stores.zip import ZipStore
 
 __all__ = ["StoreLike", "StorePath", "resolve"]
@@ -92,6 +93,8 @@ def _named(target: Any, read_only: bool) -> tuple[Store, str]:
         return _local(os.fspath(target), read_only)
     if isinstance(target, Store):
         return _guarded(target, read_only), ""
+    if (found := adapted(target)) is not None:
+        return _guarded(found[0], read_only), found[1]
     if isinstance(target, MutableMapping):
         kind = MemoryStore if type(target) is dict else MappingStore
         return kind(target, read_only=read_only), ""

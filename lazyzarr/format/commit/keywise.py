@@ -39,6 +39,11 @@ def replace_keys(store: Store, node: str, target: str, metadata: NodeMetadata) -
     old = read_node(store, target) if _is_readable(store, target) else None
     new = _with_other_names(metadata, old)
     names = _names(store, node, metadata)
+    if store.transactional:  # nobody looks before its commit, and chunks need an array to belong to
+        delete_keys(store, target)
+        placed = store_new(store, target, metadata)
+        _copy(store, [(join_path(node, name), join_path(target, name)) for name in names])
+        return metadata if placed else None
     if new is None or old is None:
         delete_keys(store, target)
         _copy(store, [(join_path(node, name), join_path(target, name)) for name in names])

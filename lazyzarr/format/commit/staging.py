@@ -14,7 +14,7 @@ A kill leaves the old array or none, or the new one, and what the next stage bes
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ...errors import ArrayReplacedError, StoreError
@@ -25,7 +25,7 @@ from ..metadata import ArrayMetadata
 from ..stores.protocol import Store
 from .consolidation import refresh_above
 from .documents import store_new
-from .keywise import move_keys, replace_keys
+from .keywise import delete_keys, move_keys, replace_keys
 from .places import check_place, leftover_chunks, make_groups_above, making_lock, unmake_groups
 from .runs import begin_run, end_run, trade
 
@@ -48,6 +48,8 @@ class StagedNode:
     target: str
     mode: Mode
     """Whether a node at the target refuses it ("w-") or is replaced ("w")."""
+    published: list[bool] = field(default_factory=list)
+    """Holds something once a node that was built in its place is complete."""
 
     @property
     def url(self) -> str:
@@ -62,10 +64,12 @@ class StagedNode:
         """
         made = make_groups_above(self.target_store, self.target, self.metadata)
         try:
-            placed = self._take_place()
+            placed = self.metadata if self._is_in_place() else self._take_place()
         except BaseException:
             unmake_groups(self.target_store, made)
             raise
+        if self._is_in_place():
+            self.published.append(True)
         self.discard()
         made = [*made, *make_groups_above(self.target_store, self.target, self.metadata)]
         for path in [*made, self.target]:
@@ -74,7 +78,13 @@ class StagedNode:
 
     def discard(self) -> None:
         """Remove what was built and not published; nothing else is touched."""
-        end_run(self.store, self.path.rpartition("/")[0])
+        if not self._is_in_place():
+            end_run(self.store, self.path.rpartition("/")[0])
+        elif not self.published:
+            delete_keys(self.target_store, self.target)
+
+    def _is_in_place(self) -> bool:
+        return self.target_store.transactional and self.path == self.target
 
     def _take_place(self) -> NodeMetadata:
         for _ in range(_OTHERS_WIN):
@@ -141,8 +151,8 @@ class StagedArray(StagedNode):
 
 def stage_node(store: Store, path: str, metadata: NodeMetadata, mode: Mode) -> StagedNode:
     """A node to be built aside, for the place at a path of a store; raises as `stage_array`."""
-    base, run = _begin(store, path := normalize_path(path), metadata, mode)
-    return StagedNode(base, join_path(run, "node"), metadata, store, path, mode)
+    base, node = _begin(store, path := normalize_path(path), metadata, mode)
+    return StagedNode(base, node, metadata, store, path, mode)
 
 
 def stage_array(store: Store, path: str, metadata: ArrayMetadata, mode: Mode) -> StagedArray:
@@ -151,13 +161,14 @@ def stage_array(store: Store, path: str, metadata: ArrayMetadata, mode: Mode) ->
     Raises ContainsArrayError or ContainsGroupError for mode "w-" where a node is, ContainsNodeError for what
     is no node and stands in the way, ReadOnlyStoreError, InvalidKeyError.
     """
-    base, run = _begin(store, path := normalize_path(path), metadata, mode)
-    return StagedArray(base, join_path(run, "node"), metadata, store, path, mode)
+    base, node = _begin(store, path := normalize_path(path), metadata, mode)
+    return StagedArray(base, node, metadata, store, path, mode)
 
 
 def _begin(store: Store, path: str, metadata: NodeMetadata, mode: Mode) -> tuple[Store, str]:
-    """The store and path of a new run's folder, the node's metadata stored in it."""
-    check_place(store, path, metadata, mode == "w")
+    """The store and path where a node is built, its metadata stored there."""
+    if not check_place(store, path, metadata, mode == "w") and store.transactional:
+        return store, _begin_in_place(store, path, metadata)
     base, target = store.beside(path)
     run = begin_run(base, target)
     try:
@@ -165,4 +176,15 @@ def _begin(store: Store, path: str, metadata: NodeMetadata, mode: Mode) -> tuple
     except BaseException:
         end_run(base, run)
         raise
-    return base, run
+    return base, join_path(run, "node")
+
+
+def _begin_in_place(store: Store, path: str, metadata: NodeMetadata) -> str:
+    """Where no node is, and nobody looks before the store's own commit, a node is built where it belongs."""
+    made = make_groups_above(store, path, metadata)
+    try:
+        store_new(store, path, metadata)
+    except BaseException:
+        unmake_groups(store, made)
+        raise
+    return path

@@ -58,6 +58,8 @@ class Store(ABC):
     reach: Reach = "anywhere"
     """Who sees what is written: "thread" (this process), "host" (its processes), "anywhere"."""
     read_only: bool = False
+    transactional: bool = False
+    """Whether others see what is written after a commit of the store's own, which takes chunks of arrays alone."""
     decoded: LastUsed | None = None
     """Where decoded chunks are kept, if they are."""
     lists: bool = True

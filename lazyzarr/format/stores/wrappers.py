@@ -44,6 +44,11 @@ class WrapperStore(Store):
         return self._store.read_only
 
     @property
+    def transactional(self) -> bool:  # type: ignore[override]
+        """Whether the store has a commit of its own: as the store within."""
+        return self._store.transactional
+
+    @property
     def decoded(self) -> LastUsed | None:  # type: ignore[override]
         """Where decoded chunks are kept: as the store within."""
         return self._store.decoded
