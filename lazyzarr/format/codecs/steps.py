@@ -29,8 +29,8 @@ class StepSerializer:
     def decode_into(self, buffer: Buffer, out: NDArray[Any]) -> None:
         """Decode the encoded chunk, and its elements into `out`."""
         encoded = self._inner.decode_spare(buffer, Spare(self._inner.new_chunk))
-        self._step.decode(np.ascontiguousarray(encoded), out)
+        self._step.decode(np.asarray(encoded, order="C"), out)
 
     def encode(self, array: NDArray[Any]) -> list[Buffer]:
         """The stored bytes of the encoded chunk."""
-        return self._inner.encode(self._step.encode(np.ascontiguousarray(array)))
+        return self._inner.encode(self._step.encode(np.asarray(array, order="C")))

@@ -179,6 +179,21 @@ def test_names_without_a_configuration(case: Case) -> None:
             assert entry["configuration"] == {"elementsize": 4}
 
 
+def test_within_shards_the_configuration_is_said_too() -> None:
+    """zarr-python insists on one, if an empty one."""
+    pytest.importorskip("zarr.codecs.numcodecs", reason="zarr-python has these codecs from 3.1.3 on")
+    array = lz.create_array(
+        MemoryStore(),
+        shape=(8, 8),
+        chunks=(4, 4),
+        shards=(8, 8),
+        dtype="f4",
+        compressors=["numcodecs.fletcher32"],
+    )
+    array[...] = FLOATS[0, 1]
+    assert (theirs_of(stored(array))[...] == FLOATS[0, 1]).all()
+
+
 @pytest.mark.parametrize("case", ELEMENTS[:2] + ELEMENTS[3:], ids=ids)
 def test_elements_before_shards(case: Case) -> None:
     """What a codec gives is what shards hold: its dtype, and its shape too."""
