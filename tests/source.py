@@ -22,7 +22,7 @@ ORDER = """
     format.stores.failures format.stores.folders format.stores.files format.stores.chunk_files format.stores.local
     format.stores.remote format.stores.object_clients format.stores.object_conditions format.stores.objects
     format.stores.filesystems format.stores.object_options
-    format.stores.zarr_python format.stores.zip_format format.stores.zip_files format.stores.zip_archive format.stores.zip
+    format.stores.zarr_python format.stores.zarr_face format.stores.zip_format format.stores.zip_files format.stores.zip_archive format.stores.zip
     format.stores.wrappers format.stores.prefix format.stores.calls format.stores.cache
     format.codecs.* format.watch format.requests format.chunk_source format.ahead format.chunk_update format.chunk format.uneven format.cached_chunks
     format.leases format.gates format.locks format.workers format.chunk_loops
@@ -34,7 +34,7 @@ ORDER = """
     format.copy_log format.copy_store format.copying format.hierarchy format.aio format.debug_info
     graph.region graph.node graph.ops.* graph.chunking graph.layout graph.sink
     graph.program graph.access graph.stage graph.plan graph.check
-    graph.leaves graph.bound graph.write graph.evaluate graph.spec graph.tasks graph.schedule graph.progress graph.run
+    graph.leaves graph.ahead graph.bound graph.write graph.evaluate graph.spec graph.tasks graph.schedule graph.progress graph.run
     graph.explain graph.targets graph.writing graph.reducing graph.lift graph.functions.* graph.operators graph.methods
     graph.numpy_dispatch graph.lazy
     storage codecs zarr2 verbs numpy __init__ demo cli

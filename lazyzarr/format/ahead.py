@@ -53,24 +53,31 @@ class Ahead:
         new_scratch: Callable[[], Scratch],
     ) -> None:
         self._source, self.key = source, source.key
-        self._order: Iterator[Coords] = iter(order)
-        self._depth, self._pool, self._new_scratch = depth, pool, new_scratch
+        self._pool, self._new_scratch = pool, new_scratch
         self._own = threading.local()
         self._lock = threading.Lock()
-        self._next: Coords | None = None
-        self._ended = False
-        self._passed: dict[Coords, int] = {}
         self._window: dict[Coords, Future[Buffer | None]] = {}
+        self.begin(order, depth)
+
+    def begin(self, order: Iterable[Coords], depth: int) -> None:
+        """Ask for other chunks from now on; what has not set out yet does not."""
+        with self._lock:
+            for future in self._window.values():
+                future.cancel()
+            self._window.clear()
+            self._order: Iterator[Coords] = iter(order)
+            self._depth, self._ended = depth, not depth
+            self._next: Coords | None = None
+            self._passed: dict[Coords, int] = {}
 
     def __call__(self, coords: Coords, scratch: Scratch) -> Buffer | None:
         """The encoded bytes of a chunk, or None."""
         with self._lock:
             self._fill()
             future = self._window.pop(coords, None)
-            if future is None:
+            if future is None and not self._ended:
                 self._passed[coords] = self._passed.get(coords, 0) + 1
-            else:
-                self._fill()
+            self._fill()
         if future is None:
             return self._source(coords, scratch)
         raw = future.result()
@@ -98,11 +105,3 @@ class Ahead:
         if scratch is None:
             scratch = self._own.scratch = self._new_scratch()
         return self._source(coords, scratch)
-
-    def close(self) -> None:
-        """Ask for no more; what has not set out does not."""
-        with self._lock:
-            self._ended = True
-            for future in self._window.values():
-                future.cancel()
-            self._window.clear()

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lazyzarr.graph.ahead import BlockAhead
 from lazyzarr.graph.bound import Array, Evaluator, Leaves, Values
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.reductions import Reduce, State
@@ -25,12 +26,12 @@ class Stopped(Exception):
     """The run was stopped; nothing more may be written."""
 
 
-def stage_leaves(stage: Stage, values: Values) -> Leaves:
-    """The leaves of a stage, as its layout needs them."""
+def stage_capacities(stage: Stage) -> dict[Node, int]:
+    """How many chunks each leaf of a stage keeps, as its layout needs them."""
     kept: dict[Node, int] = {}
     for access, chunks in zip(stage.accesses, stage.capacities, strict=True):
         kept[access.leaf] = kept.get(access.leaf, 0) + chunks
-    return Leaves(kept, values)
+    return kept
 
 
 class StageRunner:
@@ -38,15 +39,22 @@ class StageRunner:
 
     def __init__(self, stage: Stage, values: Values, stopped: Callable[[], bool]) -> None:
         self._stage, self._stopped = stage, stopped
-        self._leaves = stage_leaves(stage, values)
+        capacities = stage_capacities(stage)
+        self._leaves = Leaves(capacities, values)
+        self._ahead = BlockAhead(stage, self._leaves, capacities)
         self._evaluator = Evaluator(stage.roots, stage.inline, self._leaves)
         self._writers = [None if sink is None else UnitWriter(sink) for sink in stage.sinks]
 
     def run(self, index: tuple[int, ...], results: Sequence[Array | None] | None) -> BlockResult:
         """Runs a block. What is not written is put into `results` where they are given, else returned."""
-        if self._stage.kind == "reduce":
-            return self._reduce(index, results)
-        return self._map(index, results)
+        run = self._reduce if self._stage.kind == "reduce" else self._map
+        if not self._stage.ahead:
+            return run(index, results)
+        self._ahead.begin(index)
+        try:
+            return run(index, results)
+        finally:
+            self._ahead.end()
 
     def _map(self, index: tuple[int, ...], results: Sequence[Array | None] | None) -> BlockResult:
         """The roots' values over a block."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from lazyzarr.format.chunk import ChunkReader
+from lazyzarr.format.grid import Axis, EvenAxis, RegularGrid
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.sources import ForeignSource, MemorySource, ZarrSource
 from lazyzarr.graph.region import Region, Span, place
@@ -80,8 +81,13 @@ class ChunkedLeaf:
         cache: ChunkCache,
         dtype: np.dtype[Any],
         check: Callable[[], None],
+        read_ahead: Callable[[Iterable[tuple[int, ...]], int], None] = lambda order, depth: None,
     ) -> None:
         self._cuts, self._cache, self._dtype, self.check = cuts, cache, dtype, check
+        self.cuts = cuts
+        """Along each axis the chunks' length, or where they end."""
+        self.read_ahead = read_ahead
+        """Lets the next chunks, given in their order, be asked for ahead, so many at once; 0: no longer."""
 
     def loader(self, region: Region, buffer: Buffer, locators: Locators) -> Loader:
         """What gives the region's values for a tile at an origin; parts of chunks are put together in `buffer`."""
@@ -211,7 +217,7 @@ Leaf = ArrayLeaf | ChunkedLeaf
 def open_leaf(node: Node, capacity: int, values: Mapping[Node, Array]) -> Leaf:
     """The leaf of a source, or of a reduction whose result is among the values."""
     if isinstance(node, ZarrSource):
-        return _zarr_leaf(node.array.reader(), capacity)
+        return _zarr_leaf(node.array.reader().reading_ahead(()), capacity)
     if isinstance(node, MemorySource):
         return ArrayLeaf(node.array)
     if isinstance(node, ForeignSource):
@@ -221,18 +227,31 @@ def open_leaf(node: Node, capacity: int, values: Mapping[Node, Array]) -> Leaf:
 
 def _zarr_leaf(reader: ChunkReader, capacity: int) -> ChunkedLeaf:
     """A stored array's chunks, decoded into kept buffers."""
-    scratch = reader.new_scratch()
+    scratch, even = reader.new_scratch(), isinstance(reader.grid, RegularGrid)
 
     def fetch(coords: tuple[int, ...], spare: Array | None) -> Array:
-        chunk = reader.new_chunk() if spare is None else spare
+        fits = spare is not None and (even or spare.shape == reader.grid.stored_shape(coords))
+        chunk = spare if spare is not None and fits else reader.new_chunk(coords)
         chunk.flags.writeable = True
         reader.read_into(coords, chunk, scratch)
         # Decoded chunks are lent to programs and to users' functions.
         chunk.flags.writeable = False
         return chunk
 
-    chunk_shape = tuple(map(int, reader.grid.chunk_shape))
-    return ChunkedLeaf(chunk_shape, ChunkCache(fetch, capacity), reader.dtype, lambda: reader.check(scratch))
+    return ChunkedLeaf(
+        tuple(map(_axis_cuts, reader.grid.axes)),
+        ChunkCache(fetch, capacity),
+        reader.dtype,
+        lambda: reader.check(scratch),
+        reader.ask_ahead,
+    )
+
+
+def _axis_cuts(axis: Axis) -> list[int] | int:
+    """Where an axis is cut into chunks as they are stored: their one length, or every boundary."""
+    if isinstance(axis, EvenAxis):
+        return int(axis.edge)
+    return list(itertools.accumulate(axis.edges, initial=0))
 
 
 def _foreign_leaf(node: ForeignSource, capacity: int) -> ChunkedLeaf:

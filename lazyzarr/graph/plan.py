@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from lazyzarr.graph.node import Node, walk
 from lazyzarr.graph.ops.reductions import Reduce
 from lazyzarr.graph.sink import Sink
-from lazyzarr.graph.stage import Budget, Stage, make_stage, partial_bytes, split_further, with_groups
+from lazyzarr.graph.stage import (
+    Budget,
+    Stage,
+    make_stage,
+    partial_bytes,
+    split_further,
+    with_groups,
+    with_read_ahead,
+)
 from lazyzarr.settings import SMALL_CHUNK, format_bytes
 
 __all__ = ["BASE", "Budget", "Output", "Stages", "plan_stages"]
@@ -131,7 +139,13 @@ def _fit(planned: Stages) -> Stages:
             workers=planned.workers - 1,
             workers_why=f"{planned.workers - 1} at once: more would not fit the memory",
         )
-    return planned
+    return dataclasses.replace(planned, stages=tuple(_ahead(planned, stage) for stage in planned.stages))
+
+
+def _ahead(planned: Stages, stage: Stage) -> Stage:
+    """The stage reading ahead in slow stores, with the memory that the plan leaves over."""
+    at_once = max(1, min(planned.workers, stage.layout.tasks))
+    return with_read_ahead(stage, max(0, planned.memory - planned.peak(stage)) // at_once, at_once)
 
 
 def _smaller_until(planned: Stages, stage: Stage) -> Stage:

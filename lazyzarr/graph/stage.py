@@ -51,6 +51,7 @@ __all__ = [
     "partial_bytes",
     "split_further",
     "with_groups",
+    "with_read_ahead",
 ]
 
 # A tile and what is made of it should stay in a core's second-level cache.
@@ -113,6 +114,8 @@ class Stage:
     """For each access, how chunks are shared within cells: that does not depend on the blocks."""
     capacities: tuple[int, ...] = ()
     """For each access, how many decoded chunks a task keeps."""
+    ahead: tuple[tuple[Node, int], ...] = ()
+    """For each leaf in a slow store, how many encoded chunks a task asks for ahead."""
     whole: frozenset[int] = frozenset()
     """Axes along which no block ends: a task walks all of them, with what came before in hand."""
 
@@ -307,6 +310,27 @@ def with_groups(stage: Stage, groups: tuple[int, ...]) -> Stage:
     return dataclasses.replace(
         stage, layout=layout, groups=groups, capacities=capacities, memory=_memory(stage, layout, kept(order))
     )
+
+
+def with_read_ahead(stage: Stage, spare: int, at_once: int) -> Stage:
+    """The stage with chunks of slow stores asked for ahead, as many as `spare` bytes hold for each task.
+
+    `at_once` tasks share the requests that a store is worth.
+    """
+    slow = {
+        access.leaf: (read_bytes_bound(access), access.leaf.array.reader().in_flight)
+        for access in stage.accesses
+        if isinstance(access.leaf, ZarrSource) and access.leaf.array.reader().in_flight > 1
+    }
+    if not slow:
+        return stage
+    ahead = tuple(
+        (leaf, max(1, min(-(-wanted // at_once), spare // len(slow) // nbytes)))
+        for leaf, (nbytes, wanted) in slow.items()
+    )
+    held = sum(depth * slow[leaf][0] for leaf, depth in ahead if depth > 1)
+    memory = dataclasses.replace(stage.memory, encoded=stage.memory.encoded + held)
+    return dataclasses.replace(stage, ahead=ahead, memory=memory)
 
 
 def _spare(leaf: Node) -> int:
