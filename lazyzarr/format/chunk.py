@@ -138,10 +138,14 @@ class ChunkReader:
         """The threads in which to do work that mostly waits, of so many bytes each; None where answers come at once."""
         return _waiting(self._store, nbytes)
 
+    def ask_ahead(self, order: Iterable[Coords], depth: int) -> None:
+        """Let a reader that reads ahead ask for other chunks from now on, so many at once; 0: for none."""
+        if isinstance(self.source, Ahead):
+            self.source.begin(order, depth)
+
     def close(self) -> None:
         """Ask for nothing ahead any more."""
-        if isinstance(self.source, Ahead):
-            self.source.close()
+        self.ask_ahead((), 0)
 
     def new_chunk(self, coords: Coords | None = None) -> NDArray[Any]:
         """An array of the chunks' shape and dtype, in the layout that decodes without a copy.
