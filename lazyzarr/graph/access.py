@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lazyzarr.format.grid import Axis, RectilinearGrid
 from lazyzarr.graph.layout import Access, Cuts, most_chunks, sizes_to_cuts
 from lazyzarr.graph.node import Chunks, Node
 from lazyzarr.graph.ops.blocks import MapBlocks
@@ -41,21 +42,23 @@ def accesses(roots: Sequence[Node], domain: tuple[int, ...], inline: frozenset[N
 def _access(leaf: Node, region: Region) -> Access:
     grid, decodes = _grid(leaf)
     chunk = math.prod(int(np.diff(cuts).max(initial=0)) for cuts in grid)
+    if isinstance(leaf, ZarrSource) and isinstance(reader_grid := leaf.array.reader().grid, RectilinearGrid):
+        chunk = math.prod(reader_grid.chunk_shape)  # its last chunk may reach far beyond the array
     return Access(leaf, region, grid, chunk * leaf.dtype.itemsize if decodes else 0, decodes)
 
 
 def _grid(leaf: Node) -> tuple[tuple[Cuts, ...], bool]:
     """The boundaries of what is read of a leaf at once, and whether reading it costs anything."""
     if isinstance(leaf, ZarrSource):
-        chunk_shape = leaf.array.reader().grid.chunk_shape
-        return tuple(_regular(n, c) for n, c in zip(leaf.shape, chunk_shape, strict=True)), True
+        return tuple(map(_axis_cuts, leaf.array.reader().grid.axes)), True
     if isinstance(leaf, (Computed, ForeignSource)):
         return tuple(map(sizes_to_cuts, leaf.chunks)), True
     return tuple(np.array([0, n]) for n in leaf.shape), False
 
 
-def _regular(n: int, chunk: int) -> Cuts:
-    return np.append(np.arange(0, n, chunk, dtype=np.int64), n)
+def _axis_cuts(axis: Axis) -> Cuts:
+    starts = axis.starts(np.arange(axis.count, dtype=np.intp)).astype(np.int64)
+    return np.append(starts, axis.n)
 
 
 def ranked(found: Sequence[Access], domain: tuple[int, ...]) -> list[Access]:
