@@ -462,6 +462,30 @@ def test_chains(name: str, fill: int) -> None:
     assert (through(CHAINS[name], data, np.int32(fill))[1] == data).all()
 
 
+def test_each_codec_gets_the_shape_that_the_one_before_gives() -> None:
+    data = np.arange(8 * 6 * 4, dtype="i4").reshape(8, 6, 4)
+    codecs = [
+        TransposeCodec(order=(2, 0, 1)),
+        Reshape(shape=[[0], [1, 2]]),
+        TransposeCodec(order=(1, 0)),
+        BytesCodec(),
+    ]
+    expected = data.transpose(2, 0, 1).reshape(4, 48).T.astype("<i4").tobytes()
+    assert through(codecs, data)[0] == expected
+
+
+def test_each_codec_gets_the_fill_value_that_the_one_before_gives() -> None:
+    """Inner chunks of what the fill value becomes are not stored, and read as it again."""
+    shard = ShardingCodec(chunk_shape=(2, 3), codecs=(BytesCodec(),))
+    codecs = [ScaleOffset(offset=1000, scale=2), CastValue(data_type="uint8"), shard]
+    stored, out = through(codecs, np.full((4, 6), 1010.0), 1010.0)
+    assert len(stored) == 4 * 16 + 4
+    assert (out == 1010).all()
+    stored, out = through(codecs, np.full((4, 6), 1000.0), 1010.0)  # 0 is the fill value of nothing
+    assert len(stored) == 4 * 16 + 4 + 24
+    assert (out == 1000).all()
+
+
 @pytest.mark.parametrize(
     "codec",
     [
