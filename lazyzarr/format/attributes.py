@@ -16,7 +16,8 @@ class Attributes(MutableMapping[str, Any]):
     """The attributes of an array or group: JSON values, and NumPy scalars on the way in.
 
     Each change is stored at once, on top of what others changed meanwhile. What is got is a copy: changing a
-    list inside it changes nothing stored.
+    list inside it changes nothing stored. JSON has no NaN and no infinities: they are stored as the strings
+    "NaN", "Infinity" and "-Infinity", as which every reader of JSON gets them; other writers' NaN is read as one.
 
     >>> z = lz.zeros((4,))
     >>> z.attrs["units"] = "K"

@@ -6,6 +6,7 @@ v2 in a document of its own, .zmetadata (a convention of zarr-python 2).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -122,23 +123,45 @@ def read_consolidated(group: GroupMetadata) -> Consolidated | None:
             "the consolidated metadata holds no object of metadata documents; consolidate the group again"
         )
     if group.zarr_format == 3:
-        documents = group.document.members()[_MEMBER].members()["metadata"].members()
-        return Consolidated({path: {"zarr.json": _own(entry)} for path, entry in documents.items()})
+        return Consolidated({path: {"zarr.json": _Copy(_alone(entry))} for path, entry in entries.items()})
     nodes: dict[str, dict[str, Document]] = {}
-    for place, entry in group.documents[".zmetadata"].members()["metadata"].members().items():
+    for place, entry in entries.items():
         path, _, key = place.rpartition("/")
         if path:
-            nodes.setdefault(path, {})[key] = _own(entry)
+            nodes.setdefault(path, {})[key] = _Copy(entry)
     return Consolidated(
         {path: node for path, node in nodes.items() if ".zattrs" not in node or len(node) > 1}
     )
 
 
-def _own(entry: Document) -> Document:
+class _Copy(Document):
+    """An entry of consolidated metadata: a copy of a node's document that says the same in words of its own.
+
+    They are spelled when they are asked for: a hierarchy of many is opened for the sake of a few.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, value: dict[str, Any]) -> None:
+        object.__setattr__(self, "value", value)
+
+    @property
+    def text(self) -> str:
+        """The JSON text."""
+        return json.dumps(self.value)
+
+    def __reduce__(self) -> tuple[type[Document], tuple[dict[str, Any]]]:
+        return _Copy, (self.value,)
+
+
+def _alone(entry: dict[str, Any]) -> dict[str, Any]:
     """An entry without what zarr-python adds to those of groups: the parent's entries are the only ones."""
-    if _MEMBER not in entry.value:
-        return entry
-    return entry.edited({name: item for name, item in entry.value.items() if name != _MEMBER})
+    return {name: item for name, item in entry.items() if name != _MEMBER} if _MEMBER in entry else entry
+
+
+def _own(entry: Document) -> Document:
+    """The same of a document, in its words."""
+    return entry.edited(_alone(entry.value)) if _MEMBER in entry.value else entry
 
 
 def refresh(group: GroupMetadata, path: str, documents: Documents | None) -> GroupMetadata:

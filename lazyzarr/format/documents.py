@@ -21,6 +21,7 @@ from ..errors import MetadataValidationError
 __all__ = ["Document", "loads", "new_document"]
 
 _MAX_DEPTH = 100
+_CONTAINERS = frozenset((dict, list))
 _INDENT = "  "
 _BLANKS = " \t\n\r"
 _SPACE = re.compile(f"[{_BLANKS}]*")
@@ -261,7 +262,7 @@ def _is_too_deep(value: Any) -> bool:
         if not level:
             return False
         inside = (item.values() if isinstance(item, dict) else item for item in level)
-        level = [item for items in inside for item in items if isinstance(item, dict | list)]
+        level = [item for items in inside for item in items if type(item) in _CONTAINERS]
     return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import threading
 
@@ -59,6 +60,19 @@ def test_numpy_scalars(node):
     )
     expected = {"f4": 0.5, "i8": -3, "b": True, "s": "x", "a": [0, 1, 2], "nested": [2.0]}
     assert stored() == node.attrs.asdict() == expected
+
+
+def test_nan_is_stored_as_standard_json_and_read_as_others_write_it(node):
+    node.attrs.update(a=np.nan, b=[np.float32("inf")], c=-np.inf)
+    assert stored() == node.attrs == {"a": "NaN", "b": ["Infinity"], "c": "-Infinity"}
+    key = next(key for key in ("u/zarr.json", "u/.zattrs") if node.store.exists(key))
+    text = bytes(node.store.get(key)).decode()
+    json.loads(text, parse_constant=pytest.fail)
+    node.store.set(key, text.replace('"NaN"', "NaN").encode())
+    opened = lz.open("data.zarr/u")
+    opened.attrs["d"] = 1
+    assert np.isnan(opened.attrs["a"])
+    assert b"NaN," in bytes(node.store.get(key))  # an edit leaves what it does not name
 
 
 def test_what_json_cannot_hold_changes_nothing(node):
