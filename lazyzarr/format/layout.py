@@ -95,7 +95,12 @@ def _data_type(dtype: Any, words: Mapping[str, Any]) -> DataType:
         raise MetadataValidationError(f'object_codec={given!r} is no codec, such as {{"id": "vlen-utf8"}}')
     if given is not None and (dtype is str or dtype is bytes):
         dtype = object
-    return data_type_of(dtype, codec)
+    data_type = data_type_of(dtype, codec)
+    if given is not None and data_type.object_codec is None:
+        raise MetadataValidationError(
+            f"object_codec={codec} stores Python objects, not {data_type}; leave it out, or give dtype=object"
+        )
+    return data_type
 
 
 def checked_format(zarr_format: Any) -> ZarrFormat:

@@ -93,7 +93,7 @@ def test_tree():
 
 
 BAD = [
-    ({"x": np.ones(3), "y": object()}, UnknownDataTypeError, r"file://a.zarr/y: the data type object"),
+    ({"x": np.ones(3), "y": object()}, UnknownDataTypeError, r"file://a.zarr/y: dtype=object does not say"),
     ({"x": np.ones(3), "a/../b": np.ones(2)}, InvalidKeyError, "could lead out of the store"),
     ({"x": np.ones(3), "__y": np.ones(2)}, InvalidKeyError, "begins with '__'"),
     ({"x": np.ones(3), "y": [[1], [2, 3]]}, ShapeMismatchError, "file://a.zarr/y: the value is no array"),
