@@ -47,7 +47,11 @@ def unit_cuts(sink: Sink, domain: tuple[int, ...]) -> tuple[Cuts, ...]:
     result = []
     for axis, n in enumerate(domain):
         start, unit = sink.start[axis], sink.unit[axis]
-        ends = np.arange(start - start % unit, start + n + unit, unit) - start
+        edges = None if sink.edges is None else sink.edges[axis]
+        if isinstance(edges, tuple):
+            ends = np.cumsum(edges) - start
+        else:
+            ends = np.arange(start - start % unit, start + n + unit, unit) - start
         result.append(np.array([0, *ends[(ends > 0) & (ends < n)], n]))
     return tuple(result)
 
@@ -71,9 +75,9 @@ def _no_two_in_a_unit(planned: Stages) -> None:
 
 def _units_met(axis: int, a: Node, first: Sink, b: Node, second: Sink) -> tuple[int, int]:
     """The first and last unit along an axis that both write to; the last is the smaller where there is none."""
-    unit = first.unit[axis]
+    find = first.axes[axis].find
     ranges = [
-        (s.start[axis] // unit, (s.start[axis] + node.shape[axis] - 1) // unit)
+        (find(s.start[axis]), find(s.start[axis] + node.shape[axis] - 1))
         for node, s in ((a, first), (b, second))
     ]
     return max(low for low, _ in ranges), min(high for _, high in ranges)

@@ -108,7 +108,7 @@ def _map_groups(outputs: Sequence[Output]) -> list[Group]:
         if output.sink is None and isinstance(output.node, Reduce):
             continue  # its stage gives the answer itself
         sink = output.sink
-        key = (output.node.shape, (sink.unit, sink.start) if sink else None)
+        key = (output.node.shape, (sink.unit, sink.edges, sink.start) if sink else None)
         groups.setdefault(key, []).append(output)
     return [
         ("map", tuple(o.node for o in group), (), tuple(o.sink for o in group))

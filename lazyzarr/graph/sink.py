@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from lazyzarr.format.array import ArrayHandle
+from lazyzarr.format.chunk_grids import AxisEdges, grid_of
+from lazyzarr.format.grid import Axis, EvenAxis
 from lazyzarr.graph.layout import Cuts
 
 __all__ = ["Sink"]
@@ -30,16 +32,28 @@ class Sink:
     """Where in the target the domain's origin lies."""
     staged: bool
     """Whether nobody else can see the target yet, so that no lock is needed."""
+    edges: tuple[AxisEdges, ...] | None = None
+    """Along each axis the length of all units, or of each, where they differ; `unit` is the longest then."""
+
+    @cached_property
+    def axes(self) -> tuple[Axis, ...]:
+        """How each axis of the target is cut into units."""
+        return grid_of(self.shape, self.edges or self.unit).axes
 
     def cuts(self, domain: tuple[int, ...]) -> tuple[Cuts, ...]:
         """The boundaries of write units, as cuts of the domain."""
         result = []
-        for start, unit, n in zip(self.start, self.unit, domain, strict=True):
-            inside = np.arange((start // unit + 1) * unit - start, n, unit, dtype=np.int64)
+        for start, unit, n, axis in zip(self.start, self.unit, domain, self.axes, strict=True):
+            inside = (
+                np.arange((start // unit + 1) * unit - start, n, unit, dtype=np.int64)
+                if isinstance(axis, EvenAxis)
+                else axis.starts(np.arange(axis.find(start) + 1, axis.find(start + max(n, 1) - 1) + 1))
+                - start
+            )
             result.append(np.concatenate([[0], inside, [n]]) if n else np.array([0, 0]))
         return tuple(result)
 
     def box(self, coords: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Where in the target a unit begins, and its extents, clipped at the target's edge."""
-        start = tuple(map(operator.mul, coords, self.unit))
-        return start, tuple(map(min, self.unit, map(operator.sub, self.shape, start)))
+        start = tuple(axis.start(i) for axis, i in zip(self.axes, coords, strict=True))
+        return start, tuple(axis.length(i) for axis, i in zip(self.axes, coords, strict=True))

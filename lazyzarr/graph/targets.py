@@ -72,15 +72,22 @@ class NewTarget:
             self.metadata.dtype.itemsize,
             (0,) * len(shape),
             True,
+            self.metadata.edges,
         )
 
 
-def new_target(node: Node, target: StoreLike, path: str | None, options: TargetOptions) -> NewTarget:
+def new_target(
+    node: Node,
+    target: StoreLike,
+    path: str | None,
+    options: TargetOptions,
+    storage_options: Mapping[str, Any] | None = None,
+) -> NewTarget:
     """Where a node is to be written, and as what.
 
     Raises MetadataValidationError and BaseZarrError for options that no array can have.
     """
-    store, place = resolve(target, path)
+    store, place = resolve(target, path, storage_options=storage_options)
     _refuse_group(store, place)
     chunks = (
         _kept_chunks(node, options.shards)
@@ -148,5 +155,5 @@ MOST_CHUNK_BYTES = 256_000_000
 
 def region_sink(array: Array, start: tuple[int, ...]) -> Sink:
     """The sink of a region of an array that others can see."""
-    unit = array.shards or array.chunks
-    return Sink(array.handle, array.handle.url, array.shape, unit, array.dtype.itemsize, start, False)
+    unit, edges = array.metadata.chunk_shape, array.metadata.edges
+    return Sink(array.handle, array.handle.url, array.shape, unit, array.dtype.itemsize, start, False, edges)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from lazyzarr.format.grid import Axis
 from lazyzarr.graph.region import place
 from lazyzarr.graph.sink import Sink
 
@@ -33,7 +34,7 @@ class UnitWriter:
         self._scratch = self._writer.new_scratch()
         self._buffer = np.empty(1, np.uint8)
         self._views: dict[tuple[int, ...], Array] = {}
-        self._from_origin = sink.staged and not any(sink.start)
+        self._from_origin = sink.staged and not any(sink.start) and sink.edges is None
 
     def buffer(self, shape: tuple[int, ...]) -> Array:
         """An array for a unit's values, valid until the next call."""
@@ -58,13 +59,12 @@ class UnitWriter:
                 return
         start = tuple(map(operator.add, sink.start, low))
         if sink.staged:
-            coords = tuple(map(operator.floordiv, start, sink.unit))
+            coords = tuple(axis.find(i) for axis, i in zip(sink.axes, start, strict=True))
             if sink.box(coords) == (start, values.shape):
                 self._writer.write_unit(coords, values, self._scratch)
                 return
         spans = [
-            list(_units_of(s, n, unit, extent))
-            for s, n, unit, extent in zip(start, values.shape, sink.unit, sink.shape, strict=True)
+            list(_units_of(s, n, axis)) for s, n, axis in zip(start, values.shape, sink.axes, strict=True)
         ]
         for parts in itertools.product(*spans):
             self._write_unit(
@@ -96,13 +96,12 @@ class UnitWriter:
 Part = tuple[int, slice, slice, bool]
 
 
-def _units_of(start: int, count: int, unit: int, extent: int) -> list[Part]:
+def _units_of(start: int, count: int, axis: Axis) -> list[Part]:
     """For each unit that an interval meets: its index, the part of the interval, the part of the unit, all of it."""
     result = []
-    for index in range(start // unit, -(-(start + count) // unit)):
-        low, high = max(start, index * unit), min(start + count, (index + 1) * unit)
-        whole = low == index * unit and high == min((index + 1) * unit, extent)
-        result.append(
-            (index, slice(low - start, high - start), slice(low - index * unit, high - index * unit), whole)
-        )
+    for index in range(axis.find(start), axis.find(start + count - 1) + 1 if count else 0):
+        first, length = axis.start(index), axis.length(index)
+        low, high = max(start, first), min(start + count, first + length)
+        whole = high - low == length
+        result.append((index, slice(low - start, high - start), slice(low - first, high - first), whole))
     return result
