@@ -79,7 +79,7 @@ class ChunkReader:
         """Take the chain of write units of one shape."""
         inner = units.inner_chain()
         self._chain = units if inner is None else inner
-        self.source: FileSource | ShardSource
+        self.source: FileSource | ShardSource | Ahead
         if isinstance(units.serializer, Shard) and inner is not None:
             split = None if isinstance(self.units, RegularGrid) else self._split
             self.source = ShardSource(self._files, self._encode_key, units, units.serializer, split)

@@ -16,7 +16,7 @@ from ..errors import ContainsNodeError
 from . import commit
 from .copy_log import IF_EXISTS, CopyCount, CopyLog, checked_choice
 from .keys import METADATA_KEYS, join_path, normalize_path
-from .resolve import StoreLike, resolve
+from .resolve import StoreLike, is_remote, resolve
 from .stores.protocol import Store
 
 __all__ = ["copy_store"]
@@ -69,8 +69,9 @@ def copy_store(
     CopyCount(n_copied=2, n_skipped=0, n_bytes_copied=477)
     """
     checked_choice(if_exists, IF_EXISTS)
-    from_store, from_path = resolve(source, source_path, read_only=True, storage_options=storage_options)
-    to_store, to_path = resolve(dest, dest_path, storage_options=storage_options)
+    from_options, to_options = (storage_options if is_remote(place) else None for place in (source, dest))
+    from_store, from_path = resolve(source, source_path, read_only=True, storage_options=from_options)
+    to_store, to_path = resolve(dest, dest_path, storage_options=to_options)
     to_store.check_writable(to_path)
     wanted = _selector(excludes, includes, flags)
     start = from_path[: len(from_path) - len(normalize_path(source_path))].rstrip("/")

@@ -8,7 +8,7 @@ import re
 import stat
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 from zipfile import is_zipfile
 
 from ..errors import BaseZarrError, NodeNotFoundError, StoreError
@@ -24,7 +24,7 @@ from .stores.wrappers import ReadOnlyStore
 from .stores.zarr_python import adapted
 from .stores.zip import ZipStore
 
-__all__ = ["StoreLike", "StorePath", "resolve"]
+__all__ = ["StoreLike", "StorePath", "is_remote", "resolve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def resolve(
     (LocalStore('file://new.zarr'), 'a/b')
     """
     below = normalize_path(os.fspath(path)) if path is not None else ""
-    if isinstance(target, str) and _is_remote(target):
+    if is_remote(target):
         store, place = _remote(target, read_only, storage_options)
         return store, join_path(place, below)
     store, place = _named(target, read_only)
@@ -110,8 +110,10 @@ def _guarded(store: Store, read_only: bool) -> Store:
     return ReadOnlyStore(store) if read_only and not store.read_only else store
 
 
-def _is_remote(location: str) -> bool:
-    """Whether a string names a store of another kind than a place in this machine's filesystem."""
+def is_remote(location: Any) -> TypeGuard[str]:
+    """Whether this is a URL of a store that is not a place in this machine's filesystem."""
+    if not isinstance(location, str):
+        return False
     match = _URL.fullmatch(location)
     return bool(match and match[1].lower() != "file") or ("::" in location and "://" in location)
 
@@ -158,7 +160,9 @@ def _split(location: str) -> tuple[str, str]:
         archives = [i for i in new if places[i].endswith(_ARCHIVES)]
         folders = [i for i in new if places[i].endswith(".zarr")]
         base = archives[-1] if archives else folders[0] if folders else 0
-    while exists <= base < len(places) - 1 and not _is_archive(places[base]) and _holds_node(places[base + 1]):
+    while (
+        exists <= base < len(places) - 1 and not _is_archive(places[base]) and _holds_node(places[base + 1])
+    ):
         base += 1
     return places[base], "/".join(os.path.basename(place) for place in reversed(places[:base]))
 

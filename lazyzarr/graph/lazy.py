@@ -351,6 +351,7 @@ class LazyArray(Methods, Operators):
         attributes: Mapping[str, Any] | None = None,
         zarr_format: Literal[2, 3] | None = None,
         overwrite: bool = False,
+        storage_options: Mapping[str, Any] | None = None,
         compute: bool = True,
         scheduler: Any = None,
         num_workers: int | None = None,
@@ -375,6 +376,8 @@ class LazyArray(Methods, Operators):
             Lengths of the shards, multiples of the chunks'.
         compressors, filters, serializer, fill_value, dimension_names, attributes, zarr_format : optional
             As `lz.create_array` takes them; dimension names default to this array's.
+        storage_options : mapping, optional
+            Of a remote store.
         compute : bool
             False: gives the Plan, whose `run()` writes.
         scheduler, num_workers, memory, progress : optional
@@ -400,7 +403,7 @@ class LazyArray(Methods, Operators):
             zarr_format,
             mode,
         )
-        target = new_target(self._node, store, path, options)
+        target = new_target(self._node, store, path, options, storage_options)
         job = Job(scheduler, num_workers, memory, progress)
 
         def write() -> Array:
