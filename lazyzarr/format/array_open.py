@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
+
+from numpy.typing import NDArray
 
 from ..errors import ReadOnlyStoreError
 from . import commit
@@ -75,6 +77,40 @@ class OpenArray(IndexedArray):
                     self._store, self._path, kept.metadata, self.config.write_empty_chunks
                 )
         return kept.writer
+
+    def read_ahead(
+        self, chunks: Iterable[tuple[int, ...]], depth: int | None = None
+    ) -> Iterator[tuple[tuple[int, ...], NDArray[Any]]]:
+        """Each of the chunks in turn, as (coordinates, values); the next ones are on their way meanwhile.
+
+        Parameters
+        ----------
+        chunks
+            Coordinates in the grid of chunks (inner ones, where the array is sharded), in the order wanted.
+        depth
+            How many are asked for ahead; by default what the store is worth: none on this machine, 64 over a
+            network (the setting `async.concurrency`), and no more than 128 MiB of encoded bytes.
+
+        Values are clipped at the array's edge. Raises ChunkDecodeError, ChunkNotFoundError, StoreError.
+
+        >>> z = lz.array([1, 2, 3], chunks=(2,))
+        >>> for coords, values in z.read_ahead([(1,), (0,)]):
+        ...     print(coords, values)
+        (1,) [3]
+        (0,) [1 2]
+        """
+        wanted = list(chunks)
+        reader = self.reader().reading_ahead(wanted, depth)
+        scratch = reader.new_scratch()
+        try:
+            for coords in wanted:
+                chunk = reader.new_chunk(coords)
+                reader.read_into(coords, chunk, scratch)
+                reader.check(scratch)
+                extent = reader.grid.extent(coords)
+                yield coords, chunk[tuple(slice(stop - start) for start, stop in extent)]
+        finally:
+            reader.close()
 
     def lock(self) -> ArrayLock:
         """The array's write lock."""

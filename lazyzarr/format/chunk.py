@@ -129,7 +129,8 @@ class ChunkReader:
         pool = pool_of(self._store)
         if pool is None or isinstance(self.source, Ahead):
             return self
-        most = depth_for(self.in_flight, self.encoded_limit) if depth is None else depth
+        nbytes = min(self.encoded_limit, 2 * self.nbytes + 65536)  # what is of any length has no real limit
+        most = depth_for(self.in_flight, nbytes) if depth is None else depth
         other = copy.copy(self)
         other.source = Ahead(self.source, order, max(1, most), pool, lambda: Scratch(self._chain.new_chunk))
         return other
