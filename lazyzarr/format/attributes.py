@@ -26,11 +26,17 @@ class Attributes(MutableMapping[str, Any]):
     {'units': 'K', 'scale': 0.5, 'valid': [0, 400]}
     """
 
-    __slots__ = ("_edit", "_read")
+    __slots__ = ("_edit", "_look_again", "_read")
 
-    def __init__(self, read: Callable[[], Mapping[str, Any]], edit: Callable[[Edit], None]) -> None:
+    def __init__(
+        self,
+        read: Callable[[], Mapping[str, Any]],
+        edit: Callable[[Edit], None],
+        look_again: Callable[[], None] = lambda: None,
+    ) -> None:
         self._read = read
         self._edit = edit
+        self._look_again = look_again
 
     def __getitem__(self, name: str) -> Any:
         return copy.deepcopy(self._read()[name])
@@ -53,6 +59,13 @@ class Attributes(MutableMapping[str, Any]):
 
     def __contains__(self, name: object) -> bool:
         return name in self._read()
+
+    def refresh(self) -> None:
+        """Read the attributes again, as others may have changed them since the node was opened.
+
+        Raises NodeNotFoundError where the node is gone, StoreError.
+        """
+        self._look_again()
 
     def asdict(self) -> dict[str, Any]:
         """All attributes as a dictionary of its own.

@@ -133,10 +133,18 @@ class GroupMembers(ArrayMaker):
         """What `func` first answers but None, called with path and array or group of each in this group."""
         return _first(func(below, self._open(self._at(below), node)) for below, node in self._walk(None))
 
-    def tree(self, expand: bool | None = None, level: int | None = None, *, max_nodes: int = 500) -> Tree:
+    def tree(
+        self,
+        expand: bool | None = None,
+        level: int | None = None,
+        *,
+        max_nodes: int = 500,
+        plain: bool = False,
+    ) -> Tree:
         """What the group holds, drawn as a tree; no array is opened for it.
 
-        `level` is how many groups deep (all, if not given), `max_nodes` how many lines; `expand` is accepted.
+        `level` is how many groups deep (all, if not given), `max_nodes` how many lines; `expand` and `plain` are
+        accepted.
         """
         branches: list[Branch] = []
         lists = {"": branches}

@@ -9,6 +9,7 @@ from typing import Any, Generic, Literal, Self, TypeVar
 from ..errors import BaseZarrError, StoreError
 from . import commit
 from .attributes import Attributes, Edit
+from .lookup import not_found, read_node
 from .metadata import ArrayMetadata, GroupMetadata
 from .resolve import StorePath
 from .stores.protocol import Store
@@ -95,7 +96,7 @@ class Member(Generic[Metadata]):
     @property
     def attrs(self) -> Attributes:
         """The user's attributes, as a dictionary that is stored with each change."""
-        return Attributes(lambda: self._metadata.attributes, self._edit_attributes)
+        return Attributes(lambda: self._metadata.attributes, self._edit_attributes, self._read_attributes)
 
     @property
     def synchronizer(self) -> None:
@@ -115,6 +116,14 @@ class Member(Generic[Metadata]):
         self._store.check_writable(self._path)
         new = commit.edit_attributes(self._store, self._path, edit, self._opened())
         self._metadata = new  # type: ignore[assignment]
+
+    def _read_attributes(self) -> None:
+        """Take over the attributes as they are stored now."""
+        found = read_node(self._store, self._path)
+        if found is None:
+            raise not_found(self._store, self._path, "array or group")
+        self._opened().check(self._store, self._path, found)
+        self._metadata = self._metadata.with_attributes(found.attributes)  # type: ignore[assignment]
 
     def _opened(self) -> commit.Opened:
         """The node as it was opened: what has taken its place since is not changed in its stead."""

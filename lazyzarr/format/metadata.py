@@ -7,6 +7,7 @@ that writing them back changes only what was changed.
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -70,6 +71,18 @@ class _NodeMetadata:
     def document(self) -> Document:
         """The main document, "zarr.json", ".zarray" or ".zgroup"."""
         return next(iter(self.documents.values()))
+
+    @property
+    def node_type(self) -> Literal["array", "group"]:
+        """Which kind of node it is."""
+        return "array" if isinstance(self, ArrayMetadata) else "group"
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the documents say, as one dictionary of JSON values; v2's attributes are a member of it."""
+        value = copy.deepcopy(self.document.value)
+        if self.zarr_format == 2:
+            value["attributes"] = copy.deepcopy(dict(self.attributes))
+        return value
 
     def keys(self) -> dict[str, bytes]:
         """What is to be stored, by the key below the node."""

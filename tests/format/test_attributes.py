@@ -100,6 +100,20 @@ def test_others_changes_are_kept(node):
     assert stored() == {"a": 1, "b": 2, "c": 3}
 
 
+def test_refresh(node):
+    other = lz.open("data.zarr/u")
+    other.attrs["a"] = 1
+    assert "a" not in node.attrs
+    node.attrs.refresh()
+    assert node.attrs == {"a": 1}
+    kind = "array" if hasattr(node, "shape") else "group"
+    assert node.metadata.node_type == kind
+    assert node.metadata.to_dict()["attributes"] == {"a": 1}
+    del lz.open_group("data.zarr")["u"]
+    with pytest.raises(NodeNotFoundError):
+        node.attrs.refresh()
+
+
 def test_threads(node):
     def write(first):
         opened = lz.open("data.zarr/u")
