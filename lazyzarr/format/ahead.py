@@ -77,10 +77,11 @@ class Ahead:
             future = self._window.pop(coords, None)
             if future is None and not self._ended:
                 self._passed[coords] = self._passed.get(coords, 0) + 1
-            self._fill()
         if future is None:
             return self._source(coords, scratch)
         raw = future.result()
+        with self._lock:
+            self._fill()
         if raw is None:
             scratch.empties += 1
         return raw

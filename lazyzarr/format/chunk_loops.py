@@ -140,7 +140,8 @@ def _read_shards(reader: ChunkReader, cuts: _Cuts) -> None:
             reader.read_inner(unit, turn, cuts.values, scratch, cuts.sliced)
         reader.check(scratch)
 
-    spread(batch, turns(), -(-count // several), reader.nbytes, reader.waiting(2 * TURN))
+    most = max(-(-count // several), cuts.count(reader.units))
+    spread(batch, turns(), most, reader.nbytes, reader.waiting(2 * several * reader.nbytes))
 
 
 def write_selection(

@@ -1,0 +1,230 @@
+"""Many requests in flight where answers take long: eagerly, lazily, in shards, and as many as memory allows."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+import lazyzarr as lz
+from lazyzarr.errors import ChunkDecodeError, ChunkNotFoundError, StoreError
+from lazyzarr.format.ahead import Ahead
+from lazyzarr.format.requests import pool_of
+from lazyzarr.format.stores import FaultStore, MemoryStore
+from lazyzarr.graph.ahead import BlockAhead
+
+DATA = np.arange(24 * 30, dtype="f4").reshape(24, 30)
+
+
+class SlowStore(FaultStore):
+    """A store in memory that wants many requests in flight, and says how many there were at once."""
+
+    in_flight = 16
+
+    def __init__(self, store, script=None):
+        super().__init__(store, script or (lambda verb, key, n: None))
+        self.now = self.most = 0
+        self.lock = threading.Lock()
+        self.read = []
+
+    def spec(self):
+        return type(self), (self._store, self.script)
+
+    def chunk_files(self, path):
+        return _Counted(self, super().chunk_files(path))
+
+
+class _Counted:
+    def __init__(self, store, files):
+        self._store, self._files = store, files
+
+    def __getattr__(self, name):
+        return getattr(self._files, name)
+
+    def read(self, name, buffer):
+        store = self._store
+        with store.lock:
+            store.now += 1
+            store.most = max(store.most, store.now)
+            store.read.append(name)
+        try:
+            threading.Event().wait(0.002)
+            return self._files.read(name, bytearray())
+        finally:
+            with store.lock:
+                store.now -= 1
+
+
+@pytest.fixture
+def slow():
+    """An array of 60 chunks in a slow store, and the store."""
+    memory = MemoryStore()
+    lz.create_array(memory, data=DATA, chunks=(2, 6))
+    store = SlowStore(memory)
+    return lz.open_array(store, mode="r"), store
+
+
+def test_an_eager_read_has_many_requests_in_flight(slow):
+    z, store = slow
+    assert (z[...] == DATA).all()
+    assert store.most == 16
+    assert len(store.read) == 60
+
+
+@pytest.mark.parametrize(
+    "pick", [np.s_[::-1, 3:], np.s_[5], ([7, 3, 3], [29, 0, 1]), (slice(None), [3, 1, 20]), DATA > 300]
+)
+def test_selections(slow, pick):
+    z, store = slow
+    if isinstance(pick, np.ndarray):
+        assert (z.vindex[pick] == DATA[pick]).all()  # a mask
+    elif isinstance(pick, tuple) and isinstance(pick[0], list):
+        assert (z.vindex[pick] == DATA[pick]).all()
+    else:
+        assert (z.oindex[pick] == DATA[pick]).all()
+    assert len(store.read) == len(set(store.read))
+
+
+def test_a_lazy_read_fetches_each_chunk_once_and_many_at_once(slow):
+    z, store = slow
+    x = lz.from_zarr(z)
+    assert np.allclose((x + 1).sum().compute(), (DATA + 1).sum())
+    assert sorted(store.read) == sorted(set(store.read))
+    assert len(store.read) == 60
+    assert store.most > 8
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        (lambda x: (x[1:] - x[:-1]).compute(), DATA[1:] - DATA[:-1]),
+        (lambda x: (x.T + 1)[::-1].compute(), (DATA.T + 1)[::-1]),
+        (lambda x: (x - x.mean(axis=0)).compute(), DATA - DATA.mean(axis=0)),
+        (lambda x: x[::5, ::7].compute(), DATA[::5, ::7]),
+        (lambda x: x.rechunk((5, 7)).map_blocks(lambda b: b * 2).compute(), DATA * 2),
+        (lambda x: lz.compute(x.max(axis=1), x.min())[0], DATA.max(axis=1)),
+    ],
+)
+def test_lazy_expressions(slow, monkeypatch, expression, expected):
+    """What is fetched ahead is what is asked for: nothing is fetched beside it, and nothing twice."""
+    z, store = slow
+    missed = []
+    call = Ahead.__call__
+
+    def watched(self, coords, scratch):
+        if self._depth and coords not in self._window and coords != self._next:
+            with self._lock:
+                self._fill()
+                if coords not in self._window:
+                    missed.append(coords)
+        return call(self, coords, scratch)
+
+    monkeypatch.setattr(Ahead, "__call__", watched)
+    assert np.allclose(expression(lz.from_zarr(z)), expected, rtol=1e-5)
+    assert missed == []
+    assert store.most > 4
+
+
+def test_what_is_read_ahead_counts_in_the_memory(slow):
+    z, _ = slow
+    x = lz.from_zarr(z)
+    plan = (x + 1).sum().explain(memory="64MB")
+    assert plan.peak_memory <= 64_000_000
+    tight = (x + 1).sum().explain(memory=plan.peak_memory - 1_000_000)
+    assert tight.fits
+    assert tight.peak_memory <= plan.peak_memory - 1_000_000
+    deep = _stage((x + 1).sum(), 10**9)
+    assert dict(deep.ahead)
+    encoded = _stage((x + 1).sum(), 10**9).memory.encoded
+    assert encoded >= sum(depth for _, depth in deep.ahead) * 2 * 6 * 4
+    assert all(depth == 1 for _, depth in _stage((x + 1).sum(), deep.memory.task).ahead)
+
+
+def _stage(lazy, memory):
+    from lazyzarr.graph.plan import Budget, Output, plan_stages
+
+    return plan_stages([Output(lazy.__lazyzarr_node__)], Budget(memory, 1)).stages[0]
+
+
+def test_a_store_that_answers_at_once_is_not_read_ahead(monkeypatch):
+    monkeypatch.setattr(BlockAhead, "begin", None)
+    z = lz.array(DATA, chunks=(2, 6))
+    assert z.reader().reading_ahead([(0, 0)]) is z.reader()
+    assert pool_of(z.store) is None
+    assert (lz.from_zarr(z) + 1).sum().compute() == (DATA + 1).sum()
+
+
+def test_read_ahead_gives_chunks_in_turn(slow):
+    z, store = slow
+    wanted = [(i % 12, i % 5) for i in range(30)] + [(0, 0), (0, 0)]
+    for coords, values in z.read_ahead(wanted, depth=7):
+        i, j = coords
+        assert (values == DATA[2 * i : 2 * i + 2, 6 * j : 6 * j + 6]).all()
+    assert store.most == 7
+    assert [coords for coords, _ in z.read_ahead(wanted)] == wanted
+    for _ in z.read_ahead(wanted):
+        break  # the rest is not asked for
+
+
+def test_others_in_another_order_are_read_too(slow):
+    z, _ = slow
+    reader = z.reader().reading_ahead([(i, 0) for i in range(12)], 4)
+    scratch, chunk = reader.new_scratch(), reader.new_chunk()
+    for coords in [(11, 4), (5, 0), (0, 0), (5, 0), (1, 0), (11, 0), (2, 0)]:
+        assert reader.read_into(coords, chunk, scratch)
+        assert (chunk == DATA[2 * coords[0] : 2 * coords[0] + 2, 6 * coords[1] : 6 * coords[1] + 6]).all()
+    assert len(reader.source._window) <= 4
+    reader.close()
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_failures_missing_and_damaged_chunks(lazy):
+    memory = MemoryStore()
+    lz.create_array(memory, data=DATA, chunks=(2, 6), fill_value=-1)
+    memory.delete("c/3/2")
+    expected = DATA.copy()
+    expected[6:8, 12:18] = -1
+
+    def read(store, **config):
+        z = lz.open_array(store, mode="r", config=config or None)
+        return (lz.from_zarr(z) + 0).compute() if lazy else z[...]
+
+    assert (read(SlowStore(memory)) == expected).all()
+    with pytest.raises(ChunkNotFoundError, match="c/3/2"):
+        read(SlowStore(memory), read_missing_chunks=False)
+
+    def fail(verb, key, n):
+        if key == "c/7/1":
+            raise StoreError("the network is down", key)
+
+    with pytest.raises(StoreError, match="the network is down"):
+        read(SlowStore(memory, fail))
+    memory.set("c/5/4", b"damaged")
+    with pytest.raises(ChunkDecodeError, match=r"c/5/4 = \[10:12, 24:30\]"):
+        read(SlowStore(memory))
+
+
+def test_shards_and_writes_have_many_requests_in_flight(bucket, options, s3):
+    url = f"{bucket}/u.zarr"
+    z = lz.create_array(url, shape=(40, 8), chunks=(1, 8), shards=(2, 8), dtype="f4", storage_options=options)
+    s3.control(latency=0.05)
+    values = np.arange(320, dtype="f4").reshape(40, 8)
+    z[...] = values
+    assert s3.control(latency=0.05)["most"] > 5
+    assert (z[...] == values).all()
+    assert s3.control()["most"] > 5
+
+
+def test_a_thousand_chunks_over_http(files):
+    """Eagerly and lazily, dozens of requests are under way at once (benchmarks/remote.py has the times)."""
+    data = np.arange(300 * 64, dtype="i4").reshape(300, 64)
+    lz.create_array(files.folder / "many.zarr", data=data, chunks=(1, 64))
+    z = lz.open_array(f"{files.url}/many.zarr", mode="r")
+    files.control(latency=0.02)
+    assert (z[...] == data).all()
+    assert files.control(latency=0.02)["most"] > 30
+    assert (lz.from_zarr(z) + 1).sum().compute() == (data + 1).sum()
+    seen = files.control()
+    assert seen["most"] > 30
+    assert seen["requests"]["GET"] < 310
