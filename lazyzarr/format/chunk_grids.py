@@ -17,6 +17,7 @@ __all__ = ["AxisEdges", "edges_to_json", "grid_of", "grown", "longest", "merged"
 
 AxisEdges: TypeAlias = int | tuple[int, ...]
 """The length of all chunks along an axis, or of each of them."""
+MOST_GROWN = 100_000  # chunks that a growth adds
 MOST_EDGES = 1_000_000  # chunks along an axis whose lengths are listed
 
 
@@ -105,15 +106,23 @@ def _listed(edges: Sequence[int]) -> list[Any]:
 
 
 def grown(edges: Sequence[AxisEdges], shape: Sequence[int]) -> tuple[AxisEdges, ...]:
-    """The lengths of an array that takes another shape: a chunk more where they did not reach its end.
+    """The lengths of an array that takes another shape: more of the longest one where they did not reach its end.
 
-    >>> grown(((3, 3), 4), (10, 10))
-    ((3, 3, 4), 4)
+    >>> grown(((2, 3), 4), (10, 10))
+    ((2, 3, 3, 3), 4)
     """
     return tuple(
-        axis if isinstance(axis, int) or sum(axis) >= n else (*axis, n - sum(axis))
+        axis if isinstance(axis, int) else (*axis, *_more(n - sum(axis), max(axis)))
         for axis, n in zip(edges, shape, strict=True)
     )
+
+
+def _more(missing: int, length: int) -> tuple[int, ...]:
+    """Chunks for so many elements; longer ones, multiples of the length, where they would be very many."""
+    if missing <= 0:
+        return ()
+    length *= -(-missing // (length * MOST_GROWN))
+    return (length,) * -(-missing // length)
 
 
 def merged(edges: Sequence[AxisEdges]) -> tuple[AxisEdges, ...]:
