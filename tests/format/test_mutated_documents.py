@@ -161,7 +161,8 @@ def use_group(group):
 def use_array(array):
     for name in "fill_value order filters serializer compressors dimension_names nchunks nbytes".split():
         attempt(getattr, array, name)
-    if math.prod(array.chunks) * array.dtype.itemsize > SMALL or array.nbytes > SMALL:
+    largest = [edge if isinstance(edge, int) else max(edge, default=0) for edge in array.chunks]
+    if math.prod(largest) * array.dtype.itemsize > SMALL or array.nbytes > SMALL:
         return
     if array.shards and math.prod(array.shards) > SMALL:
         return
@@ -171,6 +172,11 @@ def use_array(array):
         first = (0,) * array.ndim
         attempt(lambda: array.__setitem__(first, values[first]))
     attempt(lambda: array.__setitem__(..., values))
+    attempt(lambda: array.oindex[([0, 0], *[slice(None)] * (array.ndim - 1))])
+    attempt(lambda: array.vindex[tuple([0, -1] for _ in array.shape)])
+    attempt(lambda: str(array.info_complete()) + array.hexdigest())
+    if array.dtype.names:
+        attempt(lambda: array[array.dtype.names[0]])
     attempt(lambda: array.append(np.zeros((1, *array.shape[1:]), array.dtype)))
     attempt(lambda: array.resize(tuple(n // 2 for n in array.shape)))
     attempt(lambda: lz.from_zarr(array))

@@ -61,6 +61,7 @@ WRITERS = {
     "n5-zarr, blosc": (v2(compressor=BLOSC | {"nthreads": 4}, fill_value="0"), "0.0", blosc(RAW)),
     # webKnossos: blosc that chooses its shuffle (webknossos#8381)
     "webKnossos": (v2(compressor=BLOSC | {"shuffle": -1}), "0.0", blosc(RAW, shuffle=-1)),
+    "blosc of floats": (v2(compressor=BLOSC | {"shuffle": 1.0, "clevel": 5.0}), "0.0", blosc(RAW)),
     # writers that record what blosc used (numcodecs#713)
     "blosc with typesize": (v2(compressor=BLOSC | {"typesize": 4}), "0.0", blosc(RAW)),
     "blosc of a few words": (v2(compressor={"id": "blosc", "clevel": 5}), "0.0", blosc(RAW)),

@@ -55,6 +55,7 @@ def _number(value: Any) -> Any:
 
 def _blosc(members: Mapping[str, Any]) -> BloscCodec:
     # Its typesize is the elements', whatever the document says; other writers leave it out.
+    members = {k: int(v) if isinstance(v, float) and v.is_integer() else v for k, v in members.items()}
     shuffle = members.get("shuffle", 1)
     if shuffle not in (-1, 0, 1, 2):
         raise MetadataValidationError(f'codec "blosc": shuffle is {shuffle!r}; it is -1, 0, 1 or 2')
