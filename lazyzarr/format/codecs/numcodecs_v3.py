@@ -159,6 +159,7 @@ class NumcodecsElements(_Named, ElementsCodec):
 
     def bind(self, chunk: ChunkSpec) -> Step:
         """The codec for one kind of chunk."""
+        _check_numbers(self.name, chunk.dtype)
         codec = _numcodec(self.id, self._members)
         before, after = _ELEMENTS[self.id]
         if self.id == "packbits":
@@ -176,10 +177,20 @@ class NumcodecsElements(_Named, ElementsCodec):
         native = data_type_of(target.newbyteorder("=")).dtype
         empty = np.zeros((), native)
         step = NumcodecsStep(self.name, codec, ChunkSpec(chunk.shape, native, empty), source, target)
-        step.encoded = ChunkSpec(
-            chunk.shape, native, step.encode(np.asarray(chunk.fill).reshape(1)).reshape(())
-        )
+        try:
+            fill = step.encode(np.asarray(chunk.fill).reshape(1)).reshape(())
+        except (TypeError, ValueError) as error:
+            raise MetadataValidationError(
+                f"codec {self.name!r} on {chunk.dtype} elements: {error}"
+            ) from error
+        step.encoded = ChunkSpec(chunk.shape, native, fill)
         return step
+
+
+def _check_numbers(name: str, dtype: np.dtype[Any]) -> None:
+    """Refuse what numcodecs takes for memory: text, objects, records."""
+    if dtype.kind not in "biufcmM" or dtype.type.__module__ != "numpy":
+        raise MetadataValidationError(f"codec {name!r} is for numbers, and not for {dtype} elements")
 
 
 class NumcodecsStep:
@@ -224,6 +235,7 @@ class NumcodecsSerializer(_Named, ArrayBytesCodec):
 
     def bind(self, chunk: ChunkSpec, build: ChainBuilder) -> NumbersSerializer:
         """The codec for one kind of chunk."""
+        _check_numbers(self.name, chunk.dtype)
         return NumbersSerializer(self, Numcodec(self.id, self._members).resolve(chunk), chunk)
 
 
