@@ -187,9 +187,9 @@ class NumcodecsElements(_Named, ElementsCodec):
         return step
 
 
-def _check_numbers(name: str, dtype: np.dtype[Any]) -> None:
+def _check_numbers(name: str, dtype: np.dtype[Any], kinds: str = "biufcmM") -> None:
     """Refuse what numcodecs takes for memory: text, objects, records."""
-    if dtype.kind not in "biufcmM" or dtype.type.__module__ != "numpy":
+    if dtype.kind not in kinds or dtype.type.__module__ != "numpy":
         raise MetadataValidationError(f"codec {name!r} is for numbers, and not for {dtype} elements")
 
 
@@ -235,7 +235,7 @@ class NumcodecsSerializer(_Named, ArrayBytesCodec):
 
     def bind(self, chunk: ChunkSpec, build: ChainBuilder) -> NumbersSerializer:
         """The codec for one kind of chunk."""
-        _check_numbers(self.name, chunk.dtype)
+        _check_numbers(self.name, chunk.dtype, "iuf")  # times are compressed, and not decompressed
         return NumbersSerializer(self, Numcodec(self.id, self._members).resolve(chunk), chunk)
 
 
