@@ -24,6 +24,7 @@ ORDER = """
     format.stores.filesystems format.stores.object_options
     format.stores.zarr_python format.stores.zarr_face format.stores.zip_format format.stores.zip_files format.stores.zip_archive format.stores.zip
     format.stores.wrappers format.stores.prefix format.stores.calls format.stores.cache
+    format.stores.split format.stores.older
     format.codecs.* format.watch format.requests format.chunk_source format.ahead format.chunk_update format.chunk format.uneven format.cached_chunks
     format.leases format.gates format.locks format.workers format.chunk_loops
     format.consolidated format.lookup format.commit.*
@@ -36,7 +37,7 @@ ORDER = """
     graph.program graph.access graph.stage graph.plan graph.check
     graph.leaves graph.ahead graph.bound graph.write graph.evaluate graph.spec graph.tasks graph.schedule graph.progress graph.run
     graph.explain graph.targets graph.writing graph.reducing graph.lift graph.functions.* graph.operators graph.methods
-    graph.numpy_dispatch graph.lazy
+    graph.numpy_dispatch graph.masked graph.lazy
     storage codecs zarr2 verbs numpy __init__ demo cli
 """.split()
 
