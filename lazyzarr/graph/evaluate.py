@@ -10,7 +10,7 @@ import numpy as np
 from lazyzarr.graph.ahead import BlockAhead
 from lazyzarr.graph.bound import Array, Evaluator, Leaves, Values
 from lazyzarr.graph.node import Node
-from lazyzarr.graph.ops.reductions import Reduce, State
+from lazyzarr.graph.ops.reductions import Reduce, State, Tile
 from lazyzarr.graph.region import place
 from lazyzarr.graph.stage import Stage
 from lazyzarr.graph.write import UnitWriter
@@ -96,7 +96,7 @@ class StageRunner:
             if self._stopped():
                 raise Stopped
             for origin, shape in tiles:
-                values = self._evaluator.at(shape).values(origin)
+                values = [Tile(each, origin) for each in self._evaluator.at(shape).values(origin)]
                 for fold in folds:
                     fold.take(origin, shape, values[fold.root])
             self._leaves.check()
@@ -169,12 +169,12 @@ class _Fold:
         )
         self._seen: dict[tuple[int, ...], int] = {}
 
-    def take(self, origin: tuple[int, ...], shape: tuple[int, ...], tile: Array) -> None:
+    def take(self, origin: tuple[int, ...], shape: tuple[int, ...], tile: Tile) -> None:
         """Folds a tile into the part of the state that it belongs to."""
         if not any(self._kept):
             before = self._seen.get((), 0)
-            self.reduce.fold(self._state, tile, before, origin)
-            self._seen[()] = before + tile.size
+            self.reduce.fold(self._state, tile, before)
+            self._seen[()] = before + tile.values.size
             return
         parts, key = [], []
         for kept, low, n, (start, _) in zip(self._kept, origin, shape, self._bounds, strict=True):
@@ -186,8 +186,8 @@ class _Fold:
         where = tuple(key)
         before = self._seen.get(where, 0)
         where_to = place(parts)
-        self.reduce.fold(tuple([part[where_to] for part in self._state]), tile, before, origin)
-        self._seen[where] = before + self.reduce.count(tile.shape)
+        self.reduce.fold(tuple([part[where_to] for part in self._state]), tile, before)
+        self._seen[where] = before + self.reduce.count(shape)
 
     def finish(self, whole_axes: bool, result: Array | None) -> Array | State | None:
         """The finished values (in `result`, if given), or the state that is to be joined with others."""

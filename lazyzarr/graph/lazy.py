@@ -9,7 +9,7 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 from numpy.typing import DTypeLike
 
-from lazyzarr.errors import ShapeMismatchError
+from lazyzarr.errors import SelectionError, ShapeMismatchError
 from lazyzarr.format.array import Array
 from lazyzarr.format.resolve import StoreLike
 from lazyzarr.format.selection import parse_basic
@@ -19,6 +19,7 @@ from lazyzarr.graph.explain import Plan
 from lazyzarr.graph.functions import picking
 from lazyzarr.graph.functions.lines import matmul
 from lazyzarr.graph.lift import array_node, lift
+from lazyzarr.graph.masked import Masked
 from lazyzarr.graph.methods import Methods
 from lazyzarr.graph.node import Chunks, Node, flatten, unflatten
 from lazyzarr.graph.operators import Operators
@@ -140,11 +141,12 @@ class LazyArray(Methods, Operators):
 
     # --- other arrays of it
 
-    def __getitem__(self, selection: Any) -> LazyArray:
+    def __getitem__(self, selection: Any) -> Any:
         """A part of the array, by integers, slices with any step, Ellipsis and None, and by NumPy's rules by
         lists, integer arrays and masks; only the chunks that hold it are read.
 
-        Of records `x["name"]` is one field.
+        Of records `x["name"]` is one field. A lazy mask picks a number of elements that is not known yet: `x[x > 2]`
+        is a Masked, whose reductions read `x` once.
 
         Raises BoundsCheckError, and SelectionError for what picks no known number of elements.
 
@@ -155,6 +157,13 @@ class LazyArray(Methods, Operators):
         """
         if isinstance(selection, str) and selection in (self.dtype.names or ()):
             return self._of(elementwise.field(self._node, selection))
+        if isinstance(selection, LazyArray) and selection.dtype == np.dtype(bool):
+            if selection.shape != self.shape:
+                raise SelectionError(
+                    f"a lazy mask of shape {selection.shape} does not fit an array of shape {self.shape}: it is to be "
+                    "equal; x[mask.compute()] picks along leading axes"
+                )
+            return Masked(self._node, selection._node, self._of, _computed)
         if picking.has_arrays(selection):
             return self._of(picking.getitem(self._node, selection))
         return self._of(views.index(self._node, parse_basic(selection, self.shape)))
@@ -632,6 +641,11 @@ def compute_outputs(arrays: Sequence[LazyArray], job: Job) -> list[Any]:
     """The values of several arrays in as few passes as they allow."""
     answers = run([Output(array.__lazyzarr_node__) for array in arrays], job)
     return [_scalar(answer) for answer in answers]
+
+
+def _computed(arrays: Sequence[LazyArray], **options: Any) -> list[Any]:
+    """The values of several arrays, with the options of `compute`."""
+    return compute_outputs(arrays, Job(**options))
 
 
 def _scalar(answer: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lazyzarr.graph.ops.reductions import Reduce, State
+from lazyzarr.graph.ops.reductions import Reduce, State, Tile
 
 __all__ = ["Position"]
 
@@ -40,26 +40,27 @@ class Position(Reduce):
         pair = self.operand.dtype.newbyteorder("="), np.dtype(np.int64)
         return (*pair, np.dtype(bool)) if self._passes_nan else pair
 
-    def fold(self, state: State, tile: Array, before: int, origin: tuple[int, ...]) -> None:
+    def fold(self, state: State, tile: Tile, before: int) -> None:
         """Compares with the tile's first extremum."""
         numbers: tuple[Array, ...] = ()
+        values, origin = tile.values, tile.origin
         if self._passes_nan:
-            nan = np.isnan(tile)
+            nan = np.isnan(values)
             numbers = (~nan.all(axis=self.axes, keepdims=True),)
             # As NumPy does it: a number as bad as this one that comes later is not preferred.
-            tile = np.where(nan, tile.dtype.type(np.inf if self._smallest else -np.inf), tile)
+            values = np.where(nan, values.dtype.type(np.inf if self._smallest else -np.inf), values)
         find = np.argmin if self._smallest else np.argmax
-        if len(self.axes) == tile.ndim:
-            coords = np.unravel_index(int(find(tile)), tile.shape)
+        if len(self.axes) == values.ndim:
+            coords = np.unravel_index(int(find(values)), values.shape)
             number = 0
             for inside, start, n in zip(coords, origin, self.operand.shape, strict=True):
                 number = number * n + int(inside) + start
             shape = state[1].shape
-            self.join(state, (tile[coords].reshape(shape), np.full(shape, number), *numbers), before, 0)
+            self.join(state, (values[coords].reshape(shape), np.full(shape, number), *numbers), before, 0)
             return
         (axis,) = self.axes
-        where = np.expand_dims(find(tile, axis=axis), axis)
-        self.join(state, (np.take_along_axis(tile, where, axis), where + origin[axis], *numbers), before, 0)
+        where = np.expand_dims(find(values, axis=axis), axis)
+        self.join(state, (np.take_along_axis(values, where, axis), where + origin[axis], *numbers), before, 0)
 
     def join(self, state: State, other: State, before: int, count: int) -> None:
         """The better one of each."""

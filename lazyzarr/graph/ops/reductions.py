@@ -24,13 +24,39 @@ __all__ = [
     "Reduce",
     "State",
     "Sum",
+    "Tile",
     "Variance",
     "reduce_node",
 ]
 
 Array = np.ndarray[Any, Any]
+ROW = 128  # elements that float32 can add up without losing anything that counts
 State = tuple[Array, ...]
 """Accumulators: arrays of the kept shape (reduced axes have length 1)."""
+
+
+class Tile:
+    """A tile of an operand, and what several reductions want to know of it."""
+
+    __slots__ = ("_sums", "origin", "values")
+
+    def __init__(self, values: Array, origin: tuple[int, ...]) -> None:
+        self.values, self.origin = values, origin
+        self._sums: dict[tuple[tuple[int, ...], np.dtype[Any]], Array] = {}
+
+    def sum(self, axes: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """The sum over axes in a dtype, axes kept with length 1."""
+        found = self._sums.get((axes, dtype))
+        if found is None:
+            found = self._sums[axes, dtype] = _sum(self.values, axes, dtype)
+        return found
+
+
+def _sum(values: Array, axes: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    if values.dtype == bool and len(axes) == values.ndim and dtype.kind in "iu":
+        return np.full((1,) * values.ndim, np.count_nonzero(values), dtype)
+    # Times have no other dtype to be summed in, and NumPy takes no unit here.
+    return np.add.reduce(values, axis=axes, dtype=None if values.dtype == dtype else dtype, keepdims=True)
 
 
 class Reduce(Node):
@@ -94,8 +120,8 @@ class Reduce(Node):
         """The state of no element at all."""
         return tuple(np.zeros(shape, dtype) for dtype in self.state_dtypes())
 
-    def fold(self, state: State, tile: Array, before: int, origin: tuple[int, ...]) -> None:
-        """Takes the tile at an origin into the state, which holds `before` elements of each result so far."""
+    def fold(self, state: State, tile: Tile, before: int) -> None:
+        """Takes a tile into the state, which holds `before` elements of each result so far."""
         raise NotImplementedError
 
     def join(self, state: State, other: State, before: int, count: int) -> None:
@@ -129,11 +155,9 @@ class Sum(Reduce):
         wide = accumulator(self.dtype)
         return (wide,) if self._exact else (wide, wide)
 
-    def fold(self, state: State, tile: Array, before: int, origin: tuple[int, ...]) -> None:
+    def fold(self, state: State, tile: Tile, before: int) -> None:
         """Adds the tile's sum."""
-        # Times have no other dtype to be summed in, and NumPy takes no unit here.
-        dtype = None if tile.dtype == state[0].dtype else state[0].dtype
-        _add(state, np.add.reduce(tile, axis=self.axes, dtype=dtype, keepdims=True))
+        _add(state, tile.sum(self.axes, state[0].dtype))
 
     def join(self, state: State, other: State, before: int, count: int) -> None:
         """Adds the other's sum."""
@@ -185,29 +209,37 @@ class Variance(Reduce):
         pair = self._mean_dtype, accumulator(self.dtype)
         return (*pair, self.operand.dtype) if self.operand.dtype == self._mean_dtype else pair
 
-    def fold(self, state: State, tile: Array, before: int, origin: tuple[int, ...]) -> None:
+    def fold(self, state: State, tile: Tile, before: int) -> None:
         """Joins the tile's own mean and squared deviations."""
-        count = self.count(tile.shape)
+        count = self.count(tile.values.shape)
         if len(state) == 3:
             if before == 0:
                 state[2][...] = self._mean(tile, count)
-            tile = tile - state[2]
-        mean = self._mean(tile, count)
+            tile = Tile(tile.values - state[2], tile.origin)
+        mean, values = self._mean(tile, count), tile.values
         # Deviations from the mean as the tile's own dtype holds it are nearly exact and need no wider
         # tile, unless a wider result was asked for; what that mean was off by is put right afterwards.
-        own = tile.dtype.itemsize > 2 and tile.real.dtype == self.dtype
-        centre = mean.astype(tile.dtype) if own else mean
+        own = values.dtype.itemsize > 2 and values.real.dtype == self.dtype
+        centre = mean.astype(values.dtype) if own else mean
         # Without axes NumPy gives a scalar, which nothing can be put into.
-        deviation = np.asarray(np.subtract(tile, centre))
-        real = deviation.dtype.kind != "c"
-        squares = np.multiply(deviation, deviation, out=deviation) if real else np.square(np.abs(deviation))
-        total = np.add.reduce(squares, axis=self.axes, dtype=state[1].dtype, keepdims=True)
+        total = self._squares(np.asarray(np.subtract(values, centre)), state[1].dtype)
         off = np.abs(mean - centre)
         total -= count * off * off
         _merge(state, mean, total, mean - state[0], before, count)
 
-    def _mean(self, tile: Array, count: int) -> Array:
-        return np.add.reduce(tile, axis=self.axes, dtype=self._mean_dtype, keepdims=True) / count
+    def _mean(self, tile: Tile, count: int) -> Array:
+        return tile.sum(self.axes, self._mean_dtype) / count
+
+    def _squares(self, deviation: Array, dtype: np.dtype[Any]) -> Array:
+        """The sum of squares; the deviations are overwritten."""
+        if deviation.dtype == np.float32 and len(self.axes) == deviation.ndim and deviation.size % ROW == 0:
+            # Short rows in float32 and their sum in float64: as exact, and with no float64 copy of the tile.
+            rows = deviation.reshape(-1, ROW)
+            total = np.einsum("ij,ij->i", rows, rows).sum(dtype=dtype)
+            return np.full((1,) * deviation.ndim, total, dtype)
+        real = deviation.dtype.kind != "c"
+        squares = np.multiply(deviation, deviation, out=deviation) if real else np.square(np.abs(deviation))
+        return _sum(squares, self.axes, dtype)
 
     def join(self, state: State, other: State, before: int, count: int) -> None:
         """The pairwise update of means and squared deviations."""
@@ -244,12 +276,12 @@ class Extremum(Reduce):
         """The extremum so far."""
         return (self.dtype,)
 
-    def fold(self, state: State, tile: Array, before: int, origin: tuple[int, ...]) -> None:
+    def fold(self, state: State, tile: Tile, before: int) -> None:
         """Compares with the tile's extremum; NaN and NaT win, as in NumPy."""
         if before == 0:
-            self._ufunc.reduce(tile, axis=self.axes, keepdims=True, out=state[0])
+            self._ufunc.reduce(tile.values, axis=self.axes, keepdims=True, out=state[0])
         else:
-            self.join(state, (self._ufunc.reduce(tile, axis=self.axes, keepdims=True),), before, 0)
+            self.join(state, (self._ufunc.reduce(tile.values, axis=self.axes, keepdims=True),), before, 0)
 
     def join(self, state: State, other: State, before: int, count: int) -> None:
         """The lesser or greater of both."""
@@ -280,9 +312,9 @@ class Product(Reduce):
         """One, for nothing."""
         return (np.ones(shape, self.state_dtypes()[0]),)
 
-    def fold(self, state: State, tile: Array, before: int, origin: tuple[int, ...]) -> None:
+    def fold(self, state: State, tile: Tile, before: int) -> None:
         """Multiplies by the tile's product."""
-        part = np.multiply.reduce(tile, axis=self.axes, dtype=state[0].dtype, keepdims=True)
+        part = np.multiply.reduce(tile.values, axis=self.axes, dtype=state[0].dtype, keepdims=True)
         self.join(state, (part,), before, 0)
 
     def join(self, state: State, other: State, before: int, count: int) -> None:
@@ -316,9 +348,9 @@ class Logical(Reduce):
         """True for all of nothing, false for any of nothing."""
         return (np.full(shape, self._ufunc.identity, bool),)
 
-    def fold(self, state: State, tile: Array, before: int, origin: tuple[int, ...]) -> None:
+    def fold(self, state: State, tile: Tile, before: int) -> None:
         """Combines with the tile's truth."""
-        self.join(state, (self._ufunc.reduce(tile, axis=self.axes, keepdims=True),), before, 0)
+        self.join(state, (self._ufunc.reduce(tile.values, axis=self.axes, keepdims=True),), before, 0)
 
     def join(self, state: State, other: State, before: int, count: int) -> None:
         """Both, or either."""

@@ -1,0 +1,238 @@
+"""Masked: what a lazy mask picks of an array, whose number is not known before it is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from lazyzarr.errors import SelectionError
+from lazyzarr.graph.functions import reductions
+from lazyzarr.graph.functions.arguments import as_node
+from lazyzarr.graph.functions.values import where
+from lazyzarr.graph.lift import lift
+from lazyzarr.graph.node import Node
+from lazyzarr.graph.ops.elementwise import Constant, ufunc
+from lazyzarr.graph.ops.elementwise import call as elementwise_node
+from lazyzarr.graph.ops.user import UserElementwise
+
+__all__ = ["Masked"]
+
+# Of finite numbers these give numbers; what others give for elements that are not picked could make NumPy warn.
+_DEFINED = {
+    *(np.add, np.subtract, np.multiply, np.negative, np.positive, np.absolute),
+    *(np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal),
+}
+_REDUCTIONS = {"sum", "prod", "mean", "var", "std", "any", "all", "min", "max"}
+Compute = Callable[..., Any]
+Make = Callable[[Node], Any]
+
+
+def _binary(function: np.ufunc, swapped: bool = False) -> Callable[[Masked, Any], Masked]:
+    def method(self: Masked, other: Any) -> Masked:
+        return self._apply(function, other, self) if swapped else self._apply(function, self, other)
+
+    return method
+
+
+def _unary(function: np.ufunc) -> Callable[[Masked], Masked]:
+    def method(self: Masked) -> Masked:
+        return self._apply(function, self)
+
+    return method
+
+
+class Masked:
+    """The elements of an array where a mask holds, in C order: `x[x > 2]`.
+
+    Operators and ufuncs give further ones, with numbers or with what the same mask picks; reductions over all of
+    them read the array once and put nothing together. Only `compute` does, and `shape` and `len` count.
+    """
+
+    __slots__ = ("_compute", "_length", "_make", "_mask", "_values")
+
+    def __init__(self, values: Node, mask: Node, make: Make, compute: Compute) -> None:
+        self._values, self._mask, self._make, self._compute = values, mask, make, compute
+        self._length: int | None = None
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The NumPy dtype of the values."""
+        return self._values.dtype
+
+    @property
+    def ndim(self) -> int:
+        """One axis."""
+        return 1
+
+    @property
+    def shape(self) -> tuple[int]:
+        """The number of elements, which is computed when it is first asked for."""
+        return (len(self),)
+
+    def __len__(self) -> int:
+        if self._length is None:
+            self._length = int(self.count().compute())
+        return self._length
+
+    def __repr__(self) -> str:
+        known = "?" if self._length is None else f"{self._length:,}"
+        return f"<Masked {known} of {self._values.shape} {self.dtype}; len() counts, compute() picks>"
+
+    def compute(self, **job: Any) -> np.ndarray[Any, Any]:
+        """The elements as a NumPy array; options as `LazyArray.compute` takes them.
+
+        The array and its mask are held in memory meanwhile. Raises MemoryBudgetError where they do not fit.
+        """
+        values, mask = self._compute([self._make(self._values), self._make(self._mask)], **job)
+        return np.asarray(values[mask])
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        if copy is False:
+            raise ValueError(
+                "what a lazy mask picks is not in memory: np.asarray(x) computes it, without copy=False"
+            )
+        return np.asarray(self.compute(), dtype=dtype)
+
+    # --- element by element
+
+    def _apply(self, function: np.ufunc, *operands: Any, **keywords: Any) -> Masked:
+        """A ufunc of what one mask picks, and numbers."""
+        nodes = [self._operand(operand) for operand in operands]
+        if function not in _DEFINED:
+            nodes = [self._defined(node) for node in nodes]
+        return Masked(ufunc(function, *nodes, **keywords), self._mask, self._make, self._compute)
+
+    def _defined(self, node: Node | Constant) -> Node | Constant:
+        """An operand with ones where nothing is picked: NumPy is not to warn of what nobody asked for."""
+        if isinstance(node, Constant) or not node.ndim or node.dtype.kind not in "fciu":
+            return node
+        return where(self._mask, node, Constant(node.dtype.type(1)))
+
+    def _operand(self, operand: Any) -> Node | Constant:
+        if isinstance(operand, Masked):
+            if operand._mask is not self._mask:
+                raise SelectionError(
+                    "elements that two masks pick do not belong together; apply one mask to both"
+                )
+            return operand._values
+        lifted = lift(operand)
+        if isinstance(lifted, Constant) or not lifted.ndim:
+            return lifted
+        raise SelectionError(
+            f"an array of shape {lifted.shape} and what a lazy mask picks do not fit: compute before picking, "
+            "(x * y)[mask]"
+        )
+
+    def __array_ufunc__(self, function: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
+        if method != "__call__" or "out" in keywords:
+            raise TypeError(
+                f"np.{function.__name__} of what a lazy mask picks is called plainly; compute() first"
+            )
+        return self._apply(function, *inputs, **keywords)
+
+    def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, keywords: Any) -> Any:
+        name = {"amin": "min", "amax": "max"}.get(function.__name__, function.__name__)
+        words = {word: value for word, value in keywords.items() if value is not None}
+        if name not in _REDUCTIONS or len(args) != 1 or set(words) - {"dtype", "ddof"}:
+            raise TypeError(
+                f"np.{name} of what a lazy mask picks is not lazy; np.{name}(x.compute()) works in memory"
+            )
+        return getattr(self, name)(**words)
+
+    __add__, __radd__ = _binary(np.add), _binary(np.add, True)
+    __sub__, __rsub__ = _binary(np.subtract), _binary(np.subtract, True)
+    __mul__, __rmul__ = _binary(np.multiply), _binary(np.multiply, True)
+    __truediv__, __rtruediv__ = _binary(np.true_divide), _binary(np.true_divide, True)
+    __floordiv__, __rfloordiv__ = _binary(np.floor_divide), _binary(np.floor_divide, True)
+    __mod__, __rmod__ = _binary(np.remainder), _binary(np.remainder, True)
+    __pow__, __rpow__ = _binary(np.power), _binary(np.power, True)
+    __and__, __or__, __xor__ = _binary(np.bitwise_and), _binary(np.bitwise_or), _binary(np.bitwise_xor)
+    __lt__, __le__, __gt__, __ge__ = (
+        _binary(np.less),
+        _binary(np.less_equal),
+        _binary(np.greater),
+        _binary(np.greater_equal),
+    )
+    __eq__, __ne__ = _binary(np.equal), _binary(np.not_equal)  # type: ignore[assignment]
+    __neg__, __pos__, __abs__, __invert__ = (
+        _unary(np.negative),
+        _unary(np.positive),
+        _unary(np.absolute),
+        _unary(np.invert),
+    )
+    __hash__ = object.__hash__
+
+    def astype(self, dtype: DTypeLike) -> Masked:
+        """The elements in another dtype."""
+        return Masked(as_node(self._make(self._values).astype(dtype)), self._mask, self._make, self._compute)
+
+    # --- reductions over all
+
+    def count(self) -> Any:
+        """How many elements there are, lazily."""
+        return self._make(reductions.count_nonzero(self._mask))
+
+    def sum(self, dtype: DTypeLike | None = None) -> Any:
+        """The sum, in NumPy's dtype for it."""
+        return self._make(reductions.sum(self._values, None, dtype, where=self._mask))
+
+    def prod(self, dtype: DTypeLike | None = None) -> Any:
+        """The product, in NumPy's dtype for it."""
+        return self._make(reductions.prod(self._values, None, dtype, where=self._mask))
+
+    def mean(self, dtype: DTypeLike | None = None) -> Any:
+        """The arithmetic mean; NaN of no elements."""
+        return self._make(reductions.mean(self._values, None, dtype, where=self._mask))
+
+    def var(self, ddof: float = 0) -> Any:
+        """The variance, in two passes."""
+        return self._make(reductions.var(self._values, ddof=ddof, where=self._mask))
+
+    def std(self, ddof: float = 0) -> Any:
+        """The standard deviation, in two passes."""
+        return self._make(reductions.std(self._values, ddof=ddof, where=self._mask))
+
+    def any(self) -> Any:
+        """Whether any element is true."""
+        return self._make(reductions.any(self._values, where=self._mask))
+
+    def all(self) -> Any:
+        """Whether all elements are true."""
+        return self._make(reductions.all(self._values, where=self._mask))
+
+    def min(self) -> Any:
+        """The minimum. Computing raises ValueError where there are no elements."""
+        return self._extremum(reductions.min, 1)
+
+    def max(self) -> Any:
+        """The maximum. Computing raises ValueError where there are no elements."""
+        return self._extremum(reductions.max, -1)
+
+    def _extremum(self, reduction: Callable[..., Node], sign: int) -> Any:
+        worst = _worst(self.dtype, sign)
+        found = reduction(self._values, initial=worst, where=self._mask)
+        count = reductions.count_nonzero(self._mask)
+        return self._make(elementwise_node(UserElementwise, _of_some, [found, count], (), found.dtype))
+
+
+def _worst(dtype: np.dtype[Any], sign: int) -> Any:
+    """The value that any other is better than: the greatest (sign 1) or the least."""
+    if dtype.kind == "f":
+        return dtype.type(sign * np.inf)
+    if dtype.kind == "b":
+        return sign > 0
+    if dtype.kind in "iu":
+        return np.iinfo(dtype).max if sign > 0 else np.iinfo(dtype).min
+    raise TypeError(f"extrema of masked {dtype} values are not computed lazily; compute() first")
+
+
+def _of_some(found: Any, count: Any) -> Any:
+    """The extremum, where there was anything to compare."""
+    if np.size(count) and not np.all(count):
+        raise ValueError(
+            "the mask picks no elements: zero-size array to reduction operation which has no identity"
+        )
+    return found
