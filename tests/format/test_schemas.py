@@ -190,6 +190,12 @@ def test_codecs_grids_and_keys(case):
     check_document(written(**CODECS[case]))
 
 
+def test_rectilinear_grids():
+    document = written(chunks=((2, 3), (1, 1, 4)))
+    assert document["chunk_grid"]["name"] == "rectilinear"
+    check_document(document)
+
+
 def test_documents_that_are_edited():
     contents = {}
     z = lz.create_array(contents, shape=(5, 6), chunks=(2, 3), dtype="f4", shards=(4, 6))
