@@ -58,7 +58,8 @@ def create_array(
     >>> lz.create_array("data.zarr/v", data=np.arange(3), compressors="blosc-lz4")[1:]
     array([1, 2])
     """
-    place, path = resolve(store, name, storage_options=storage_options)
+    chunk_store = options.pop("chunk_store", None)
+    place, path = resolve(store, name, storage_options=storage_options, chunk_store=chunk_store)
     return make_array(
         place,
         path,
@@ -74,8 +75,13 @@ def create_array(
 def _make(caller: str, options: Mapping[str, Any], **more: Any) -> Array:
     """A new array where the options say."""
     words = dict(options)
-    storage_options = words.pop("storage_options", None)
-    place, path = resolve(words.pop("store", None), words.pop("path", None), storage_options=storage_options)
+    storage_options, chunk_store = words.pop("storage_options", None), words.pop("chunk_store", None)
+    place, path = resolve(
+        words.pop("store", None),
+        words.pop("path", None),
+        storage_options=storage_options,
+        chunk_store=chunk_store,
+    )
     return make_array(place, path, caller, words, **more)
 
 
@@ -206,7 +212,8 @@ def from_array(
     given = {word: value for word, value in options.items() if not _is_keep(value)}
     if kept and given.get("zarr_format", kept["zarr_format"]) != kept["zarr_format"]:
         kept = _translated(kept)
-    place, path = resolve(store, name, storage_options=storage_options)
+    chunk_store = given.pop("chunk_store", None)
+    place, path = resolve(store, name, storage_options=storage_options, chunk_store=chunk_store)
     words = {**kept, **given}
     return make_array(
         place, path, "from_array", words, data=data, fill_value=fill_value, write_data=write_data
@@ -249,7 +256,7 @@ def group(
     store: StoreLike | None = None,
     *,
     overwrite: bool = False,
-    chunk_store: None = None,
+    chunk_store: StoreLike | None = None,
     cache_attrs: bool | None = None,
     synchronizer: Any = None,
     path: str | None = None,
@@ -261,10 +268,12 @@ def group(
     """The group at a path of a store, made if there is none; a new one in memory, if no store is given.
 
     `cache_attrs` and `synchronizer` are accepted: attributes are read again before they are changed, and
-    writes are safe between threads and processes. Raises NodeTypeValidationError where an array is,
-    ReadOnlyStoreError, StoreError, BaseZarrError for a `chunk_store` or `meta_array`.
+    writes are safe between threads and processes. Chunks lie in `chunk_store`, if one is given.
+
+    Raises NodeTypeValidationError where an array is, ReadOnlyStoreError, StoreError, BaseZarrError for a
+    `meta_array`.
     """
-    modern({"chunk_store": chunk_store, "meta_array": meta_array}, "group")
-    place, path = resolve(store, path, storage_options=storage_options)
+    modern({"meta_array": meta_array}, "group")
+    place, path = resolve(store, path, storage_options=storage_options, chunk_store=chunk_store)
     found = require_group(place, path, attributes=attributes, zarr_format=zarr_format, overwrite=overwrite)
     return Group(place, path, found)

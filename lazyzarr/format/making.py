@@ -102,6 +102,8 @@ def new_array(
         dtype = dtype if dtype is not None else np.float64 if source is None else _own_type(source)
         config, words["order"] = _config_and_order(words)
         zarr_format = words.get("zarr_format") or _format_around(store, path)
+        if store.dimension_separator is not None and words.get("chunk_key_encoding") is None:
+            words["chunk_key_encoding"] = {"separator": store.dimension_separator}
         metadata = new_metadata(shape, dtype, zarr_format, words | {"fill_value": fill_value})
         pickled = (metadata.data_type.object_codec or {}).get("id") == "pickle"
         config = replace(config, allow_pickle=config.allow_pickle or pickled)  # asked for by object_codec=

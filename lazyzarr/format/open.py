@@ -55,9 +55,10 @@ def open(
     Traceback (most recent call last):
     lazyzarr.errors.NodeNotFoundError: no array or group at file://data.zarr/v. The v3 group holds u.
     """
+    chunk_store = options.pop("chunk_store", None)
     words = modern(options, "open")
     new = shape is not None or data is not None
-    place = _place(store, path, mode, storage_options, words, new)
+    place = _place(store, path, mode, storage_options, words, new, chunk_store)
     found = place.look("array or group")
     if new or isinstance(found, ArrayMetadata):
         return _array(place, found, words, shape=shape, data=data, fill_value=fill_value)
@@ -86,9 +87,10 @@ def open_array(
     >>> lz.open_array("u.zarr", mode="r")[1:3]
     array([7, 7], dtype=int32)
     """
+    chunk_store = options.pop("chunk_store", None)
     words = modern(options, "open_array")
     new = shape is not None or data is not None
-    place = _place(store, path, mode, storage_options, words, new)
+    place = _place(store, path, mode, storage_options, words, new, chunk_store)
     if not new and mode in ("a", "w", "w-"):
         place = place.without_making()
     return _array(place, place.look("array"), words, shape=shape, data=data, fill_value=fill_value)
@@ -101,7 +103,7 @@ def open_group(
     cache_attrs: bool | None = None,
     synchronizer: Any = None,
     path: str | None = None,
-    chunk_store: None = None,
+    chunk_store: StoreLike | None = None,
     storage_options: Mapping[str, Any] | None = None,
     zarr_format: ZarrFormat | None = None,
     meta_array: None = None,
@@ -112,7 +114,7 @@ def open_group(
 
     `attributes` are those of a group that is made. With `use_consolidated`, what the group's consolidated
     metadata says is believed and the store is not asked; by default it is asked, so that nothing stale is
-    seen. `cache_attrs` and `synchronizer` are accepted.
+    seen. Chunks lie in `chunk_store`, if one is given. `cache_attrs` and `synchronizer` are accepted.
 
     Raises GroupNotFoundError, which says what there is instead, NodeTypeValidationError for an array,
     ContainsArrayError or ContainsGroupError for "w-", MetadataValidationError, StoreError.
@@ -121,8 +123,9 @@ def open_group(
     >>> lz.open_group("data.zarr", mode="r").read_only
     True
     """
-    modern({"chunk_store": chunk_store, "meta_array": meta_array}, "open_group")
-    place = _place(store, path, mode, storage_options, {"zarr_format": zarr_format}, new=True)
+    modern({"meta_array": meta_array}, "open_group")
+    words = {"zarr_format": zarr_format}
+    place = _place(store, path, mode, storage_options, words, new=True, chunk_store=chunk_store)
     return _group(place, place.look("group"), attributes, use_consolidated)
 
 
@@ -212,6 +215,7 @@ def _place(
     storage_options: Mapping[str, Any] | None,
     words: Mapping[str, Any],
     new: bool,
+    chunk_store: StoreLike | None = None,
 ) -> _Place:
     """What a call is about; `new`: whether it says what to make where nothing is."""
     if mode not in (None, "r", "r+", "a", "w", "w-"):
@@ -219,7 +223,9 @@ def _place(
     if store is None and path is not None:
         store, path = path, None
     read_only = mode == "r" or bool(words.get("read_only"))
-    found, at = resolve(store, path, read_only=read_only, storage_options=storage_options)
+    found, at = resolve(
+        store, path, read_only=read_only, storage_options=storage_options, chunk_store=chunk_store
+    )
     must_be_there = mode in ("r", "r+") or (mode is None and not new)
     return _Place(found, at, words.get("zarr_format"), must_be_there, mode in ("w", "w-"), mode == "w")
 

@@ -49,6 +49,8 @@ class ArrayOptions(TypedDict, total=False):
     codecs: Sequence[Any] | None
     dimension_separator: Literal[".", "/"] | None
     write_empty_chunks: bool | None
+    zarr_version: Literal[2, 3] | None
+    partial_decompress: bool | None
     synchronizer: Any
     cache_metadata: bool | None
     cache_attrs: bool | None
@@ -91,12 +93,14 @@ WORDS: dict[str, tuple[Any, str]] = {
     "codecs": (None, "zarr-python 3.0's word for filters, serializer and compressors in one list"),
     "dimension_separator": (None, "zarr-python 2's word for the separator of chunk_key_encoding"),
     "write_empty_chunks": (None, "zarr-python 2's word for the same in config"),
+    "zarr_version": (None, "an older word for zarr_format"),
+    "partial_decompress": (None, "accepted"),
     "synchronizer": (None, "accepted: writes are safe between threads and processes without one"),
     "cache_metadata": (None, "accepted"),
     "cache_attrs": (None, "accepted: attributes are read again before they are changed"),
     "cachesize": (None, "accepted"),
     "cache_type": (None, "accepted"),
-    "chunk_store": (None, "only None: chunks lie where the metadata does"),
+    "chunk_store": (None, "the store of the chunks, if it is another one than that of the metadata"),
     "object_codec": (None, "how v2 stores Python objects (dtype=object): numcodecs' JSON(), VLenUTF8(), ..."),
     "meta_array": (None, "only None: arrays are NumPy's"),
     "store": (None, "a path, a store, a dict or an open group; None: in memory"),
@@ -159,10 +163,12 @@ def modern(options: Mapping[str, Any], caller: str) -> dict[str, Any]:
     return words
 
 
-_IGNORED = frozenset({"synchronizer", "cache_metadata", "cache_attrs", "cachesize", "cache_type"})
+_IGNORED = frozenset(
+    "synchronizer cache_metadata cache_attrs cachesize cache_type partial_decompress".split()
+)
 
 _REFUSED = {
-    "chunk_store": "chunks lie in the store of the metadata in this version; leave it out",
+    "chunk_store": "where chunks lie is said when the store is opened: open_group(store, chunk_store=...)",
     "meta_array": "arrays are NumPy's; leave it out",
 }
 
@@ -196,6 +202,7 @@ _OLD: dict[str, Callable[[Any], dict[str, Any]]] = {
     "chunk_shape": lambda value: {"chunks": value},
     "codecs": _codecs,
     "dimension_separator": lambda value: {"chunk_key_encoding": {"separator": value}},
+    "zarr_version": lambda value: {"zarr_format": value},
     "write_empty_chunks": lambda value: {"config": {"write_empty_chunks": bool(value)}},
 }
 

@@ -20,6 +20,7 @@ from .stores.memory import MemoryStore
 from .stores.object_options import open_remote
 from .stores.prefix import PrefixStore
 from .stores.protocol import Store
+from .stores.split import SplitStore
 from .stores.wrappers import ReadOnlyStore
 from .stores.zarr_python import adapted
 from .stores.zip import ZipStore
@@ -61,12 +62,13 @@ def resolve(
     *,
     read_only: bool = False,
     storage_options: Mapping[str, Any] | None = None,
+    chunk_store: StoreLike | None = None,
 ) -> tuple[Store, str]:
     """The store that a target names, and the normal path of the node in it; nothing is made or opened.
 
     A local path climbs as long as the folder above holds a node, so that "data.zarr/u" is the path "u" in
     the store data.zarr. Where nothing exists yet, the last component that ends in ".zarr" is the store. None
-    is a new MemoryStore.
+    is a new MemoryStore. With `chunk_store`, all but metadata lies there, by the same keys.
 
     Raises NodeNotFoundError for a file, StoreError for a kind of store that is not known, InvalidKeyError
     for a path that leads out of the store.
@@ -74,6 +76,9 @@ def resolve(
     >>> resolve("new.zarr/a/b")
     (LocalStore('file://new.zarr'), 'a/b')
     """
+    if chunk_store is not None:
+        store, place = resolve(target, path, read_only=read_only, storage_options=storage_options)
+        return _split_off(store, chunk_store, read_only), place
     below = normalize_path(os.fspath(path)) if path is not None else ""
     if is_remote(target):
         store, place = _remote(target, read_only, storage_options)
@@ -84,6 +89,12 @@ def resolve(
             f"storage_options= are for the URLs of remote stores, {store.url(place)} is not one: leave them out"
         )
     return store, join_path(place, below)
+
+
+def _split_off(store: Store, chunk_store: StoreLike, read_only: bool) -> Store:
+    """The store with its chunks in another one, by the same keys."""
+    chunks, below = resolve(chunk_store, read_only=read_only)
+    return SplitStore(store, PrefixStore(chunks, below) if below else chunks)
 
 
 def _named(target: Any, read_only: bool) -> tuple[Store, str]:
@@ -115,7 +126,7 @@ def is_remote(location: Any) -> TypeGuard[str]:
     if not isinstance(location, str):
         return False
     match = _URL.fullmatch(location)
-    return bool(match and match[1].lower() != "file") or ("::" in location and "://" in location)
+    return bool(match and match[1].lower() not in ("file", "zip")) or ("::" in location and "://" in location)
 
 
 def _remote(url: str, read_only: bool, options: Mapping[str, Any] | None) -> tuple[Store, str]:

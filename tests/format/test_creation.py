@@ -168,7 +168,6 @@ def test_automatic_chunks_are_near_4_mib():
         ({"config": {"colour": 1}}, "config=.*is not known"),
         ({"config": 3}, "config=3 is not known"),
         ({"object_codec": numcodecs.JSON()}, "object_codec.*stores Python objects, not float64"),
-        ({"chunk_store": {}}, "chunk_store"),
         ({"meta_array": np.empty(0)}, "meta_array"),
         ({"compressor": None, "compressors": "gzip"}, "says one thing twice"),
     ],
@@ -176,7 +175,7 @@ def test_automatic_chunks_are_near_4_mib():
 def test_wrong_words_make_nothing(words, text):
     with pytest.raises(BaseZarrError, match=text) as caught:
         lz.create_array("a.zarr", name="g/u", **{"shape": (4, 4)} | words)
-    if not {"object_codec", "chunk_store", "meta_array", "compressor"} & words.keys():
+    if not {"object_codec", "meta_array", "compressor"} & words.keys():
         assert "file://a.zarr/g/u" in str(caught.value)
     assert os.listdir() == []
 

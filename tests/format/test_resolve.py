@@ -109,9 +109,9 @@ def test_read_only():
 
 
 def test_refused():
-    Path("a.zip").write_bytes(b"PK")
-    for target in ("a.zip", "a.zip/x"):
-        with pytest.raises(NodeNotFoundError, match=r"a\.zip: it is a file"):
+    Path("a.bin").write_bytes(b"PK")
+    for target in ("a.bin", "a.bin/x"):
+        with pytest.raises(NodeNotFoundError, match=r"a\.bin: it is a file"):
             resolve(target)
     with pytest.raises(BaseZarrError, match="nowhere://b/u.*nowhere"):
         resolve("nowhere://b/u")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from typing import Literal
 
 from ...errors import StoreError
 from .. import os_calls
@@ -34,6 +35,8 @@ class LocalStore(Store):
         The folder; it need not exist before the first write.
     read_only : bool
         Refuse every write.
+    dimension_separator : "." or "/", optional
+        What new arrays have in their chunk names, where the call that makes them does not say.
 
     >>> store = LocalStore("data.zarr")
     >>> store.set("a/b", b"123")
@@ -43,8 +46,15 @@ class LocalStore(Store):
 
     reach = "host"
 
-    def __init__(self, root: str | os.PathLike[str], *, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        *,
+        read_only: bool = False,
+        dimension_separator: Literal[".", "/"] | None = None,
+    ) -> None:
         self.read_only = read_only
+        self.dimension_separator = dimension_separator
         self._shown = os.fspath(root)
         self.root = os.path.abspath(self._shown)
 
@@ -124,7 +134,7 @@ class LocalStore(Store):
         if path := normalize_path(path):
             return self, path  # a link is replaced itself: what it leads to belongs to others
         folder = os.path.realpath(self.root)
-        return type(self)(os.path.dirname(folder), read_only=self.read_only), os.path.basename(folder)
+        return LocalStore(os.path.dirname(folder), read_only=self.read_only), os.path.basename(folder)
 
     def list(self, path: str = "") -> Iterator[str]:
         path = normalize_path(path)

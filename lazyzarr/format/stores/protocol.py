@@ -58,6 +58,8 @@ class Store(ABC):
     reach: Reach = "anywhere"
     """Who sees what is written: "thread" (this process), "host" (its processes), "anywhere"."""
     read_only: bool = False
+    dimension_separator: str | None = None
+    """What new arrays have between the coordinates in their chunks' names; None: what the format has."""
     transactional: bool = False
     """Whether others see what is written after a commit of the store's own, which takes chunks of arrays alone."""
     decoded: LastUsed | None = None
@@ -195,6 +197,38 @@ class Store(ABC):
             raise ReadOnlyStoreError(
                 f'{self.url(key)} was opened read-only and is not written; open it with mode="r+"', key
             )
+
+    # A mapping of keys to bytes, as stores are in zarr-python 2.
+
+    def __getitem__(self, key: str) -> Buffer:
+        found = self.get(key)
+        if found is None:
+            raise KeyError(key)
+        return found
+
+    def __setitem__(self, key: str, value: Buffer) -> None:
+        self.set(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        if not self.exists(key):
+            raise KeyError(key)
+        self.delete(key)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and self.exists(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return self.list()
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.list())
+
+    def __bool__(self) -> bool:
+        return True
+
+    def keys(self) -> Iterator[str]:
+        """All keys."""
+        return self.list()
 
     def __enter__(self) -> Self:
         return self

@@ -44,6 +44,11 @@ class WrapperStore(Store):
         return self._store.read_only
 
     @property
+    def dimension_separator(self) -> str | None:  # type: ignore[override]
+        """What new arrays have between coordinates: as the store within."""
+        return self._store.dimension_separator
+
+    @property
     def transactional(self) -> bool:  # type: ignore[override]
         """Whether the store has a commit of its own: as the store within."""
         return self._store.transactional

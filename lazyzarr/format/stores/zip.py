@@ -59,7 +59,7 @@ class ZipStore(KeyedStore):
     ...     store.set("a/b", b"123")
     >>> store = ZipStore("data.zip")
     >>> bytes(store.get("a/b")), store.get("a/c"), store
-    (b'123', None, ZipStore('file://data.zip'))
+    (b'123', None, ZipStore('zip://data.zip'))
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class ZipStore(KeyedStore):
         return _open_zip, (self.path, self.read_only, self._compression)
 
     def url(self, path: str = "") -> str:
-        return f"file://{self._shown}" + (f"/{path}" if path else "")
+        return f"zip://{self._shown}" + (f"/{path}" if path else "")
 
     def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
         entry = self._archive.members().get(validate_key(key))
@@ -233,7 +233,7 @@ def _open_zip(path: str, read_only: bool, compression: int) -> ZipStore:
     """Where it is unpickled; another process's changes are not in the archive yet, and would read as fill."""
     if not find_archive(path).changed and is_being_written(path):
         raise StoreReachError(
-            f"file://{path} is being written by another process, and what it wrote is not in the archive yet; "
+            f"zip://{path} is being written by another process, and what it wrote is not in the archive yet; "
             "close it there first, or use the threads scheduler"
         )
     return ZipStore(path, mode="r" if read_only else "a", compression=compression)

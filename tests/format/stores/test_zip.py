@@ -480,7 +480,7 @@ def test_open():
     assert os.listdir() == []
     with lz.open("data.zip", mode="a") as root:
         root.create_group("x/y")
-    for name in ("data.zip", "file://data.zip", os.path.abspath("data.zip")):
+    for name in ("data.zip", "zip://data.zip", os.path.abspath("data.zip")):
         assert sorted(lz.open(name, mode="r")["x"]) == ["y"]
     assert lz.open("data.zip/x/y").path == "x/y"
     with pytest.raises(NodeNotFoundError, match="holds x"):
