@@ -194,6 +194,32 @@ def test_within_shards_the_configuration_is_said_too() -> None:
     assert (theirs_of(stored(array))[...] == FLOATS[0, 1]).all()
 
 
+def test_the_fill_value_of_shards_behind_them_is_zarr_pythons() -> None:
+    """It is not encoded: an inner chunk of stored threes is left out where the fill value is 3."""
+    pytest.importorskip("zarr.codecs.numcodecs", reason="zarr-python has these codecs from 3.1.3 on")
+    members = {"offset": 1, "scale": 2, "dtype": "<f4", "astype": "|u1"}
+    shard = {
+        "name": "sharding_indexed",
+        "configuration": {
+            "chunk_shape": [2],
+            "codecs": [{"name": "bytes"}],
+            "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}],
+            "index_location": "end",
+        },
+    }
+    array = lz.create_array(
+        MemoryStore(), shape=8, chunks=8, dtype="f4", fill_value=3, compressors=None,
+        filters=[{"name": "numcodecs.fixedscaleoffset", "configuration": members}], serializer=shard,
+    )  # fmt: skip
+    data = np.array([3, 3, 2.5, 2.5, 3, 3, 9, 9], "f4")
+    array[...] = data
+    assert (array[...] == data).all()
+    peer = theirs_of(stored(array))
+    assert (peer[...] == data).all()
+    peer[...] = data
+    assert (ours_of(peer.store)[...] == data).all()
+
+
 @pytest.mark.parametrize("case", ELEMENTS[:2] + ELEMENTS[3:], ids=ids)
 def test_elements_before_shards(case: Case) -> None:
     """What a codec gives is what shards hold: its dtype, and its shape too."""
