@@ -21,6 +21,7 @@ from .remote import ComparedFiles, first_line, missing_library
 __all__ = ["FsspecStore"]
 
 _REACH: dict[str, Reach] = {"memory": "thread", "file": "host", "local": "host"}
+_CACHES = {"simplecache", "filecache", "blockcache", "cached"}  # they do not see what others wrote since
 _RENAMES = {"file", "local", "sftp", "ssh"}
 _FACTS = ("ETag", "etag", "version_id", "mtime", "LastModified", "last_modified", "created", "ino", "size")
 
@@ -35,7 +36,7 @@ class FsspecStore(Store):
     fs : fsspec.AbstractFileSystem
         The file system, not an asynchronous one.
     read_only : bool
-        Refuse every write.
+        Refuse every write. Always so through a cache of fsspec's.
     path : str
         Where in it the store begins.
 
@@ -55,7 +56,7 @@ class FsspecStore(Store):
         self._root = str(path).rstrip("/")
         names = fs.protocol if isinstance(fs.protocol, (tuple, list)) else (fs.protocol,)
         self._protocol = str(names[0])
-        self.read_only = read_only
+        self.read_only = read_only or self._protocol in _CACHES
 
     @classmethod
     def from_url(
@@ -106,7 +107,8 @@ class FsspecStore(Store):
         return _open_files, (self._fs, self._root, self.read_only)
 
     def url(self, path: str = "") -> str:
-        return f"{self._protocol}://{self._path(path).lstrip('/')}".rstrip("/")
+        place = self._path(path)
+        return f"{self._protocol}://{place if self._protocol == 'file' else place.lstrip('/')}".rstrip("/")
 
     def place(self, path: str) -> Hashable | None:
         """The file system and the path: another array there is known by its metadata."""
@@ -194,10 +196,14 @@ class FsspecStore(Store):
         self._ask("write", key, lambda: self._put(path, data), missing_fails=True)
 
     def _put(self, path: str, data: bytes) -> None:
-        if self._protocol not in _RENAMES:
-            self._fs.pipe_file(path, data)
-            return
         folder, _, _ = path.rpartition("/")
+        if self._protocol not in _RENAMES:
+            try:
+                self._fs.pipe_file(path, data)
+            except FileNotFoundError:
+                self._fs.makedirs(folder, exist_ok=True)
+                self._fs.pipe_file(path, data)
+            return
         aside = f"{folder}/{RESERVED_PREFIX}{uuid.uuid4().hex[:16]}"
         self._fs.makedirs(folder, exist_ok=True)
         try:
@@ -224,8 +230,8 @@ class FsspecStore(Store):
                 self._fs.pipe_file(path, data, mode="create")
             except FileExistsError:
                 return False
-            except (TypeError, NotImplementedError):  # a file system that has no such mode
-                self._fs.pipe_file(path, data)
+            except (TypeError, NotImplementedError, FileNotFoundError):  # there may be no such mode
+                self._put(path, data)
             return True
 
         return bool(self._ask("write", key, put, missing_fails=True))
