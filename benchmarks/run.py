@@ -11,14 +11,14 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SCRIPTS = ["eager", "lazy", "memory", "plan", "hierarchy", "import_time"]
+SCRIPTS = ["eager", "sharding", "lazy", "memory", "plan", "hierarchy", "import_time"]
 HEAD = """# Benchmarks
 
 `make bench` runs these and writes this file. Each peer is one process that lives through all rounds; the
 peers take turns within a round, each run has a fresh output folder, and the values are compared between
 peers in every round. A time is the median of the rounds in milliseconds; "of X" is the median of the
 per-round ratios, our time divided by X's, so **below 1 we are faster**. Storage is memory-backed; two
-cores; float32; blosc-lz4 (level 5).
+cores; float32; blosc-lz4 (level 5), in shards zstd (level 3).
 
 The peers: **loop** is the hand-written loop of `roofline.py` on one or two threads, whichever is faster in
 that row; **zarr** is zarr-python with its FusedCodecPipeline; **tensorstore** runs without fsync; **dask**

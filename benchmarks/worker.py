@@ -54,7 +54,9 @@ class Bench:
     def write_shards(self, shape, chunks, out, shards):
         field = self.field("u", shape)
         yield lambda: self.peer.write_shards(out, field, tuple(chunks), tuple(shards))
-        yield bool(np.array_equal(importlib.import_module("peers.lazyzarr").lz.open_array(out, mode="r")[...], field))
+        yield bool(
+            np.array_equal(importlib.import_module("peers.lazyzarr").lz.open_array(out, mode="r")[...], field)
+        )
 
     def read_shards(self, shape, chunks, out, shards):
         z = self.sharded(shape, chunks, shards)

@@ -16,7 +16,7 @@ SHAPE, CHUNKS = (8, 12, 16), (4, 6, 8)
 @pytest.fixture(scope="module")
 def benchmarks():
     sys.path.insert(0, str(FOLDER))
-    yield {name: importlib.import_module(name) for name in ("harness", "worker", "eager", "lazy")}
+    yield {name: importlib.import_module(name) for name in ("harness", "worker", "eager", "sharding", "lazy")}
     sys.path.remove(str(FOLDER))
 
 
@@ -29,6 +29,13 @@ def test_peers_agree(benchmarks, script, tmp_path):
     records = harness.measure(rows, peers, 1, str(tmp_path))
     assert len(records) == len(rows) * len(peers)
     assert harness.table(rows, records, peers).count("goal") == len(rows)
+
+
+def test_peers_agree_on_shards(benchmarks, tmp_path):
+    harness, sharding, peers = benchmarks["harness"], benchmarks["sharding"], ["lazyzarr", "tensorstore"]
+    rows = [harness.Row(row.work, row.work, SHAPE, (2, 3, 4), row.goals, CHUNKS) for row in sharding.rows(1)]
+    records = harness.measure(rows, peers, 1, str(tmp_path))
+    assert len(records) == len(rows) * len(peers)
 
 
 def test_a_wrong_value_stops_the_benchmark(benchmarks):
