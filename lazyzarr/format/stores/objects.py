@@ -189,6 +189,7 @@ class ObjectStore(Store):
         return (key for key in self._all(path) if not any(map(is_reserved, key[start:].split("/"))))
 
     def _all(self, path: str) -> Iterator[str]:
+        self._check_lists(path)
         self._used()
         try:
             for batch in self._obs.list(self._client.store, path or None, chunk_size=MANY):
@@ -199,7 +200,7 @@ class ObjectStore(Store):
             raise self._failed("list", path, error) from error
 
     def list_dir(self, path: str = "") -> Sequence[str]:
-        path = normalize_path(path)
+        self._check_lists(path := normalize_path(path))
         found = self._ask(
             "list", path, lambda: self._obs.list_with_delimiter(self._client.store, path or None)
         )
@@ -208,6 +209,14 @@ class ObjectStore(Store):
         paths = [*found["common_prefixes"], *(meta["path"] for meta in found["objects"])]
         names = {each.rstrip("/")[len(path) :].strip("/") for each in paths}
         return sorted(name for name in names if name and not is_reserved(name))
+
+    def _check_lists(self, path: str) -> None:
+        if self._kind == "HTTPStore":
+            raise StoreError(
+                f"could not list {self.url(path)}: an HTTP server has no listings; name the member, or "
+                "open_consolidated, where the hierarchy has consolidated metadata",
+                path,
+            )
 
     # Writing.
 

@@ -140,7 +140,7 @@ def test_failures_are_not_missing_files(store, monkeypatch):
         raise PermissionError("not yours")
 
     monkeypatch.setattr(store, "_fs", _Failing(fail))
-    with pytest.raises(StoreError, match="could not read .*zarr.json.*not yours"):
+    with pytest.raises(StoreError, match=r"could not read .*zarr.json.*not yours"):
         store.get("zarr.json")
     with pytest.raises(StoreError, match="could not look at"):
         store.size("zarr.json")

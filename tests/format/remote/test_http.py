@@ -58,7 +58,7 @@ def test_shards_on_servers_with_and_without_ranges(served, files, ranges):
     z = lz.open(f"{served}/a/s", mode="r")
     assert z[3, 7] == DATA[3, 7]
     assert (z[...] == DATA).all()
-    store, path = resolve(served)
+    store, _ = resolve(served)
     document = (files.folder / "data.zarr/zarr.json").read_bytes()
     for byte_range in [(0, 5), (3, 10**6), (10**6, 10**6 + 5), (-7, None), (-(10**6), None), (4, 4)]:
         assert bytes(store.get("zarr.json", byte_range)) == document[slice(*byte_range)], byte_range
