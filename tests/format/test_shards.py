@@ -174,16 +174,23 @@ def test_parts_of_shards_of_any_kind(location):
     np.testing.assert_array_equal(lz.from_zarr(z).compute(scheduler="sync"), values)
 
 
-def test_a_lazy_walk_reads_ahead():
+def test_a_lazy_walk_reads_ahead(monkeypatch):
     """Inner chunks that are asked for one by one come in a few reads, which take ever more of them."""
     store, values, z = watched(shape=(64, 8), chunks=(1, 8), shards=(64, 8))
-    calls = store.since(lambda: lz.from_zarr(z).sum().compute(scheduler="sync"))
-    assert len(ranges_of(calls)) < 12
-    scratch = z.reader().new_scratch()
-    out = np.empty((1, 8), "i4")
-    for row in (0, 1, 2, 40, 3, 63):
-        z.reader().read_into((row, 0), out, scratch)
-        np.testing.assert_array_equal(out[0], values[row])
+    reader, out = z.reader(), np.empty((1, 8), "i4")
+
+    def walk(rows):
+        scratch = reader.new_scratch()
+        for row in rows:
+            reader.read_into((row, 0), out, scratch)
+            np.testing.assert_array_equal(out[0], values[row])
+
+    assert 3 < len(ranges_of(store.since(lambda: walk(range(64))))) < 12
+    monkeypatch.setattr(chunk_source, "GAP", 0)
+    apart = (0, 9, 1, 40, 3, 63, 20, 50)
+    far = ranges_of(store.since(lambda: walk(apart)))
+    assert sum(ranges[0][1] - ranges[0][0] for ranges in far) == len(apart) * 32  # and nothing else
+    assert lz.from_zarr(z).sum().compute(scheduler="sync") == values.sum()
 
 
 MIB = 2**20
