@@ -159,7 +159,7 @@ class NumcodecsElements(_Named, ElementsCodec):
 
     def bind(self, chunk: ChunkSpec) -> Step:
         """The codec for one kind of chunk."""
-        _check_numbers(self.name, chunk.dtype)
+        _check_numbers(self.name, chunk.dtype, "f" if self.id == "bitround" else "biufcmM")
         codec = _numcodec(self.id, self._members)
         before, after = _ELEMENTS[self.id]
         if self.id == "packbits":
@@ -178,7 +178,20 @@ class NumcodecsElements(_Named, ElementsCodec):
         with np.errstate(all="ignore"):
             # zarr-python's, and so what its shards leave out: the same number, and not what becomes of it.
             fill = np.asarray(chunk.fill).astype(native)
-        return NumcodecsStep(self.name, codec, ChunkSpec(chunk.shape, native, fill), source, target)
+        step = NumcodecsStep(self.name, codec, ChunkSpec(chunk.shape, native, fill), source, target)
+        try:
+            step.encode(np.zeros(1, chunk.dtype))
+        except (TypeError, ValueError) as error:
+            raise MetadataValidationError(
+                f"codec {self.name!r} on {chunk.dtype} elements: {error}"
+            ) from error
+        return step
+
+
+def _check_numbers(name: str, dtype: np.dtype[Any], kinds: str = "biufcmM") -> None:
+    """Refuse what numcodecs takes for memory: text, objects, records."""
+    if dtype.kind not in kinds or dtype.type.__module__ != "numpy":
+        raise MetadataValidationError(f"codec {name!r} is for numbers, and not for {dtype} elements")
 
 
 class NumcodecsStep:
