@@ -5,6 +5,7 @@ Specifications: Zarr v2, "Data type encoding"; Zarr v3 core, "Data types"; zarr-
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ import numpy as np
 
 from ..errors import MetadataValidationError, UnknownDataTypeError
 from .data_types.base import DataType, Endian, is_integer, shown
+from .data_types.foreign import foreign_type
 from .data_types.raw import RawType, raw_type
 from .data_types.records import RecordType, parse_v2_record, parse_v3_record, record_of
 from .data_types.small import SMALL_NAMES, SmallType, is_small, small_type
@@ -104,7 +106,7 @@ def _named(dtype: Any) -> DataType | None:
     if isinstance(dtype, Mapping) and "name" in dtype:
         return parse_v3_data_type(dict(dtype))
     if not isinstance(dtype, np.dtype | type) and hasattr(dtype, "to_native_dtype"):  # zarr-python's
-        return parse_v3_data_type(dtype.to_json(zarr_format=3))
+        return parse_v3_data_type(json.loads(json.dumps(dtype.to_json(zarr_format=3))))
     return None
 
 
@@ -225,7 +227,10 @@ def _v3_extension(name: str, configuration: Mapping[str, Any], value: Any) -> Da
         return small_type(name)
     if _RAW.fullmatch(name):
         return _raw_bits(name)
-    raise UnknownDataTypeError(f"the data type {shown(value)} is not known")
+    foreign = foreign_type(name, value)
+    if foreign is None:
+        raise UnknownDataTypeError(f"the data type {shown(value)} is not known")
+    return foreign
 
 
 def _raw_bits(name: str) -> RawType:
