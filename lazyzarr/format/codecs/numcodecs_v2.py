@@ -59,7 +59,7 @@ def _blosc(members: Mapping[str, Any]) -> BloscCodec:
     shuffle = members.get("shuffle", 1)
     if shuffle not in (-1, 0, 1, 2):
         raise MetadataValidationError(f'codec "blosc": shuffle is {shuffle!r}; it is -1, 0, 1 or 2')
-    kept = {key: members[key] for key in ("cname", "clevel", "blocksize") if key in members}
+    kept: dict[str, Any] = {key: members[key] for key in ("cname", "clevel", "blocksize") if key in members}
     named = None if shuffle == -1 else SHUFFLES[shuffle]
     return BloscCodec.from_config({"cname": "lz4", **kept, "shuffle": named})
 
@@ -72,7 +72,9 @@ def _zstd(members: Mapping[str, Any]) -> ZstdCodec:
 
 def _gzip(members: Mapping[str, Any]) -> GzipCodec:
     level = members.get("level", 1)
-    return GzipCodec(level=6 if level == -1 else level)  # Java's writers leave the choice to zlib, which takes 6
+    return GzipCodec(
+        level=6 if level == -1 else level
+    )  # Java's writers leave the choice to zlib, which takes 6
 
 
 _OWN: dict[str, Callable[[Mapping[str, Any]], BytesBytesCodec]] = {

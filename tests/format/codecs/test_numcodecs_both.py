@@ -17,7 +17,11 @@ from lazyzarr.format.codecs.registry import codec_of
 from lazyzarr.storage import MemoryStore
 
 zarr = pytest.importorskip("zarr")
-pytestmark = [pytest.mark.peer, pytest.mark.filterwarnings("ignore:Numcodecs codecs are not in the Zarr")]
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.filterwarnings("ignore:Numcodecs codecs are not in the Zarr"),
+    pytest.mark.filterwarnings("ignore:Combining a `sharding_indexed` codec:UserWarning"),
+]
 
 SHAPE, CHUNKS = (9, 7), (4, 4)
 FLOATS = np.linspace(0, 100, 63).astype("f4").reshape(SHAPE)
