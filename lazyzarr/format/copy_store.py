@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from ..errors import ContainsNodeError
+from ..errors import BaseZarrError, ContainsNodeError
 from . import commit
 from .copy_log import IF_EXISTS, CopyCount, CopyLog, checked_choice
 from .keys import METADATA_KEYS, join_path, normalize_path
@@ -122,7 +122,12 @@ def _compiled(patterns: Patterns, flags: int) -> list[re.Pattern[str]]:
     given: Iterator[str | re.Pattern[str]] = iter(
         () if patterns is None else [patterns] if isinstance(patterns, str | re.Pattern) else patterns
     )
-    return [re.compile(pattern, flags) if isinstance(pattern, str) else pattern for pattern in given]
+    try:
+        return [re.compile(pattern, flags) if isinstance(pattern, str) else pattern for pattern in given]
+    except re.error as error:
+        raise BaseZarrError(
+            f"{error.pattern!r} is no regular expression: {error}; nothing was copied"
+        ) from error
 
 
 def _rank(key: str) -> tuple[bool, int, bool, str]:

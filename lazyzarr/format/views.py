@@ -24,7 +24,7 @@ Filters = Sequence[Mapping[str, Any]]
 
 def cast_metadata(stored: ArrayMetadata, dtype: DTypeLike) -> ArrayMetadata:
     """An array's metadata with its values cast to a dtype as they are read."""
-    data_type = data_type_of(np.dtype(dtype))
+    data_type = data_type_of(dtype)
     cast = {"encode_dtype": stored.dtype.str, "decode_dtype": data_type.dtype.str}
     if stored.zarr_format == 2:
         codecs = _with_v2_filters(stored.codecs, lambda filters: [{"id": "astype", **cast}, *filters])
@@ -45,7 +45,7 @@ def view_metadata(
 
     What is not given stays. Raises MetadataValidationError, UnknownDataTypeError for what cannot be.
     """
-    data_type = stored.data_type if dtype is None else data_type_of(np.dtype(dtype))
+    data_type = stored.data_type if dtype is None else data_type_of(dtype)
     fill = _converted(stored, data_type) if fill_value is DEFAULT else fill_value
     codecs = tuple(_with_byte_order(codec) for codec in stored.codecs)
     if filters is not None:

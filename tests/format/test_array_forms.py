@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 
 import lazyzarr as lz
-from lazyzarr.errors import ArrayReplacedError, BaseZarrError, BoundsCheckError, ReadOnlyStoreError
+from lazyzarr.errors import (
+    ArrayReplacedError,
+    BaseZarrError,
+    BoundsCheckError,
+    ReadOnlyStoreError,
+    UnknownDataTypeError,
+)
 
 FORMATS = pytest.mark.parametrize("zarr_format", [2, 3])
 
@@ -33,6 +39,12 @@ def test_digest_is_that_of_chunks_and_metadata(zarr_format):
     assert z.hexdigest() != before
     with pytest.raises(BaseZarrError, match="hashname='sha0' is not known"):
         z.hexdigest("sha0")
+
+
+def test_digest_takes_chunks_in_the_order_of_the_array():
+    z = lz.create_array("a.zarr", data=np.arange(12, dtype="u1"), chunks=1, compressors=None)
+    content = bytes(range(1, 12)) + bytes(z.store.get("zarr.json"))  # the first is nothing but fill
+    assert z.digest() == hashlib.sha1(content).digest()
 
 
 def test_digest_of_zarr_python_2():
@@ -251,6 +263,15 @@ def test_handle_of_a_replaced_array_changes_nothing(store, same_layout, change):
     change(new)
 
 
+@pytest.mark.parametrize("change", [lambda z: z.append([1.0]), lambda z: z.attrs.update(a=1)])
+def test_handle_that_came_from_elsewhere_changes_nothing_else(change):
+    old = pickle.dumps(lz.create_array("a.zarr", data=np.arange(6.0), chunks=3))
+    change(pickle.loads(old))
+    lz.create_array("a.zarr", data=np.arange(6.0), chunks=2, overwrite=True)
+    with pytest.raises(ArrayReplacedError):
+        change(pickle.loads(old))
+
+
 def test_handle_of_a_replaced_group_changes_nothing():
     old = lz.create_group("a.zarr/g")
     new = lz.create_group("a.zarr/g", overwrite=True)
@@ -268,3 +289,10 @@ def test_handle_follows_what_others_changed():
     b.attrs["y"] = 2
     assert b.append([7.0]) == (8,)
     assert dict(b.attrs) == {"x": 1, "y": 2}
+
+
+def test_dtypes_that_are_none():
+    z = lz.create_array({}, data=[1.0, 2.0])
+    for form in (lambda: z.astype("nope"), lambda: z.view(dtype="nope")):
+        with pytest.raises(UnknownDataTypeError, match="nope"):
+            form()

@@ -95,6 +95,11 @@ def test_patterns():
     assert copied(includes="^QUX", flags=2) == {key for key in everything if key.startswith("qux")}
 
 
+def test_patterns_that_are_none():
+    with pytest.raises(BaseZarrError, match=r"'\(' is no regular expression"):
+        lz.copy_store({"a": b"x"}, {}, excludes="(")
+
+
 def test_what_is_there(lines):
     root, dest = filled(), {"qux/zarr.json": b"old"}
     with pytest.raises(ContainsNodeError, match=r'qux/zarr\.json exist already.*if_exists="replace"'):
