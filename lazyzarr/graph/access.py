@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lazyzarr.format.chunk_source import AHEAD
 from lazyzarr.format.grid import Axis, RectilinearGrid
 from lazyzarr.graph.layout import Access, Cuts, most_chunks, sizes_to_cuts
 from lazyzarr.graph.node import Chunks, Node
@@ -166,6 +167,10 @@ def leaf_name(leaf: Node) -> str:
 
 def read_bytes_bound(access: Access) -> int:
     """Bytes that an encoded chunk may take while it is read."""
-    return (
-        access.chunk_nbytes + access.chunk_nbytes // 8 + 65536 if isinstance(access.leaf, ZarrSource) else 0
-    )
+    leaf = access.leaf
+    if not isinstance(leaf, ZarrSource):
+        return 0
+    bound = access.chunk_nbytes + access.chunk_nbytes // 8 + 65536
+    if leaf.array.metadata.shards is None:
+        return bound
+    return bound + min(AHEAD, math.prod(leaf.array.metadata.chunk_shape) * leaf.dtype.itemsize)
