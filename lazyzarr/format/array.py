@@ -163,6 +163,11 @@ class ArrayHandle:
         return store.url(self.path) if folder is None else os.path.realpath(folder)
 
     @property
+    def in_flight(self) -> int:
+        """Requests that are worth having under way at once; 0 where answers come at once."""
+        return open_spec(self.store).in_flight
+
+    @property
     def reach(self) -> Literal["thread", "host", "anywhere"]:
         """From where the store can be seen: this process, this machine, anywhere."""
         return open_spec(self.store).reach

@@ -24,6 +24,7 @@ from ..errors import (
     LockUnavailableError,
 )
 from .ahead import Ahead, depth_for
+from .behind import Behind
 from .chunk_source import FileSource, Scratch, ShardSource
 from .chunk_update import ShardUpdate, clear_beyond
 from .codecs.chain import CodecChain, build_chain
@@ -348,6 +349,18 @@ class ChunkWriter:
     def waiting(self) -> tuple[Executor, int] | None:
         """The threads in which to write units, where answers take long."""
         return _waiting(self._store, 3 * self._chain.nbytes)
+
+    def writing_behind(self, depth: int) -> tuple[Self, Behind | None]:
+        """A writer for one thread whose writes are under way when it goes on, and what waits for them.
+
+        Only for an array that nobody sees yet: what is empty is not deleted, as it was never there.
+        """
+        pool = pool_of(self._store)
+        if pool is None or depth < 2:
+            return self, None
+        other, behind = copy.copy(self), Behind(self._write, depth, pool)
+        other._write, other._delete = behind.put, lambda name: None
+        return other, behind
 
     def is_whole(self, coords: Coords) -> bool:
         """Whether a unit may be written without a look at what is stored: if all of it is this writer's."""

@@ -43,18 +43,28 @@ class StageRunner:
         self._leaves = Leaves(capacities, values)
         self._ahead = BlockAhead(stage, self._leaves, capacities)
         self._evaluator = Evaluator(stage.roots, stage.inline, self._leaves)
-        self._writers = [None if sink is None else UnitWriter(sink) for sink in stage.sinks]
+        depths = stage.behind or (0,) * len(stage.sinks)
+        self._writers = [
+            None if sink is None else UnitWriter(sink, depth)
+            for sink, depth in zip(stage.sinks, depths, strict=True)
+        ]
 
     def run(self, index: tuple[int, ...], results: Sequence[Array | None] | None) -> BlockResult:
         """Runs a block. What is not written is put into `results` where they are given, else returned."""
         run = self._reduce if self._stage.kind == "reduce" else self._map
-        if not self._stage.ahead:
+        if not self._stage.ahead and not self._stage.behind:
             return run(index, results)
         self._ahead.begin(index)
+        writers = [writer for writer in self._writers if writer is not None]
         try:
-            return run(index, results)
+            result = run(index, results)
+            for writer in writers:
+                writer.flush()
+            return result
         finally:
             self._ahead.end()
+            for writer in writers:
+                writer.settle()
 
     def _map(self, index: tuple[int, ...], results: Sequence[Array | None] | None) -> BlockResult:
         """The roots' values over a block."""

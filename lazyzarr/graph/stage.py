@@ -116,6 +116,8 @@ class Stage:
     """For each access, how many decoded chunks a task keeps."""
     ahead: tuple[tuple[Node, int], ...] = ()
     """For each leaf in a slow store, how many encoded chunks a task asks for ahead."""
+    behind: tuple[int, ...] = ()
+    """For each sink, how many encoded units of a task may be on their way; none of those in fast stores."""
     whole: frozenset[int] = frozenset()
     """Axes along which no block ends: a task walks all of them, with what came before in hand."""
 
@@ -313,7 +315,7 @@ def with_groups(stage: Stage, groups: tuple[int, ...]) -> Stage:
 
 
 def with_read_ahead(stage: Stage, spare: int, at_once: int) -> Stage:
-    """The stage with chunks of slow stores asked for ahead, as many as `spare` bytes hold for each task.
+    """The stage with chunks of slow stores asked for ahead and written behind, as `spare` bytes a task allow.
 
     `at_once` tasks share the requests that a store is worth.
     """
@@ -322,15 +324,32 @@ def with_read_ahead(stage: Stage, spare: int, at_once: int) -> Stage:
         for access in stage.accesses
         if isinstance(access.leaf, ZarrSource) and access.leaf.array.reader().in_flight > 1
     }
-    if not slow:
-        return stage
     ahead = tuple(
         (leaf, max(1, min(-(-wanted // at_once), spare // len(slow) // nbytes)))
         for leaf, (nbytes, wanted) in slow.items()
     )
     held = sum(depth * slow[leaf][0] for leaf, depth in ahead if depth > 1)
-    memory = dataclasses.replace(stage.memory, encoded=stage.memory.encoded + held)
-    return dataclasses.replace(stage, ahead=ahead, memory=memory)
+    behind, written = _behind(stage, spare - held, at_once)
+    if not slow and not written:
+        return stage
+    memory = dataclasses.replace(
+        stage.memory, encoded=stage.memory.encoded + held, unit=stage.memory.unit + written
+    )
+    return dataclasses.replace(stage, ahead=ahead, behind=behind, memory=memory)
+
+
+def _behind(stage: Stage, spare: int, at_once: int) -> tuple[tuple[int, ...], int]:
+    """How many encoded units of each sink may be on their way from a task, and their bytes."""
+    depths, held = [], 0
+    for sink in stage.sinks:
+        wanted = sink.handle.in_flight if sink is not None and sink.staged and sink.edges is None else 0
+        depth = 0
+        if sink is not None and wanted > 1:
+            nbytes = math.prod(sink.unit) * sink.itemsize * 9 // 8 + 65536
+            depth = min(-(-wanted // at_once), spare // len(stage.sinks) // nbytes)
+            held += depth * nbytes
+        depths.append(depth)
+    return tuple(depths), held
 
 
 def _spare(leaf: Node) -> int:

@@ -27,14 +27,24 @@ class UnitWriter:
     read, changed and written back, under the array's lock where others can see the array.
     """
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, behind: int = 0) -> None:
         self._sink = sink
         self._array = sink.handle.open()
-        self._writer = self._array.writer()
+        self._writer, self._behind = self._array.writer().writing_behind(behind)
         self._scratch = self._writer.new_scratch()
         self._buffer = np.empty(1, np.uint8)
         self._views: dict[tuple[int, ...], Array] = {}
         self._from_origin = sink.staged and not any(sink.start) and sink.edges is None
+
+    def flush(self) -> None:
+        """Waits until all is stored that was written; raises what failed."""
+        if self._behind is not None:
+            self._behind.flush()
+
+    def settle(self) -> None:
+        """Waits until nothing is written any more, after a failure."""
+        if self._behind is not None:
+            self._behind.settle()
 
     def buffer(self, shape: tuple[int, ...]) -> Array:
         """An array for a unit's values, valid until the next call."""

@@ -217,6 +217,34 @@ def test_shards_and_writes_have_many_requests_in_flight(bucket, options, s3):
     assert s3.control()["most"] > 5
 
 
+def test_lazy_writes_are_behind(bucket, options, s3):
+    x = lz.from_array(DATA, chunks=(2, 6)) * 2
+    s3.control(latency=0.02)
+    for words in ({}, {"chunks": (1, 6), "shards": (2, 6)}):
+        z = x.to_zarr(f"{bucket}/{len(words)}.zarr/u", storage_options=options, num_workers=1, **words)
+        assert s3.control(latency=0.02)["most"] > 5
+        assert (z[...] == DATA * 2).all()
+    stage = _stage_of_write(x, f"{bucket}/9.zarr", options)
+    assert stage.behind[0] > 5
+    assert stage.memory.unit > stage.behind[0] * 2 * 6 * 4
+
+
+def _stage_of_write(lazy, url, options):
+    return lazy.to_zarr(url, storage_options=options, compute=False).stages[0]
+
+
+@pytest.mark.parametrize("after", [0, 20, 55])
+def test_a_lazy_write_that_fails_leaves_nothing(bucket, options, s3, after):
+    x = lz.from_array(DATA, chunks=(2, 6)) * 2
+    s3.control(fail="400", method="PUT", key="/c/", after=after, latency=0.01)
+    with pytest.raises(StoreError, match="could not write"):
+        x.to_zarr(f"{bucket}/u.zarr", storage_options=options)
+    at_the_end = s3.control()["requests"].get("PUT", 0)
+    time.sleep(0.1)
+    assert "PUT" not in s3.control()["requests"], at_the_end
+    assert list(lz.format.resolve.resolve(bucket, storage_options=options)[0]._all("")) == []
+
+
 def test_a_thousand_chunks_over_http(files):
     """Eagerly and lazily, dozens of requests are under way at once (benchmarks/remote.py has the times)."""
     data = np.arange(300 * 64, dtype="i4").reshape(300, 64)
