@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from ..errors import DataTypeMismatchError, NodeTypeValidationError, ShapeMismatchError
 from .array import Array
+from .dtypes import data_type_of
 from .keys import join_path, normalize_path
 from .layout import shape_of
 from .lookup import NodeMetadata, read_node
@@ -208,7 +209,7 @@ def _required(
             f"{url} is there with the shape {found.shape}, required was {shape}; resize it, or choose "
             "another name"
         )
-    wanted = found.dtype if dtype is None else np.dtype(dtype)
+    wanted = found.dtype if dtype is None else data_type_of(dtype, found.data_type.object_codec).dtype
     if wanted != found.dtype if exact else not np.can_cast(wanted, found.dtype):
         raise DataTypeMismatchError(
             f"{url} is there with the data type {found.dtype}, required was {wanted}; choose another name"

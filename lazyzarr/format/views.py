@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..errors import MetadataValidationError
 from . import metadata_v2, metadata_v3
 from .dtypes import DataType, data_type_of
+from .elements import is_plain
 from .metadata import ArrayMetadata, CodecSpec
 from .options import DEFAULT
 
@@ -23,8 +25,16 @@ Filters = Sequence[Mapping[str, Any]]
 
 
 def cast_metadata(stored: ArrayMetadata, dtype: DTypeLike) -> ArrayMetadata:
-    """An array's metadata with its values cast to a dtype as they are read."""
+    """An array's metadata with its values cast to a dtype as they are read.
+
+    Raises MetadataValidationError for text of any length, objects and records.
+    """
     data_type = data_type_of(dtype)
+    if not (is_plain(stored.dtype) and is_plain(data_type.dtype)):
+        raise MetadataValidationError(
+            f"{stored.data_type} is not shown as {data_type}; z[...].astype(dtype) converts in memory, "
+            "z.lazy().astype(dtype) piece by piece"
+        )
     cast = {"encode_dtype": stored.dtype.str, "decode_dtype": data_type.dtype.str}
     if stored.zarr_format == 2:
         codecs = _with_v2_filters(stored.codecs, lambda filters: [{"id": "astype", **cast}, *filters])

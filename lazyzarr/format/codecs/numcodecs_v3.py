@@ -159,7 +159,7 @@ class NumcodecsElements(_Named, ElementsCodec):
 
     def bind(self, chunk: ChunkSpec) -> Step:
         """The codec for one kind of chunk."""
-        _check_numbers(self.name, chunk.dtype, "f" if self.id == "bitround" else "biufcmM")
+        _check_numbers(self.name, chunk.dtype, _KINDS.get(self.id, "biufcmM"))
         codec = _numcodec(self.id, self._members)
         before, after = _ELEMENTS[self.id]
         if self.id == "packbits":
@@ -186,6 +186,9 @@ class NumcodecsElements(_Named, ElementsCodec):
                 f"codec {self.name!r} on {chunk.dtype} elements: {error}"
             ) from error
         return step
+
+
+_KINDS = {"bitround": "f", "astype": "biufcmMSU"}
 
 
 def _check_numbers(name: str, dtype: np.dtype[Any], kinds: str = "biufcmM") -> None:

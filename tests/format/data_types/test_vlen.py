@@ -281,3 +281,16 @@ def test_v2_names():
     for filters in (None, [], [{"id": "zlib"}], [3], {"id": "vlen-utf8"}):
         with pytest.raises(MetadataValidationError, match="filter"):
             parse_v2_dtype("|O", filters)
+
+
+def test_required_and_shown_as_another_type():
+    group = lz.group()
+    group.array("words", ["a", "b"], dtype=str)
+    for dtype in (str, STRING, "string"):
+        assert group.require_array("words", shape=(2,), dtype=dtype)[1] == "b"
+    with pytest.raises(DataTypeMismatchError):
+        group.require_array("words", shape=(2,), dtype=bytes)
+    with pytest.raises(MetadataValidationError, match="lazy"):
+        group["words"].astype("U3")
+    assert group["words"].lazy().astype("U3").compute().tolist() == ["a", "b"]
+    assert lz.array(["a", "b"]).astype("S2")[...].tolist() == [b"a", b"b"]
