@@ -118,7 +118,7 @@ class DescribedArray(Member[ArrayMetadata], LazyOperators):
         >>> z.nchunks_initialized, z.nchunks
         (2, 5)
         """
-        return count_chunks(self.chunk_store, self._path, self._metadata)
+        return count_chunks(self._store, self._path, self._metadata)
 
     @property
     def nbytes_stored(self) -> StoredBytes:

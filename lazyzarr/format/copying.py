@@ -204,7 +204,7 @@ def _store_copy(source: Any, group: Group, name: str, wants: _Wants) -> None:
     stored = isinstance(source, Array) and not source.is_view
     if stored and not wants.options and source.zarr_format == group.zarr_format:
         metadata = source.metadata.with_attributes({}) if wants.without_attrs else source.metadata
-        write = partial(copy_chunks, source.chunk_store, source.path, source.metadata)
+        write = partial(copy_chunks, source.store, source.path, source.metadata)
         commit.create_array(group.store, path, metadata, overwrite=overwrite, write_data=write)
         return
     words: dict[str, Any] = {"zarr_format": group.zarr_format, "overwrite": overwrite}

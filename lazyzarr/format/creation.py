@@ -212,7 +212,7 @@ def from_array(
     given = {word: value for word, value in options.items() if not _is_keep(value)}
     if kept and given.get("zarr_format", kept["zarr_format"]) != kept["zarr_format"]:
         kept = _translated(kept)
-    chunk_store = given.pop("chunk_store", None)
+    chunk_store: Any = given.pop("chunk_store", None)
     place, path = resolve(store, name, storage_options=storage_options, chunk_store=chunk_store)
     words = {**kept, **given}
     return make_array(
@@ -261,19 +261,22 @@ def group(
     synchronizer: Any = None,
     path: str | None = None,
     zarr_format: ZarrFormat | None = None,
-    meta_array: None = None,
+    zarr_version: ZarrFormat | None = None,
+    meta_array: Any = None,
     attributes: Mapping[str, Any] | None = None,
     storage_options: Mapping[str, Any] | None = None,
 ) -> Group:
     """The group at a path of a store, made if there is none; a new one in memory, if no store is given.
 
     `cache_attrs` and `synchronizer` are accepted: attributes are read again before they are changed, and
-    writes are safe between threads and processes. Chunks lie in `chunk_store`, if one is given.
+    writes are safe between threads and processes; `zarr_version` is an older word for `zarr_format`. Chunks
+    lie in `chunk_store`, if one is given.
 
     Raises NodeTypeValidationError where an array is, ReadOnlyStoreError, StoreError, BaseZarrError for a
     `meta_array`.
     """
-    modern({"meta_array": meta_array}, "group")
+    given = {"meta_array": meta_array, "zarr_format": zarr_format, "zarr_version": zarr_version}
+    version = modern(given, "group").get("zarr_format")
     place, path = resolve(store, path, storage_options=storage_options, chunk_store=chunk_store)
-    found = require_group(place, path, attributes=attributes, zarr_format=zarr_format, overwrite=overwrite)
+    found = require_group(place, path, attributes=attributes, zarr_format=version, overwrite=overwrite)
     return Group(place, path, found)

@@ -106,7 +106,8 @@ def open_group(
     chunk_store: StoreLike | None = None,
     storage_options: Mapping[str, Any] | None = None,
     zarr_format: ZarrFormat | None = None,
-    meta_array: None = None,
+    zarr_version: ZarrFormat | None = None,
+    meta_array: Any = None,
     attributes: Mapping[str, Any] | None = None,
     use_consolidated: bool | None = None,
 ) -> Group:
@@ -114,7 +115,8 @@ def open_group(
 
     `attributes` are those of a group that is made. With `use_consolidated`, what the group's consolidated
     metadata says is believed and the store is not asked; by default it is asked, so that nothing stale is
-    seen. Chunks lie in `chunk_store`, if one is given. `cache_attrs` and `synchronizer` are accepted.
+    seen. Chunks lie in `chunk_store`, if one is given. `cache_attrs` and `synchronizer` are accepted;
+    `zarr_version` is an older word for `zarr_format`.
 
     Raises GroupNotFoundError, which says what there is instead, NodeTypeValidationError for an array,
     ContainsArrayError or ContainsGroupError for "w-", MetadataValidationError, StoreError.
@@ -123,8 +125,8 @@ def open_group(
     >>> lz.open_group("data.zarr", mode="r").read_only
     True
     """
-    modern({"meta_array": meta_array}, "open_group")
-    words = {"zarr_format": zarr_format}
+    given = {"meta_array": meta_array, "zarr_format": zarr_format, "zarr_version": zarr_version}
+    words = modern(given, "open_group")
     place = _place(store, path, mode, storage_options, words, new=True, chunk_store=chunk_store)
     return _group(place, place.look("group"), attributes, use_consolidated)
 
@@ -161,13 +163,16 @@ def open_consolidated(
     path: str | None = None,
     zarr_format: ZarrFormat | None = None,
     metadata_key: str = ".zmetadata",
+    use_consolidated: Literal[True] = True,
     storage_options: Mapping[str, Any] | None = None,
 ) -> Group:
     """The group at a path of a store, as its consolidated metadata describes it: members are not looked for.
 
-    `metadata_key` is accepted as zarr-python 2 has it. Raises MetadataValidationError where it has none,
-    GroupNotFoundError, NodeTypeValidationError, StoreError.
+    `metadata_key` and `use_consolidated` are accepted as zarr-python has them. Raises
+    MetadataValidationError where it has none, GroupNotFoundError, NodeTypeValidationError, StoreError.
     """
+    if use_consolidated is not True:
+        raise BaseZarrError("open_consolidated() believes consolidated metadata; open_group() asks the store")
     if metadata_key != ".zmetadata":
         raise BaseZarrError(
             f"metadata_key={metadata_key!r}: consolidated metadata is looked for in '.zmetadata'"

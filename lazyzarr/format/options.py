@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypedDict, TypeVar
 
+import numpy as np
 from numpy.typing import DTypeLike
 
 from ..errors import BaseZarrError
@@ -102,7 +103,7 @@ WORDS: dict[str, tuple[Any, str]] = {
     "cache_type": (None, "accepted"),
     "chunk_store": (None, "the store of the chunks, if it is another one than that of the metadata"),
     "object_codec": (None, "how v2 stores Python objects (dtype=object): numcodecs' JSON(), VLenUTF8(), ..."),
-    "meta_array": (None, "only None: arrays are NumPy's"),
+    "meta_array": (None, "accepted where it is a NumPy array, as what is read is"),
     "store": (None, "a path, a store, a dict or an open group; None: in memory"),
     "path": (None, "the path in the store"),
     "storage_options": (None, "only for remote stores"),
@@ -154,7 +155,8 @@ def modern(options: Mapping[str, Any], caller: str) -> dict[str, Any]:
     for name in _IGNORED:
         words.pop(name, None)
     for name in _REFUSED:
-        if words.pop(name, None) is not None:
+        value = words.pop(name, None)
+        if value is not None and not (name == "meta_array" and isinstance(value, np.ndarray)):
             raise BaseZarrError(f"{caller}({name}=...): {_REFUSED[name]}")
     for name in [name for name in _OLD if name in words]:
         value = words.pop(name)
