@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SCRIPTS = ["eager", "sharding", "lazy", "memory", "plan", "hierarchy", "import_time"]
+SCRIPTS = ["eager", "sharding", "lazy", "memory", "plan", "hierarchy", "remote", "import_time"]
 HEAD = """# Benchmarks
 
 `make bench` runs these and writes this file. Each peer is one process that lives through all rounds; the
