@@ -150,7 +150,8 @@ def lengths(value: Any, what: str, shape: Sequence[int]) -> tuple[int, ...]:
 
 def _lists_edges(value: Any) -> bool:
     """Whether lengths are given chunk by chunk along some axis."""
-    return isinstance(value, Sequence) and any(isinstance(axis, Sequence | np.ndarray) for axis in value)
+    listed = isinstance(value, Sequence) and not isinstance(value, str)
+    return listed and any(isinstance(axis, Sequence | np.ndarray) for axis in value)
 
 
 def edge_lengths(value: Any, what: str, shape: Sequence[int]) -> tuple[AxisEdges, ...]:
