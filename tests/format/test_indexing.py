@@ -147,6 +147,10 @@ def test_broadcasting_points_and_integers_beside_lists():
     same(z.oindex[..., [1]], values[..., [1]])
     same(z.oindex[lz.array([3, 1])], values[[3, 1]])
     same(z[[True] * 6 + [False]], values[:6])
+    for layout in LAYOUTS[:4]:  # whole chunks, in another order
+        values, z = both(layout)
+        found = z.get_orthogonal_selection((slice(None), [3, 2, 1, 0]), out=np.full((7, 4, 3), -9, "i4"))
+        same(found, values[:, [3, 2, 1, 0]])
 
 
 @given(st.data(), st.sampled_from(LAYOUTS[:5]))

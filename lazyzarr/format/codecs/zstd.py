@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numcodecs import zstd
 from numpy.typing import NDArray
 
 from ...errors import ChunkDecodeError, MetadataValidationError
 from .protocol import Buffer, BytesBytesCodec, EncodedSize, check_configuration, joined
+from .zstd_decoder import decode_into
 from .zstd_library import compress
 
 __all__ = ["ZstdCodec", "content_size"]
@@ -23,8 +23,6 @@ __all__ = ["ZstdCodec", "content_size"]
 MAGIC = b"\x28\xb5\x2f\xfd"
 SKIPPABLE = b"\x2a\x4d\x18"  # after a byte 0x50 to 0x5f
 LEVELS = (-131072, 22)
-
-_decompress = zstd.decompress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +91,7 @@ class ZstdCodec(BytesBytesCodec):
                     f"the zstd header says {promised:,} bytes, the chunk has {nbytes:,}", codec="zstd"
                 )
         # A frame of unknown size has to fill `out` exactly, or the library fails.
-        _decompress(buffer, out)
+        decode_into(buffer, out)
 
     def decoded_size(self, buffer: Buffer) -> int | None:
         """What the frames' headers say."""
@@ -103,7 +101,7 @@ class ZstdCodec(BytesBytesCodec):
 def content_size(buffer: Buffer) -> int | None:
     """The decoded bytes that all frames' headers promise together; None if one does not say.
 
-    >>> content_size(zstd.compress(b"abc") * 2)
+    >>> content_size(compress(b"abc", 3, False) * 2)
     6
     """
     view, at, total = memoryview(buffer), 0, 0

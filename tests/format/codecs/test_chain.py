@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import threading
 import warnings
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lazyzarr.errors import ChunkDecodeError, ChunkEncodeError, MetadataValidationError, UnknownCodecError
+from lazyzarr.format.codecs import zstd_decoder
 from lazyzarr.format.codecs.blosc import BloscCodec
 from lazyzarr.format.codecs.bytes import BytesCodec
 from lazyzarr.format.codecs.chain import CodecChain, build_chain
@@ -302,3 +304,53 @@ def test_every_zstd_writes_frames_that_state_their_size(level, nbytes):
             damaged = frame[:-1] + bytes([frame[-1] ^ 1])
             with pytest.raises(RuntimeError):
                 numcodecs.Zstd().decode(damaged)
+
+
+def test_decoding_zstd_with_kept_contexts():
+    """As numcodecs decodes: several frames, skippable ones, of unknown size; damage and wrong sizes are errors."""
+    raw = np.random.default_rng(0).integers(0, 9, 5000, "u1")
+    frame = numcodecs.Zstd(3, checksum=True).encode(raw)
+    skippable = b"\x50\x2a\x4d\x18" + (3).to_bytes(4, "little") + b"abc"
+    damaged = frame[:-1] + bytes([frame[-1] ^ 1])
+    for decode in (zstd_decoder.decode_into, zstd_decoder._by_context(zstd_decoder._Library())):
+        for stored, expected in ((frame, raw), (memoryview(bytearray(frame)), raw)):
+            out = np.zeros(len(expected), "u1")
+            decode(stored, out)
+            np.testing.assert_array_equal(out, expected)
+        for stored, n in (
+            (frame, 4999),
+            (frame, 5001),
+            (damaged, 5000),
+            (frame[:-9], 5000),
+            (b"nothing", 5000),
+            (b"", 5),
+        ):
+            with pytest.raises((RuntimeError, ValueError)):
+                decode(stored, np.zeros(n, "u1"))
+        out = np.zeros(5000, "u1")
+        decode(frame, out)  # the context serves on
+        np.testing.assert_array_equal(out, raw)
+    twice = np.zeros(10_000, "u1")
+    ZstdCodec().decode_into(frame + skippable + frame, twice)
+    np.testing.assert_array_equal(twice, np.concatenate([raw, raw]))
+
+
+def test_zstd_decoding_in_threads_that_come_and_go():
+    raw = np.arange(30_000, dtype="u1")
+    frame, wrong = numcodecs.Zstd(3).encode(raw), []
+
+    def work():
+        out = np.zeros_like(raw)
+        for _ in range(20):
+            out[:] = 0
+            zstd_decoder.decode_into(frame, out)
+            if not np.array_equal(out, raw):
+                wrong.append(1)
+
+    for _ in range(5):
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert not wrong
