@@ -55,7 +55,7 @@ def named(name: str, **configuration: Any) -> dict[str, Any]:
     return {"name": name, "configuration": configuration}
 
 
-def zeros(pack: Callable[[bytes], Any], nbytes: int = 32 * NBYTES) -> bytes:
+def zeros(pack: Callable[[bytes], Any], nbytes: int = 8 * NBYTES) -> bytes:
     return bytes(pack(bytes(nbytes)))
 
 
@@ -96,7 +96,7 @@ MEMBERS = {"zfpy": {"mode": 4, "tolerance": 0.0}, "blosc": {"cname": "zstd"}}
 
 @pytest.fixture(scope="module")
 def bombs() -> dict[str, bytes]:
-    """What each codec makes of 32 chunks of zeros."""
+    """What each codec makes of eight chunks of zeros."""
     made = {}
     for name, pack in BOMBS.items():
         needed = {"zfpy": "zfpy", "pcodec": "pcodec"}.get(name)

@@ -12,7 +12,7 @@ from typing import Any
 import numcodecs
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lazyzarr as lz
@@ -200,6 +200,7 @@ def test_elements_without_a_rule_are_errors_of_the_chunk() -> None:
 
 @pytest.mark.parametrize("dtype", INTEGERS)
 @given(data=st.data())
+@settings(max_examples=40)
 def test_integers_are_scaled_exactly_or_not_at_all(dtype: str, data: st.DataObject) -> None:
     info = np.iinfo(dtype)
     number = st.integers(int(info.min), int(info.max)) | st.integers(0, 3)
@@ -353,6 +354,7 @@ def test_packed_bits_of_an_example() -> None:
 
 @pytest.mark.parametrize("dtype", "i1 i2 i4 i8 u1 u2 u4 u8".split())
 @given(data=st.data())
+@settings(max_examples=40)
 def test_packed_bits_of_integers(dtype: str, data: st.DataObject) -> None:
     width = 8 * np.dtype(dtype).itemsize
     first = data.draw(st.integers(0, width - 1))
