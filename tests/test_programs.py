@@ -165,6 +165,47 @@ def test_2_stores_and_synchronizers():
     assert "x/zarr.json" in kept
 
 
+def test_2_older_stores(tmp_path):
+    with zarr.ZipStore("example.zip", mode="w") as store:
+        zarr.group(store=store).zeros("foo/bar", shape=(10, 10), chunks=(5, 5))[:] = 42
+    assert zarr.open("example.zip", mode="r")["foo/bar"][9, 9] == 42
+    cached = zarr.LRUStoreCache(zarr.DirectoryStore(tmp_path / "d.zarr"), max_size=2**20)
+    zarr.group(store=cached)["x"] = np.arange(3)
+    same(zarr.open_group(cached)["x"][:], np.arange(3))
+    for cls in (zarr.NestedDirectoryStore, zarr.DirectoryStore):
+        z = zarr.create(
+            (4, 4), chunks=(2, 2), store=cls(tmp_path / cls.__name__), zarr_format=2, fill_value=7
+        )
+        z[:2] = 1
+        assert (z[0, 0], z[3, 3]) == (1, 7)
+    with zarr.TempStore() as store:
+        zarr.group(store=store)["x"] = np.arange(3)
+    same(zarr.group(store=zarr.KVStore({}), overwrite=True).array("x", [1, 2])[:], [1, 2])
+
+
+def test_2_chunk_store():
+    store, chunks = {}, {}
+    root = zarr.group(store=store, chunk_store=chunks)
+    z = root.create_dataset("a/z", data=np.arange(4), chunks=2)
+    assert {key.rpartition("/")[2] for key in store} == {"zarr.json"}
+    assert sorted(chunks) == ["a/z/c/0", "a/z/c/1"]
+    assert (z.nchunks_initialized, z.nbytes_stored) == (
+        2,
+        sum(len(raw) for key, raw in {**store, **chunks}.items() if key.startswith("a/z/")),
+    )
+    same(zarr.open_group(store, chunk_store=chunks)["a/z"][:], np.arange(4))
+    same(zarr.open_array(store, path="a/z", chunk_store=chunks, mode="r")[:], np.arange(4))
+    assert z.chunk_store is not z.store
+
+
+def test_2_older_words():
+    with zarr.open_group("v2.zarr", mode="w", zarr_version=2) as root:
+        z = root.zeros("z", shape=4, meta_array=np.empty(()), cache_attrs=False, partial_decompress=True)
+    assert (root.zarr_format, z.zarr_format) == (2, 2)
+    assert zarr.group(zarr_version=2).zarr_format == zarr.zeros(3, zarr_version=2).zarr_format == 2
+    assert zarr.open_array("v2.zarr/z", mode="r", zarr_version=2).shape == (4,)
+
+
 def test_2_copies():
     source = zarr.group()
     source.create_dataset("foo/bar/baz", data=np.arange(100), chunks=50)
