@@ -169,6 +169,21 @@ def test_v3_a_cycle_around_shards(location, codec, name):
         assert_same(read_ours(write_tensorstore(data, ours)), data, "we read tensorstore's")
 
 
+@pytest.mark.parametrize("endian", [LITTLE, BIG], ids=["little", "big"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_v3_shards_without_axes(nested, endian):
+    def sharding(*codecs):
+        configuration = {"chunk_shape": [], "codecs": codecs, "index_codecs": [LITTLE, {"name": "crc32c"}]}
+        return {"name": "sharding_indexed", "configuration": configuration}
+
+    data = np.array(-2.5)
+    serializer = sharding(sharding(endian)) if nested else sharding(endian)
+    ours = write_ours(data, {"chunks": (), "serializer": serializer, "compressors": [], "fill_value": 1})
+    assert_same(np.asarray(read_ours(ours)), data, "we read ours")
+    assert_same(np.asarray(read_zarr(ours)), data, "zarr-python reads ours")
+    assert_same(read_tensorstore(ours), data, "tensorstore reads ours")
+
+
 @pytest.mark.parametrize("encoding", list(itertools.product(["default", "v2"], "/.")), ids="-".join)
 @pytest.mark.parametrize("shape", [(), (5,), (0, 3)], ids=str)
 def test_v3_chunk_keys_and_ranks(shape, encoding):

@@ -190,13 +190,14 @@ class Shard:
     def _wrong_index(self, what: str) -> ChunkDecodeError:
         return ChunkDecodeError(f"the shard's index holds {what}", codec=self.codec.name)
 
-    def regions(self) -> Iterator[tuple[slice, ...]]:
+    def regions(self) -> Iterator[tuple[Any, ...]]:
         """Where in the shard each inner chunk lies, in C order."""
         axes = [
             [slice(i * edge, (i + 1) * edge) for i in range(n)]
             for n, edge in zip(self.counts, self.codec.chunk_shape, strict=True)
         ]
-        return itertools.product(*axes)
+        # of an array without axes, array[()] is a number, array[...] the array itself
+        return itertools.product(*axes) if axes else iter([(...,)])
 
     def whole_index(self, buffer: Buffer) -> ShardIndex:
         """The index of a shard that is in memory as a whole."""
