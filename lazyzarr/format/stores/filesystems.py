@@ -62,7 +62,11 @@ class FsspecStore(Store):
     def from_url(
         cls, url: str, storage_options: Mapping[str, Any] | None = None, read_only: bool = False
     ) -> Self:
-        """The store at a URL that fsspec knows, also a chained one ("simplecache::sftp://host/data.zarr")."""
+        """The store at a URL that fsspec knows, also a chained one ("simplecache::sftp://host/data.zarr").
+
+        Raises BaseZarrError for options that it does not take, or a library that is not installed, StoreError
+        where it cannot be opened.
+        """
         try:
             from fsspec.core import url_to_fs
         except ImportError as error:
