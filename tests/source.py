@@ -27,10 +27,10 @@ ORDER = """
     format.stores.split format.stores.older
     format.codecs.* format.watch format.requests format.chunk_source format.ahead format.behind format.chunk_update format.chunk format.uneven format.cached_chunks
     format.leases format.gates format.locks format.workers format.chunk_loops
-    format.consolidated format.lookup format.commit.*
+    format.stored format.consolidated format.lookup format.commit.*
     format.slots format.operators format.elements format.assign format.info format.tree format.resolve
     format.options format.layout format.views format.new_nodes
-    format.attributes format.member format.array_codecs format.stored format.array_config format.array_facts format.indexing format.array_open format.array_forms format.array format.making
+    format.attributes format.member format.array_codecs format.array_config format.array_facts format.indexing format.array_open format.array_forms format.array format.making
     format.group_arrays format.group_members format.group format.creation format.open format.saving
     format.copy_log format.copy_store format.copying format.hierarchy format.aio format.debug_info
     graph.region graph.node graph.ops.* graph.chunking graph.layout graph.sink

@@ -28,6 +28,7 @@ from ..locks import array_lock
 from ..lookup import find_array
 from ..metadata import ArrayMetadata
 from ..selection import parse_basic
+from ..stored import stored_units
 from ..stores.protocol import Store
 from ..uneven import open_writer
 from .consolidation import refresh_above
@@ -128,21 +129,28 @@ def _clear_beyond(store: Store, path: str, old: ArrayMetadata, new: ArrayMetadat
     writer = _writer(store, path, old)
     scratch = writer.new_scratch()
     nothing = (slice(0, 0),) * old.ndim
-    for coords in _edge(old, new, grown):
+    for coords in _edge(store, path, old, new, grown):
         if writer.source(coords, scratch) is not None:
             # a writer sets to fill what lies beyond the edge of the array as it knows it
             writer.update_unit(coords, nothing, writer.fill, scratch)
 
 
-def _edge(old: ArrayMetadata, new: ArrayMetadata, grown: Sequence[int]) -> Iterator[Coords]:
-    """The chunks that reach beyond the old shape along an axis that grows; some twice."""
+def _edge(
+    store: Store, path: str, old: ArrayMetadata, new: ArrayMetadata, grown: Sequence[int]
+) -> Iterator[Coords]:
+    """The chunks that reach beyond the old shape along an axis that grows, some twice; only stored ones, of many."""
     common = _common_grid(old, new)
+    boxes = []
     for axis in grown:
         last = common[axis] - 1
         if last >= 0 and old.grid.axes[axis].length(last) < old.grid.axes[axis].stored(last):
-            ranges = list(map(range, common))
-            ranges[axis] = range(last, last + 1)
-            yield from product(*ranges)
+            boxes.append([range(last, last + 1) if i == axis else range(n) for i, n in enumerate(common)])
+    if sum(math.prod(map(len, box)) for box in boxes) <= _FEW:
+        yield from chain.from_iterable(product(*box) for box in boxes)
+        return
+    for _, coords in list(stored_units(store, path, old)):
+        if any(all(i in n for i, n in zip(coords, box, strict=True)) for box in boxes):
+            yield coords
 
 
 def _remove_outside(store: Store, path: str, of: ArrayMetadata, than: ArrayMetadata) -> None:

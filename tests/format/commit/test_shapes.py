@@ -13,6 +13,7 @@ from lazyzarr.format.commit import shapes
 from lazyzarr.format.dtypes import data_type_of
 from lazyzarr.format.metadata import CodecSpec
 from lazyzarr.format.stores import LocalStore, MemoryStore
+from lazyzarr.format.stores.wrappers import FaultStore
 from tests.format.small import FILL, array_metadata, numbers, read, write, writing
 
 LENGTHS = st.tuples(st.integers(0, 9), st.integers(0, 9))
@@ -147,3 +148,22 @@ def test_a_million_chunks_are_not_gone_through():
     commit.resize(store, "u", (3, 3))
     assert (read(store, "u") == numbers((10, 10))[:3, :3]).all()
     assert len(list(store.list("u"))) == 10
+
+
+def test_a_million_chunks_at_the_edge_are_not_gone_through():
+    """Of an edge that is cut by many chunks, those are cleared that are stored; an append touches its own rows."""
+    seen = []
+    store = FaultStore(MemoryStore(), lambda verb, key, n: seen.append((verb, key)))
+    commit.create_array(store, "u", array_metadata((10**6, 10**6), (3, 3)))
+    write(store, "u", (-1, -1), 5)
+    assert 10**6 % 3
+    seen.clear()
+    commit.resize(store, "u", (10**6 + 1, 10**6 + 1))
+    assert len(seen) < 40
+    assert read(store, "u", (slice(-2, None), slice(-2, None))).tolist() == [[5, FILL], [FILL, FILL]]
+    commit.create_array(store, "v", array_metadata((0, 4), (2, 4)))
+    for n in range(20):
+        seen.clear()
+        commit.append(store, "v", np.full((2, 4), n, "i4"), 0)
+        assert len(seen) < 12  # however long the array is
+    assert read(store, "v")[::2, 0].tolist() == list(range(20))
