@@ -10,16 +10,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
 from typing import Any, Literal
 
 from ..errors import BaseZarrError, ContainsNodeError
 from . import commit
 from .copy_log import IF_EXISTS, CopyCount, CopyLog, checked_choice
 from .keys import METADATA_KEYS, join_path, normalize_path
+from .requests import at_once
 from .resolve import StoreLike, is_remote, resolve
 from .stores.protocol import Store
 
 __all__ = ["copy_store"]
+
+TURN = 256  # keys that are copied before the log is told
 
 Patterns = str | re.Pattern[str] | Sequence[str | re.Pattern[str]] | None
 
@@ -95,17 +99,31 @@ def _copy(
     said: CopyLog,
     dry_run: bool,
 ) -> None:
-    for old, new in pairs:
+    def copied(pair: tuple[str, str]) -> int | None:
+        """The bytes of a key, copied; None where it is not."""
+        old, new = pair
+        value = None if dry_run or new in there else source.get(old)
+        if value is None:  # also: deleted since it was listed
+            return 0 if dry_run and new not in there else None
+        dest.set(new, value)
+        return memoryview(value).nbytes
+
+    slow = max(source, dest, key=lambda store: store.in_flight)
+    for old, new, nbytes in _in_turns(pairs, lambda turn: at_once(slow, copied, turn)):
         name = old if old == new else f"{old} -> {new}"
         if new in there:
             said.skipped(name)
-            continue
-        value = None if dry_run else source.get(old)
-        if value is not None:
-            dest.set(new, value)
-        elif not dry_run:  # deleted since it was listed
-            continue
-        said.copied(name, 0 if value is None else memoryview(value).nbytes)
+        elif nbytes is not None:
+            said.copied(name, nbytes)
+
+
+def _in_turns(
+    pairs: Iterable[tuple[str, str]], copy: Callable[[list[tuple[str, str]]], list[int | None]]
+) -> Iterator[tuple[str, str, int | None]]:
+    """Keys copied some at a time, each kind of them (chunks, documents of one depth) before the next."""
+    for _, kind in groupby(pairs, key=lambda pair: _rank(pair[0])[:3]):
+        while turn := list(islice(kind, TURN)):
+            yield from ((*pair, nbytes) for pair, nbytes in zip(turn, copy(turn), strict=True))
 
 
 def _selector(excludes: Patterns, includes: Patterns, flags: int) -> Callable[[str], bool]:

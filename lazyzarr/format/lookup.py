@@ -21,8 +21,8 @@ from ..errors import (
 from .consolidated import parse_node
 from .keys import METADATA_KEYS, join_path
 from .metadata import ArrayMetadata, GroupMetadata
+from .requests import at_once
 from .stores.protocol import Buffer, Store
-from .workers import side_by_side
 
 __all__ = [
     "NodeMetadata",
@@ -95,7 +95,7 @@ def children(store: Store, path: str) -> Iterator[tuple[str, NodeMetadata]]:
     if store.in_flight < 2:
         found: Iterable[NodeMetadata | None] = map(read, (join_path(path, name) for name in names))
     else:
-        found = side_by_side(read, [join_path(path, name) for name in names], store.in_flight)
+        found = at_once(store, read, [join_path(path, name) for name in names])
     yield from ((name, node) for name, node in zip(names, found, strict=True) if node is not None)
 
 

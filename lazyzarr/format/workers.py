@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from ..settings import cpu_count
 
-__all__ = ["side_by_side", "spread"]
+__all__ = ["spread"]
 
 Item = TypeVar("Item")
-Answer = TypeVar("Answer")
 
 # Bytes of a chunk from which on threads pay. Measured for a chunk that is read and copied, with one thread and
 # with two, on two cores: 32 KiB 35 and 35 us, 64 KiB 60 and 49, 128 KiB 115 and 74; written: 75 and 75, 124
@@ -76,17 +75,6 @@ def spread(
         errors = [error for future in running if (error := future.exception()) is not None]
     if errors:
         raise errors[0]
-
-
-def side_by_side(call: Callable[[Item], Answer], items: Sequence[Item], threads: int) -> list[Answer]:
-    """What `call` gives for each item, in their order; with so many calls under way at once, to wait together.
-
-    The first exception, in their order, is raised when all have come to rest.
-    """
-    if threads < 2 or len(items) < 2:
-        return [call(item) for item in items]
-    with ThreadPoolExecutor(min(threads, len(items)), "lazyzarr-io") as pool:
-        return list(pool.map(call, items))
 
 
 def _submit(work: Callable[[], None], count: int, pool: Executor | None) -> list[Future[None]]:

@@ -217,8 +217,7 @@ def test_what_cannot_be_moved_stays(place):
 class PlainStore(FaultStore):
     """A store that cannot move a path in one step, as object stores cannot."""
 
-    def swap_prefix(self, new, target, replace):
-        raise NotImplementedError
+    renames = False
 
 
 def test_move_key_by_key():
@@ -230,11 +229,10 @@ def test_move_key_by_key():
     lz.open_group(store).move("wind", "w")
     assert [path for path, _ in root.members(None)] == ["t", "w", "w/u", "w/v"]
     np.testing.assert_array_equal(root["w/u"][...], np.arange(6))
-    moved = [(verb, key) for verb, key in order if "/c/" in key or "zarr.json" in key]
-    sets = [key for verb, key in moved if verb == "set"]
-    deletes = [key for verb, key in moved if verb == "delete"]
-    assert all("/c/" in key for key in sets[:3])
-    assert "/c/" not in deletes[0]
+    sets = [key for verb, key in order if verb == "set" and key.startswith("w/")]
+    deletes = [key for verb, key in order if verb == "delete" and key.startswith("wind/")]
+    assert sets[-1] == "w/zarr.json"  # there when all that it holds is
+    assert deletes[0] == "wind/zarr.json"
 
 
 # Many nodes at once.

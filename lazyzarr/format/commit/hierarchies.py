@@ -3,8 +3,8 @@
 **Make**: what is in the way is found before anything is made, a folder at a time. Groups first, then what they
 hold; a failure removes what was made. Consolidated metadata around them is made true once, at the end.
 
-**Move**: in one step where the store has one. Where it has none: all keys are copied, metadata last, then the
-old ones deleted, metadata first; a kill in between leaves both.
+**Move**: in one step where the store has one. Where it has none: all keys are copied, the node's own metadata
+last, then the old ones deleted, metadata first; a kill in between leaves both.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from collections.abc import Mapping, Sequence
 
 from ...errors import ContainsArrayError, ContainsNodeError, InvalidKeyError, NodeNotFoundError
 from .. import metadata_v2, metadata_v3
-from ..keys import METADATA_KEYS, join_path, normalize_path, validate_node_name
+from ..keys import join_path, normalize_path, validate_node_name
 from ..locks import array_lock
 from ..lookup import NodeMetadata, read_node
 from ..metadata import ArrayMetadata
+from ..requests import at_once
 from ..stores.protocol import Store
-from ..workers import side_by_side
 from .consolidation import above, refresh_above, refresh_whole
 from .documents import store_new
+from .keywise import delete_keys, move_keys
 from .nodes import create_array, create_group, delete_node
 from .places import check_place, make_groups_above, unmake_groups
 
@@ -102,11 +103,11 @@ def _there(store: Store, path: str, wanted: Nodes) -> set[str]:
     return there
 
 
-def _replace(store: Store, path: str, wanted: Nodes, replaced: Sequence[str]) -> None:
+def _replace(store: Store, path: str, wanted: dict[str, NodeMetadata], replaced: Sequence[str]) -> None:
     for below in replaced:
         node = wanted[below]
         if isinstance(node, ArrayMetadata):
-            create_array(store, join_path(path, below), node, overwrite=True)
+            wanted[below] = create_array(store, join_path(path, below), node, overwrite=True)
         else:
             create_group(store, join_path(path, below), node, overwrite=True)
 
@@ -123,7 +124,7 @@ def _make(store: Store, path: str, wanted: Nodes, new: Sequence[str], made: list
     groups = [below for below in new if not isinstance(wanted[below], ArrayMetadata)]
     for below in groups:
         make(below)
-    side_by_side(make, [below for below in new if isinstance(wanted[below], ArrayMetadata)], store.in_flight)
+    at_once(store, make, [below for below in new if isinstance(wanted[below], ArrayMetadata)])
 
 
 def _unmake(store: Store, made: Sequence[str]) -> None:
@@ -154,7 +155,7 @@ def move_node(store: Store, source: str, dest: str) -> None:
     made = make_groups_above(store, dest, node)
     try:
         with array_lock(store, source).alone():
-            if not _moved(store, source, dest):
+            if not _moved(store, source, dest, node):
                 raise ContainsNodeError(f"{store.url(dest)} holds something; nothing was moved")
     except BaseException:
         unmake_groups(store, made)
@@ -163,16 +164,10 @@ def move_node(store: Store, source: str, dest: str) -> None:
     refresh_whole(store, dest)
 
 
-def _moved(store: Store, source: str, dest: str) -> bool:
-    try:
+def _moved(store: Store, source: str, dest: str, node: NodeMetadata) -> bool:
+    if store.renames:
         return store.swap_prefix(source, dest, replace=False)
-    except NotImplementedError:
-        pass
-    keys = sorted(store.list(source), key=lambda key: key.rpartition("/")[2] in METADATA_KEYS)
-    for key in keys:
-        value = store.get(key)
-        if value is not None:
-            store.set(join_path(dest, key[len(source) + 1 :]), value)
-    for key in reversed(keys):
-        store.delete(key)
-    return True
+    moved = move_keys(store, source, dest, node)
+    if moved:
+        delete_keys(store, source)
+    return moved
