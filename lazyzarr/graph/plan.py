@@ -14,6 +14,7 @@ from lazyzarr.graph.stage import (
     Stage,
     make_stage,
     partial_bytes,
+    respread,
     split_further,
     with_groups,
     with_read_ahead,
@@ -73,12 +74,13 @@ def plan_stages(outputs: Sequence[Output], budget: Budget) -> Stages:
     """The stages of the outputs, in blocks that fit the budget where they can."""
     groups = [*_reduce_groups(outputs), *_map_groups(outputs)]
     stages = [make_stage(kind, roots, reduces, sinks, budget) for kind, roots, reduces, sinks in groups]
-    planned = Stages(tuple(outputs), tuple(stages), budget.workers, budget.memory)
+    why = ""
     if budget.fewer_if_tiny and budget.workers > 1 and _tiny_chunks(stages):
+        budget = dataclasses.replace(budget, workers=1)
+        stages = [respread(stage, budget) for stage in stages]
         small = format_bytes(SMALL_CHUNK)
         why = f"1 thread: chunks are smaller than {small}, where a second one only waits for the first"
-        planned = dataclasses.replace(planned, workers=1, workers_why=why)
-    return _fit(planned)
+    return _fit(Stages(tuple(outputs), tuple(stages), budget.workers, budget.memory, why))
 
 
 Group = tuple[str, tuple[Node, ...], tuple[Reduce, ...], tuple[Sink | None, ...]]

@@ -49,6 +49,7 @@ __all__ = [
     "Stage",
     "make_stage",
     "partial_bytes",
+    "respread",
     "split_further",
     "with_groups",
     "with_read_ahead",
@@ -256,13 +257,20 @@ def _spread(stage: Stage, budget: Budget) -> tuple[int, ...]:
     """
     groups = (1,) * len(stage.domain)
     size = stage.least_decode or sum(root.nbytes for root in stage.roots)
-    wanted = min(max(4 * budget.workers, size / BLOCK_BYTES), max(1.0, size / LEAST_BLOCK_BYTES))
+    # One worker has nobody to share the work with.
+    least = 4 * budget.workers if budget.workers > 1 else 1
+    wanted = min(max(least, size / BLOCK_BYTES), max(1.0, size / LEAST_BLOCK_BYTES))
     while math.prod(groups) < wanted:
         choice = split_further(stage, groups)
         if choice is None or partial_bytes(stage.reduces, choice) > budget.memory // PARTIAL_SHARE:
             break
         groups = choice
     return groups
+
+
+def respread(stage: Stage, budget: Budget) -> Stage:
+    """The stage in blocks for another budget's workers."""
+    return with_groups(stage, _spread(stage, budget)) if 0 not in stage.domain else stage
 
 
 def partial_bytes(reduces: Sequence[Reduce], numblocks: Sequence[int]) -> int:

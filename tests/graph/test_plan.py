@@ -73,7 +73,14 @@ def test_twins_and_answers_that_a_pass_gives_anyway_are_planned_once():
     assert len(planned(x[:10] + 1, x + 2).stages) == 2
 
 
-@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_one_worker_has_nobody_to_share_with():
+    (stage,) = planned(virtual((2, 1000, 1000), (1, 1000, 1000)).sum(), workers=1).stages
+    assert stage.layout.tasks == 1
+    (stage,) = planned(virtual((64, 1000, 1000), (1, 1000, 1000)).sum(), workers=1).stages
+    assert 1 < stage.layout.tasks <= 8
+
+
+@pytest.mark.parametrize("workers", [2, 5])
 def test_every_worker_gets_four_blocks_where_there_are_chunks(workers):
     x = virtual((64, 1000, 1000), (1, 1000, 1000))
     (stage,) = planned(x.sum(), workers=workers).stages
