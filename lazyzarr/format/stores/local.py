@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Literal
@@ -116,7 +117,8 @@ class LocalStore(Store):
                 files.remove(None, folder)
             # metadata first: chunks without it are no array, an array without chunks reads as fill
             for name in METADATA_KEYS:
-                files.remove(None, os.path.join(folder, name))
+                with contextlib.suppress(IsADirectoryError):  # a folder of that name goes with the others
+                    files.remove(None, os.path.join(folder, name))
             remove_tree(folder)
             self._prune(path)
         except OSError as error:

@@ -234,6 +234,12 @@ def test_a_link_to_itself_is_listed(store, tmp_path):
         store.get("b")
 
 
+def test_folders_with_the_names_of_documents_are_deleted(store, tmp_path):
+    (tmp_path / "data.zarr/a/.zgroup/x").mkdir(parents=True)
+    store.delete_prefix("a")
+    assert store.list_dir() == []
+
+
 def test_nothing_is_moved_below_a_link_to_nothing(store, tmp_path):
     (tmp_path / "data.zarr/b").symlink_to("nowhere")
     with pytest.raises(StoreError, match="leads nowhere"):
