@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from numcodecs import zstd
 from numpy.typing import NDArray
 
 from ...errors import ChunkDecodeError, MetadataValidationError
@@ -22,6 +23,7 @@ __all__ = ["ZstdCodec", "content_size"]
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 SKIPPABLE = b"\x2a\x4d\x18"  # after a byte 0x50 to 0x5f
+BLOCK = 128 * 1024  # bytes that a compressed block gives at most
 LEVELS = (-131072, 22)
 
 
@@ -71,12 +73,10 @@ class ZstdCodec(BytesBytesCodec):
         nbytes = size.exact
         if nbytes is None:
             nbytes = content_size(buffer)
-        if nbytes is None or nbytes > size.limit:
-            raise ChunkDecodeError(
-                f"zstd frames of {'unknown size' if nbytes is None else f'{nbytes:,} bytes'}, "
-                f"where at most {size.limit:,} can be",
-                codec="zstd",
-            )
+            if nbytes is None:
+                return _unsized(buffer, size)
+        if nbytes > size.limit:
+            raise _too_large(nbytes, size)
         out = np.empty(nbytes, np.uint8)
         self.decode_into(buffer, out)
         return out.data
@@ -98,6 +98,23 @@ class ZstdCodec(BytesBytesCodec):
         return content_size(buffer)
 
 
+def _unsized(buffer: Buffer, size: EncodedSize) -> Buffer:
+    """The decoded bytes of frames that do not say their size; their blocks do, but for less than one."""
+    most = _most(memoryview(buffer))
+    if most > size.limit + BLOCK:
+        raise _too_large(most, size)
+    decoded: bytes = zstd.decompress(buffer)
+    if len(decoded) > size.limit:
+        raise _too_large(len(decoded), size)
+    return decoded
+
+
+def _too_large(nbytes: int, size: EncodedSize) -> ChunkDecodeError:
+    return ChunkDecodeError(
+        f"zstd frames of {nbytes:,} bytes, where at most {size.limit:,} can be", codec="zstd"
+    )
+
+
 def content_size(buffer: Buffer) -> int | None:
     """The decoded bytes that all frames' headers promise together; None if one does not say.
 
@@ -113,17 +130,32 @@ def content_size(buffer: Buffer) -> int | None:
     return total
 
 
+def _most(view: memoryview) -> int:
+    """The most bytes that all frames' blocks can decode to."""
+    at = total = 0
+    while at < len(view):
+        at, _, most = _walked(view, at)
+        total += most
+    return total
+
+
 def _frame(view: memoryview, at: int) -> tuple[int, int | None]:
     """Where the frame that begins at `at` ends, and its content size."""
+    return _walked(view, at)[:2]
+
+
+def _walked(view: memoryview, at: int) -> tuple[int, int | None, int]:
+    """Where the frame that begins at `at` ends, its content size, and the most that its blocks can give."""
     if bytes(view[at + 1 : at + 4]) == SKIPPABLE and view[at] >> 4 == 5:  # skippable: holds no content
-        return at + 8 + int.from_bytes(view[at + 4 : at + 8], "little"), 0
+        return at + 8 + int.from_bytes(view[at + 4 : at + 8], "little"), 0, 0
     at, size, trailer = _frame_header(view, at)
-    last = 0
+    last = most = 0
     while not last:
         header = int.from_bytes(_taken(view, at, 3), "little")
         last, kind, length = header & 1, header >> 1 & 3, header >> 3
         at += 3 + (1 if kind == 1 else length)  # kind 1: one byte, repeated `length` times
-    return at + trailer, size
+        most += BLOCK if kind == 2 else length
+    return at + trailer, size, most
 
 
 def _frame_header(view: memoryview, at: int) -> tuple[int, int | None, int]:

@@ -158,6 +158,25 @@ def test_bombs(bombs: dict[str, bytes], name: str, place: str) -> None:
             chain.decode_into(raw, out)
 
 
+@pytest.mark.parametrize("nbytes", [0, 1, 1000, 300_000])
+def test_frames_that_do_not_say_their_size(nbytes: int) -> None:
+    """Streaming writers do not know it; behind another compressor only a bound is known."""
+    zstandard = pytest.importorskip("zstandard")
+    data = np.random.default_rng(0).integers(0, 4, nbytes).astype("u1")
+    unsized = zstandard.ZstdCompressor(write_content_size=False)
+    two = [data[: nbytes // 3].tobytes(), data[nbytes // 3 :].tobytes()]
+    for middle in (gzip.compress(data.tobytes()), gzip.compress(two[0]) + gzip.compress(two[1])):
+        stored = unsized.compress(middle[:20]) + unsized.compress(middle[20:])
+        chain = build_chain(["bytes", "gzip", "zstd"], (nbytes,), np.dtype("u1"), np.uint8(0))
+        out = np.empty(nbytes, "u1")
+        chain.decode_into(stored, out)
+        assert (out == data).all()
+    with pytest.raises(ChunkDecodeError, match="zstd frames of"):
+        chain.decode_into(unsized.compress(bytes(2 * nbytes + 500_000)), out)
+    with pytest.raises(ChunkDecodeError, match="zstd"):
+        chain.decode_into(stored[:-2], out)
+
+
 def test_a_bomb_among_inner_chunks(bombs: dict[str, bytes]) -> None:
     inner = named("sharding_indexed", chunk_shape=[NBYTES // 8], codecs=[BYTES, "gzip"])
     outer = named("sharding_indexed", chunk_shape=[NBYTES // 4], codecs=[inner])
