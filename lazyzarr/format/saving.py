@@ -74,9 +74,10 @@ def save_array(
     >>> lz.load("a.zarr")
     array([1., 1., 1.])
     """
-    create_array(
+    saved = create_array(
         store, name=path, data=arr, fill_value=fill_value, storage_options=storage_options, **options
     )
+    saved.close()
 
 
 def save_group(
@@ -102,6 +103,7 @@ def save_group(
     if read_node(place, at) is not None:
         group = Group(place, at, find_group(place, at, zarr_format))
         _add(group, arrays)
+        place.close()
         return
     metadata = new_group(place, at, None, zarr_format)
     new = _new(place, at, arrays, metadata.zarr_format)
@@ -111,6 +113,7 @@ def save_group(
         if read_node(place, at) is None:
             raise
         _add(Group(place, at, find_group(place, at, zarr_format)), arrays)  # someone else was faster
+    place.close()
 
 
 def _add(group: Group, arrays: Mapping[str, ArrayLike]) -> None:

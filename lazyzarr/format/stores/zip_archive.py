@@ -84,7 +84,9 @@ class Archive:
 
     def is_current(self) -> bool:
         """Whether this is what who opens the path now should see."""
-        return self.changed or self._members is None or self._seen == identity_at(self.path)
+        if self.changed:
+            return self._process == os.getpid()
+        return self._members is None or self._seen == identity_at(self.path)
 
     def _load(self) -> dict[str, Entry]:
         with self.places.lock:

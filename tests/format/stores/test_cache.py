@@ -246,6 +246,15 @@ def test_last_used_first_kept(steps, size):
         assert kept.nbytes == sum(each[1] for each in model.values()) <= size
 
 
+def test_what_is_used_stays():
+    kept = LastUsed(100)
+    for key in "ab":
+        kept.put(key, 0, key, 40, kept.changes)
+    assert kept.get("a", 0) == "a"
+    kept.put("c", 0, "c", 40, kept.changes)
+    assert [kept.get(key, 0) for key in "abc"] == ["a", None, "c"]
+
+
 def test_what_was_read_before_a_change_is_not_kept():
     kept = LastUsed(None)
     since = kept.changes

@@ -202,6 +202,7 @@ def test_a_forked_child_reads_and_completes_nothing():
             with pytest.raises(StoreError, match="forked"):
                 store.set("b", b"2")
             store.close()
+            assert ZipStore("data.zip", mode="a").get("a") is None  # opened anew: what is on disk
             code = 0
         finally:
             os._exit(code)
@@ -407,7 +408,9 @@ def test_zip64(monkeypatch):
         for key, value in values.items():
             store.set(key, value)
     assert members() == values
-    assert Path("data.zip").read_bytes().count(b"PK\x06\x06") == 1
+    raw = Path("data.zip").read_bytes()
+    assert raw.count(b"PK\x06\x06") == 1
+    assert raw.count(b"PK\x03\x04\x2d\x00") == 5  # of the members of 52 bytes and more
     store = ZipStore("data.zip")
     assert {key: bytes(store.get(key)) for key in store.list()} == values
 
@@ -621,6 +624,15 @@ def test_all_calls_that_can_fail_were_tried(monkeypatch):
     with ZipStore("data.zip", mode="a") as store:
         store.set("c", b"new")
     assert 5 < calls.count < 45
+
+
+def test_what_a_kill_left_is_written_over():
+    Path("__lazyzarr-data.zip").write_bytes(bytes(100_000))
+    with ZipStore("data.zip", mode="a") as store:
+        store.set("a", b"1")
+    assert names() == ["a"]
+    assert os.path.getsize("data.zip") < 1000
+    assert os.listdir() == ["data.zip"]
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
