@@ -81,7 +81,7 @@ def copy_store(
     start = from_path[: len(from_path) - len(normalize_path(source_path))].rstrip("/")
     keys = sorted(filter(lambda key: wanted(_below(key, start)), from_store.list(from_path)), key=_rank)
     pairs = [(key, join_path(to_path, _below(key, from_path))) for key in keys]
-    there = set() if if_exists == "replace" else {new for _, new in pairs if to_store.exists(new)}
+    there = set() if if_exists == "replace" else {new for _, new in pairs} & set(to_store.list(to_path))
     if there and if_exists == "raise":
         raise _in_the_way(to_store, sorted(there))
     with CopyLog(log, dry_run) as said:

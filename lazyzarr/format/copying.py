@@ -18,7 +18,7 @@ from .making import kept_words, make_array
 from .open import open as open_node
 from .open import open_group
 from .options import DEFAULT
-from .resolve import StoreLike
+from .resolve import StoreLike, is_remote
 from .stored import copy_chunks
 from .stores.protocol import Store
 
@@ -36,6 +36,8 @@ def copy(
     log: Any = None,
     if_exists: IfExists = "raise",
     dry_run: bool = False,
+    *,
+    storage_options: Mapping[str, Any] | None = None,
     **create_kws: Any,
 ) -> CopyCount:
     """The numbers of nodes copied and skipped, and of bytes, after an array or group was copied into a group.
@@ -59,6 +61,8 @@ def copy(
         Groups are joined.
     dry_run : bool
         Only say what would be done.
+    storage_options : mapping, optional
+        Of remote stores that are given by URL.
     **create_kws
         What `create_array` takes: the copied arrays are re-encoded so. Without any, and in the same version
         of the format, chunks are copied as they are stored, not decoded.
@@ -74,7 +78,7 @@ def copy(
     all done: 2 copied, 0 skipped, 800 bytes copied
     CopyCount(n_copied=2, n_skipped=0, n_bytes_copied=800)
     """
-    found, into = _source(source), _dest(dest)
+    found, into = _source(source, storage_options), _dest(dest, storage_options)
     if name is None:
         name = str(getattr(found, "name", "") or "").rpartition("/")[2]
     if not name:
@@ -94,6 +98,8 @@ def copy_all(
     log: Any = None,
     if_exists: IfExists = "raise",
     dry_run: bool = False,
+    *,
+    storage_options: Mapping[str, Any] | None = None,
     **create_kws: Any,
 ) -> CopyCount:
     """The same as `copy` gives, after all that is in a group was copied into another one, and its attributes.
@@ -105,7 +111,7 @@ def copy_all(
     >>> lz.copy_all("a.zarr", "b.zarr")
     CopyCount(n_copied=1, n_skipped=0, n_bytes_copied=800)
     """
-    found, into = _source(source), _dest(dest)
+    found, into = _source(source, storage_options), _dest(dest, storage_options)
     if hasattr(found, "shape"):
         raise BaseZarrError(f"{found!r} is an array; copy_all copies what is in a group, copy an array")
     wants = _Wants(shallow, without_attrs, checked_choice(if_exists, CHOICES), dry_run, create_kws)
@@ -144,7 +150,7 @@ class _Place(NamedTuple):
         return None if self.group is None else self.group.get(self.name)
 
 
-def _source(source: Any) -> Any:
+def _source(source: Any, options: Mapping[str, Any] | None) -> Any:
     if hasattr(type(source), "__lazyzarr_store__"):
         raise BaseZarrError(
             "copy(source, dest) is zarr's, for what is stored; a lazy array needs no copy, and "
@@ -152,11 +158,13 @@ def _source(source: Any) -> Any:
         )
     if isinstance(source, Array | Group) or hasattr(source, "attrs"):
         return source
-    return open_node(source, "r")
+    return open_node(source, "r", storage_options=options if is_remote(source) else None)
 
 
-def _dest(dest: Any) -> Group:
-    return dest if isinstance(dest, Group) else open_group(dest, "a")
+def _dest(dest: Any, options: Mapping[str, Any] | None) -> Group:
+    if isinstance(dest, Group):
+        return dest
+    return open_group(dest, "a", storage_options=options if is_remote(dest) else None)
 
 
 def _check_apart(source: Any, dest: Group, path: str) -> None:

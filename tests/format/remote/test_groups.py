@@ -64,7 +64,9 @@ def test_copies_and_moves_on_a_server(s3, bucket, options):
     lz.consolidate_metadata(root.store, root.path)
     root.move("a/u", "b/v")
     dest = lz.group()
-    assert lz.copy(root["b"], dest).n_copied == 2
+    assert lz.copy(f"{bucket}/b", dest, storage_options=options).n_copied == 2
+    assert lz.copy_all(dest, f"{bucket}/all", storage_options=options).n_copied == 2
+    del root["all"]
     lz.copy(dest["b"], root, name="c")
     assert [path for path, _ in root.members(None)] == ["a", "b", "b/v", "c", "c/v"]
     again = lz.open_consolidated(bucket, storage_options=options)
