@@ -38,9 +38,10 @@ def foreign_codec(name: str, configuration: Mapping[str, Any]) -> Codec | None:
 
     Raises MetadataValidationError where it refuses the configuration.
     """
-    found = _class_of(name)
+    found = _found[name] if name in _found else _class_of(name)
     if found is None:
         return None
+    _found[name] = found
     try:
         if issubclass(found, Codec):
             ours: Codec = found.from_config(configuration)
@@ -51,6 +52,10 @@ def foreign_codec(name: str, configuration: Mapping[str, Any]) -> Codec | None:
     except Exception as error:
         raise MetadataValidationError(f"codec {name!r} with {dict(configuration)}: {error}") from error
     return _adapted(name, theirs)
+
+
+_found: dict[str, Any] = {}
+"""The classes by name: to look through all that is installed takes milliseconds."""
 
 
 def _class_of(name: str) -> Any:

@@ -131,6 +131,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
         EntryPoint("example.text", f"{module}:Text", "zarr.codecs"),
         EntryPoint("example.ours", f"{module}:Ours", "zarr.codecs"),
     ]
+    monkeypatch.setattr(foreign, "_found", {})
     monkeypatch.setattr(foreign, "entry_points", lambda group: EntryPoints(points).select(group=group))
     monkeypatch.setattr(EntryPoint, "load", lambda self: globals()[self.attr])
 
@@ -174,6 +175,7 @@ def test_zarr_python_reads_what_its_codecs_wrote_here(monkeypatch: pytest.Monkey
     raw = {key: cpu.Buffer.from_bytes(bytes(array.store.get(key))) for key in array.store.list()}
     assert (zarr.open_array(zarr.storage.MemoryStore(raw))[...] == DATA).all()
     # what is registered there is known here without an entry point
+    monkeypatch.setattr(foreign, "_found", {})
     monkeypatch.setattr(foreign, "entry_points", lambda group: [])
     assert (lz.open_array(array.store)[...] == DATA).all()
 
