@@ -85,6 +85,8 @@ def checked_elements(
 def _strings(value: Any, where: str) -> NDArray[Any]:
     given = value if isinstance(value, np.ndarray | np.generic) else _of_python(value)
     dtype = np.dtypes.StringDType()
+    if given.dtype == dtype:
+        return np.asarray(given)
     if given.dtype.kind == "O":
         _check_each(given, str, "strings", where)
     elif given.dtype.kind not in "TU":

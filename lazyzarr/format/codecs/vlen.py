@@ -34,16 +34,16 @@ ANY_LENGTH = EncodedSize(None, 2**31 - 1)
 _CODERS = {"vlen-utf8": VLenUTF8(), "vlen-bytes": VLenBytes()}
 
 
-def encode_items(name: str, array: NDArray[Any]) -> bytes:
+def encode_items(name: str, array: NDArray[Any]) -> Buffer:
     """The bytes of an array of strings ("vlen-utf8") or bytes ("vlen-bytes"), in C order.
 
     Raises ChunkEncodeError where they are too many for one chunk.
 
-    >>> encode_items("vlen-bytes", np.array([b"ab", b""], object))
+    >>> bytes(encode_items("vlen-bytes", np.array([b"ab", b""], object)))
     b'\\x02\\x00\\x00\\x00\\x02\\x00\\x00\\x00ab\\x00\\x00\\x00\\x00'
     """
     # a copy: numcodecs wants memory that it might write to
-    encoded = bytes(_CODERS[name].encode(np.array(array, object, order="C").reshape(-1)))
+    encoded: Buffer = _CODERS[name].encode(np.array(array, object, order="C").reshape(-1))
     if len(encoded) > ANY_LENGTH.limit:
         raise ChunkEncodeError(
             f"the chunk's elements take {len(encoded):,} bytes, one chunk has at most {ANY_LENGTH.limit:,}; "
