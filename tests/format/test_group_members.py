@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import warnings
 
 import numpy as np
@@ -387,6 +388,35 @@ def test_each_change_keeps_it_true(zarr_format):
     with lz.open_group("a.zarr/w") as inner:
         inner.create_group("empty")
     assert "w/empty" in seen()
+
+
+@PLACES
+@FORMATS
+def test_readers_beside_a_writer_see_nothing_torn_or_stale(place, zarr_format):
+    root = filled(place, zarr_format)
+    lz.consolidate_metadata(root.store)
+    done, errors = [0], []
+
+    def read():
+        try:
+            while done[0] < 40:
+                least = done[0]  # what was complete before the look
+                found = lz.open_consolidated(root.store)["wind/u"].attrs.get("n", 0)
+                truth = lz.open_group(root.store)["wind/u"].attrs.get("n", 0)
+                if found < least or truth < least:
+                    errors.append((least, found, truth))
+        except Exception as error:
+            errors.append(error)
+
+    readers = [threading.Thread(target=read) for _ in range(4)]
+    for reader in readers:
+        reader.start()
+    for n in range(1, 41):
+        root["wind/u"].attrs["n"] = n
+        done[0] = n
+    for reader in readers:
+        reader.join()
+    assert errors == []
 
 
 @FORMATS
