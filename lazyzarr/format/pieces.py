@@ -264,22 +264,29 @@ def _grouped(
 ) -> Iterator[tuple[Coords, Coords, Index, Index]]:
     """The points, unit by unit and in these chunk by chunk: (unit, chunk in it, index in that one, where)."""
     owners = [axis.find_all(picked) for axis, picked in zip(outer.axes, points, strict=True)]
-    starts = [axis.starts(own) for axis, own in zip(outer.axes, owners, strict=True)]
     shape, ndim = list(outer.grid_shape), len(points)
     if inner is not None:
-        for axis, picked, start in zip(inner.axes, points, list(starts), strict=True):
-            chunks = axis.find_all(picked)
-            owners.append(chunks - axis.find_all(start))
+        for axis, coarse, picked, unit in zip(inner.axes, outer.axes, points, owners[:ndim], strict=True):
+            owners.append(axis.find_all(picked) - axis.find_all(coarse.starts(unit)))
             shape.append(axis.count)
-            starts.append(axis.starts(chunks))
-        starts = starts[ndim:]
-    keys = [np.ravel_multi_index(owners, shape)] if math.prod(shape) < 2**62 else owners
+    keys = [_raveled(owners, shape)] if math.prod(shape) < 2**62 else owners
     order = _sorting(keys)
-    inside = [picked - start for picked, start in zip(points, starts, strict=True)]
-    if order is not None:
-        owners, inside, keys = ([column[order] for column in columns] for columns in (owners, inside, keys))
-    bounds = _bounds(keys)
-    rows = zip(*[owner[bounds[:-1]].tolist() for owner in owners], strict=True)
-    for row, (start, stop) in zip(rows, itertools.pairwise(bounds.tolist()), strict=True):
+    bounds = _bounds(keys if order is None else [key[order] for key in keys])
+    firsts = bounds[:-1] if order is None else order[bounds[:-1]]
+    grid, ends = outer if inner is None else inner, itertools.pairwise(bounds.tolist())
+    starts = [
+        axis.starts(axis.find_all(p[firsts])).tolist() for axis, p in zip(grid.axes, points, strict=True)
+    ]
+    rows = zip(*[owner[firsts].tolist() for owner in owners], strict=True)
+    for row, corner, (start, stop) in zip(rows, zip(*starts, strict=True), ends, strict=True):
         where = slice(start, stop) if order is None else order[start:stop]
-        yield row[:ndim], row[ndim:], tuple(column[start:stop] for column in inside), (where,)
+        inside = tuple(picked[where] - first for picked, first in zip(points, corner, strict=True))
+        yield row[:ndim], row[ndim:], inside, (where,)
+
+
+def _raveled(columns: Sequence[Indices], shape: Sequence[int]) -> Indices:
+    """One number for each row of columns, in the rows' order; few bits where that is enough, which sort faster."""
+    key = columns[0]
+    for column, n in zip(columns[1:], shape[1:], strict=True):
+        key = key * n + column
+    return key.astype(np.uint16) if math.prod(shape) <= 2**16 else key
