@@ -262,7 +262,7 @@ class _Run:
         views = [memoryview(buffer) for buffer in found]
         which = 0
         for start, stop, number in self.chunks:
-            while start >= self.ranges[which][1]:
+            while stop > self.ranges[which][1]:
                 which += 1
             first = self.ranges[which][0]
             part = views[which][start - first : stop - first]

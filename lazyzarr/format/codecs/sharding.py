@@ -174,7 +174,8 @@ class Shard:
             raise self._wrong_index("an offset without a length")
         starts, nbytes = entries[~absent[:, 0]].T
         size = self.inner.size
-        if (nbytes > size.limit).any() or (size.exact is not None and (nbytes != size.exact).any()):
+        least = 1 if size.exact is None else size.exact  # no codec makes nothing of a chunk
+        if ((nbytes > size.limit) | (nbytes < least)).any() or (size.exact and (nbytes != size.exact).any()):
             raise self._wrong_index("an inner chunk of an impossible length")
         if (starts > 2**62).any() or (self.index_first and (starts < self.index_nbytes).any()):
             raise self._wrong_index("an offset outside of the shard's data")

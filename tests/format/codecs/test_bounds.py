@@ -263,6 +263,47 @@ def test_flipped_bits_give_our_error_or_elements(name: str) -> None:
     assert failed
 
 
+WILD = [0, 1, 2**31, 2**32 - 1, 2**62, 2**63, 2**64 - 2, 2**64 - 1, 10**12]
+
+
+def test_wild_indexes_of_an_array() -> None:
+    """Read and written in parts, eagerly and lazily: our error, or elements; where all is as it was, the right ones."""
+    data = np.arange(4096, dtype="i4").reshape(64, 64)
+    store = MemoryStore()
+    lz.create_array(store, shape=(64, 64), chunks=(8, 8), shards=(64, 64), dtype="i4")[...] = data
+    raw, rng = bytes(store.get("c/0/0")), np.random.default_rng(5)
+    nbytes = 64 * 16 + 4
+    entries = np.frombuffer(raw[-nbytes:-4], "<u8")
+    wild = [*WILD, len(raw) - 1, len(raw), len(raw) + 1]
+    failed = 0
+    with little_memory(16 * MIB):
+        for turn in range(120):
+            changed = entries.copy()
+            changed[rng.integers(0, 128)] = wild[turn % len(wild)]
+            if turn % 2:
+                changed[rng.integers(0, 128)] = changed[rng.integers(0, 128)]
+            index = changed.tobytes()
+            store.set("c/0/0", raw[:-nbytes] + index + google_crc32c.value(index).to_bytes(4, "little"))
+            array = lz.open_array(store, mode="r+")
+            where = [np.s_[:, :], np.s_[0:3, 5:60], np.s_[::9, ::7], np.s_[33, 2]][turn % 4]
+            try:
+                array[where]
+                array[1:3, 1:3] = 5
+            except LazyzarrError:
+                failed += 1
+            if turn % 20 == 0:
+                with contextlib.suppress(LazyzarrError):
+                    lz.from_zarr(array).sum().compute()
+    assert failed
+    index = entries.copy()
+    index[1] = 0  # an inner chunk of nothing
+    store.set(
+        "c/0/0", raw[:-nbytes] + index.tobytes() + google_crc32c.value(index.tobytes()).to_bytes(4, "little")
+    )
+    with pytest.raises(ChunkDecodeError, match="impossible length"):
+        lz.open_array(store)[...]
+
+
 def test_an_index_that_no_memory_holds() -> None:
     """Metadata of a small file may ask for an index of terabytes."""
     store = MemoryStore()
