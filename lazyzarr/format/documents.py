@@ -214,7 +214,7 @@ def _rewritten(text: str, old: Any, new: Any, margin: str | None, indent: str, w
     space = text[members[-1].lead : members[-1].begin]
     inner = space.rpartition("\n")[2] if "\n" in space else None
     items = {_name(name, where): item for name, item in new.items()}
-    parts = []
+    parts: list[tuple[str, str]] = []
     for member in members:
         if member.name in items:
             item, place = items.pop(member.name), f"{where}.{member.name}"

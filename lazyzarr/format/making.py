@@ -29,6 +29,7 @@ from .stores.wrappers import ReadOnlyStore
 
 __all__ = [
     "NewArray",
+    "format_around",
     "kept_words",
     "make_array",
     "make_group",
@@ -101,7 +102,7 @@ def new_array(
         dtype = words.get("dtype")
         dtype = dtype if dtype is not None else np.float64 if source is None else _own_type(source)
         config, words["order"] = _config_and_order(words)
-        zarr_format = words.get("zarr_format") or _format_around(store, path)
+        zarr_format = words.get("zarr_format") or format_around(store, path)
         if store.dimension_separator is not None and words.get("chunk_key_encoding") is None:
             words["chunk_key_encoding"] = {"separator": store.dimension_separator}
         metadata = new_metadata(shape, dtype, zarr_format, words | {"fill_value": fill_value})
@@ -129,7 +130,7 @@ def new_group(
 ) -> GroupMetadata:
     """The metadata of a group that is to be made at a path of a store; nothing is stored."""
     with placed(store.url(path), "nothing was made"):
-        version = checked_format(zarr_format or _format_around(store, path))
+        version = checked_format(zarr_format or format_around(store, path))
         build = metadata_v3.build_group if version == 3 else metadata_v2.build_group
         return build(attributes)
 
@@ -189,7 +190,7 @@ def _config_and_order(words: Mapping[str, Any]) -> tuple[ArrayConfig, Any]:
     return array_config(config), order
 
 
-def _format_around(store: Store, path: str) -> ZarrFormat:
+def format_around(store: Store, path: str) -> ZarrFormat:
     """The format of the nearest group above a path; the default one where there is none."""
     names = path.split("/") if path else []
     for depth in range(len(names) - 1, -1, -1):

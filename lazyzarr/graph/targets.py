@@ -12,6 +12,7 @@ from lazyzarr.format import commit
 from lazyzarr.format.array import Array, ArrayHandle
 from lazyzarr.format.layout import chunk_lengths, lengths, new_metadata
 from lazyzarr.format.lookup import read_node
+from lazyzarr.format.making import format_around
 from lazyzarr.format.metadata import ArrayMetadata, GroupMetadata
 from lazyzarr.format.options import DEFAULT
 from lazyzarr.format.resolve import StoreLike, resolve
@@ -19,7 +20,6 @@ from lazyzarr.format.stores.protocol import Store
 from lazyzarr.graph.chunking import axis_of
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.sink import Sink
-from lazyzarr.settings import setting
 
 __all__ = ["NewTarget", "TargetOptions", "new_target", "region_sink"]
 
@@ -111,7 +111,7 @@ def new_target(
         "attributes": options.attributes,
         "dimension_names": names,
     }
-    zarr_format = options.zarr_format or setting("default_zarr_format")
+    zarr_format = options.zarr_format or format_around(store, place)
     return NewTarget(
         node, store, place, new_metadata(node.shape, node.dtype, zarr_format, words), options.mode
     )

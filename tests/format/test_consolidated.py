@@ -9,6 +9,7 @@ import pytest
 import zarr
 from zarr.storage import MemoryStore
 
+import lazyzarr as lz
 from lazyzarr.errors import MetadataValidationError
 from lazyzarr.format import metadata_v2, metadata_v3
 from lazyzarr.format.consolidated import consolidate, parse_node, read_consolidated, refresh
@@ -178,3 +179,41 @@ def test_parse_node_says_what_and_where():
         parse_node({"zarr.json": b'{"zarr_format": 3}'}, "file://x.zarr/u")
     with pytest.raises(MetadataValidationError, match=r"file://x\.zarr/u"):
         parse_node({".zarray": b'{"zarr_format": 2}'}, "file://x.zarr/u")
+
+
+# What changes below a group with consolidated metadata.
+
+
+def names_in(path):
+    return sorted(name for name, _ in lz.open_consolidated(path).members(max_depth=None))
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_node_in_anothers_place_has_none_of_its_members(zarr_format):
+    group = lz.create_group("g.zarr", zarr_format=zarr_format)
+    group.create_array("a/b/u", data=[1])
+    group.create_array("v", data=[1])
+    lz.consolidate_metadata("g.zarr")
+    lz.create_group("g.zarr/a", overwrite=True)
+    assert names_in("g.zarr") == ["a", "v"]
+    lz.save_group("g.zarr/a", x=[1])
+    assert names_in("g.zarr") == ["a", "a/x", "v"]
+    lz.create_array("g.zarr/a", data=[1], overwrite=True)
+    assert names_in("g.zarr") == ["a", "v"]
+    assert sorted(name for name, _ in zarr.open_consolidated("g.zarr").members(max_depth=None)) == ["a", "v"]
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_nodes_of_the_other_format_are_left_out(zarr_format):
+    group = lz.create_group("g.zarr", zarr_format=zarr_format)
+    group.create_array("u", data=[1])
+    lz.consolidate_metadata("g.zarr")
+    lz.create_array("g.zarr/v", data=[1], zarr_format=5 - zarr_format)
+    assert names_in("g.zarr") == ["u"]
+    assert list(zarr.open_consolidated("g.zarr")) == ["u"]
+
+
+def test_lazy_arrays_are_written_in_the_format_around_them():
+    lz.create_group("g.zarr", zarr_format=2)
+    assert lz.from_array(np.arange(3)).to_zarr("g.zarr/u").metadata.zarr_format == 2
+    assert lz.from_array(np.arange(3)).to_zarr("g.zarr/v", zarr_format=3).metadata.zarr_format == 3

@@ -29,23 +29,39 @@ def above(path: str) -> list[str]:
     return ["/".join(parts[:n]) for n in range(len(parts) - 1, -1, -1)]
 
 
-def refresh_above(store: Store, path: str) -> None:
-    """Make true what the groups above a node say of it, and what a v2 group says of itself."""
+def refresh_above(store: Store, path: str, anew: bool = False) -> None:
+    """Make true what the groups above a node say of it, and what a v2 group says of itself.
+
+    `anew` also makes true what they say of the nodes below it, for one that took another's place.
+    """
     for group in [path, *above(path)]:
         if _consolidated(store, group) is not None:
-            _refresh(store, group, path[len(group) :].lstrip("/"))
+            _refresh(store, group, path[len(group) :].lstrip("/"), anew)
 
 
-def _refresh(store: Store, group: str, below: str) -> None:
+def _refresh(store: Store, group: str, below: str, anew: bool) -> None:
     try:
         with array_lock(store, group).alone():
             found = _consolidated(store, group)
             if found is not None:
-                node = read_node(store, join_path(group, below))
-                fresh = refresh(found, below, None if node is None else node.documents)
-                store_changed(store, group, found, fresh)
+                store_changed(
+                    store, group, found, _refreshed(store, group, found, below, anew and below != "")
+                )
     except ArrayReplacedError:  # the group is gone meanwhile, and what it said with it
         return
+
+
+def _refreshed(store: Store, group: str, found: GroupMetadata, below: str, anew: bool) -> GroupMetadata:
+    """The group with its entry for a node as that is now; one of the other version of the format has none."""
+    node = read_node(store, join_path(group, below))
+    if node is None or node.zarr_format != found.zarr_format:
+        return refresh(found, below, None)
+    fresh = refresh(refresh(found, below, None) if anew else found, below, node.documents)
+    if anew and isinstance(node, GroupMetadata):
+        for name, inner in walk(lambda path: children(store, join_path(group, below, path))):
+            if inner.zarr_format == found.zarr_format:
+                fresh = refresh(fresh, join_path(below, name), inner.documents)
+    return fresh
 
 
 def _consolidated(store: Store, path: str) -> GroupMetadata | None:

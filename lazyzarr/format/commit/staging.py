@@ -72,8 +72,9 @@ class StagedNode:
             self.published.append(True)
         self.discard()
         made = [*made, *make_groups_above(self.target_store, self.target, self.metadata)]
-        for path in [*made, self.target]:
+        for path in made:
             refresh_above(self.target_store, path)
+        refresh_above(self.target_store, self.target, anew=True)
         return placed
 
     def discard(self) -> None:
