@@ -11,7 +11,7 @@ from .format.codecs.gzip import GzipCodec
 from .format.codecs.packbits import PackBits
 from .format.codecs.reshape import Reshape
 from .format.codecs.scale_offset import ScaleOffset
-from .format.codecs.sharding import ShardingCodec
+from .format.codecs.sharding import ShardingCodec, SubchunkWriteOrder
 from .format.codecs.transpose import TransposeCodec
 from .format.codecs.vlen import VLenBytesCodec, VLenUTF8Codec
 from .format.codecs.zstd import ZstdCodec
@@ -27,6 +27,7 @@ __all__ = [
     "Reshape",
     "ScaleOffset",
     "ShardingCodec",
+    "SubchunkWriteOrder",
     "TransposeCodec",
     "VLenBytesCodec",
     "VLenUTF8Codec",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lazyzarr as lz
-from lazyzarr.errors import ChunkDecodeError
+from lazyzarr.errors import ChunkDecodeError, MetadataValidationError
 from lazyzarr.format import chunk_source, chunk_update
 from lazyzarr.format.stores.memory import MemoryStore
 from lazyzarr.format.stores.protocol import KeyFiles
@@ -234,3 +234,13 @@ def test_memory_of_a_read(tmp_path):
     finally:
         tracemalloc.stop()
     assert peak < 6 * MIB
+
+
+def test_the_order_of_inner_chunks_is_ours():
+    """zarr-python's word for it is taken; wherever inner chunks lie, they are read."""
+    for order in ("morton", "unordered", "lexicographic", "colexicographic"):
+        codec = lz.codecs.ShardingCodec(chunk_shape=(2,), subchunk_write_order=order)
+        assert codec == lz.codecs.ShardingCodec(chunk_shape=(2,))
+        assert "subchunk_write_order" not in str(codec.to_config())
+    with pytest.raises(MetadataValidationError, match="subchunk_write_order is 'random'"):
+        lz.codecs.ShardingCodec(chunk_shape=(2,), subchunk_write_order="random")

@@ -11,8 +11,8 @@ import itertools
 import math
 import operator
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,10 @@ from .protocol import (
     check_configuration,
 )
 
-__all__ = ["Shard", "ShardIndex", "ShardingCodec"]
+__all__ = ["Shard", "ShardIndex", "ShardingCodec", "SubchunkWriteOrder"]
 
 ABSENT = 2**64 - 1
+SubchunkWriteOrder: TypeAlias = Literal["morton", "unordered", "lexicographic", "colexicographic"]
 MEMBERS = ("chunk_shape", "codecs", "index_codecs", "index_location")
 INDEX_CODECS = (BytesCodec(), Crc32cCodec())
 _MOST_INNER_CHUNKS = 1 << 27  # of one shard: an index of 2 GiB
@@ -59,6 +60,8 @@ class ShardingCodec(ArrayBytesCodec):
     """The index' codecs; what they give must have one size."""
     index_location: Literal["start", "end"] = "end"
     """Where in the shard the index lies."""
+    subchunk_write_order: SubchunkWriteOrder = field(default="lexicographic", compare=False)
+    """Taken for zarr-python's sake, and no part of the metadata: inner chunks are always stored in C order."""
 
     def __post_init__(self) -> None:
         for member in ("chunk_shape", "codecs", "index_codecs"):
@@ -71,6 +74,11 @@ class ShardingCodec(ArrayBytesCodec):
                 f'codec "{self.name}": chunk_shape {self.chunk_shape} needs edges of 1 or more'
             )
         object.__setattr__(self, "chunk_shape", tuple(map(int, self.chunk_shape)))
+        if self.subchunk_write_order not in get_args(SubchunkWriteOrder):
+            raise MetadataValidationError(
+                f'codec "{self.name}": subchunk_write_order is {self.subchunk_write_order!r}; it is one of '
+                f"{', '.join(get_args(SubchunkWriteOrder))}"
+            )
         if self.index_location not in ("start", "end"):
             raise MetadataValidationError(
                 f'codec "{self.name}": index_location is {self.index_location!r}; it is "start" or "end"'
