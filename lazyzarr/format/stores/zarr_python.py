@@ -119,17 +119,15 @@ class ZarrPythonStore(Store):
         if byte_range is None:
             return self._get(key, None)
         start, stop = byte_range
-        if stop is None:
-            found = self._get(key, self._abc.SuffixByteRequest(-start))
-            short = found is not None and len(found) < -start
-            return self._cut(key, byte_range) if short else found
-        if stop <= start:
+        if stop is not None and stop <= start:
             return b"" if self.exists(key) else None
+        kinds, last = self._abc, -start if stop is None else stop
+        wanted = kinds.SuffixByteRequest(last) if stop is None else kinds.RangeByteRequest(start, stop)
         try:
-            return self._get(key, self._abc.RangeByteRequest(start, stop))
-        except StoreError:  # it may begin beyond the end, which some refuse
+            return self._get(key, wanted)
+        except StoreError:  # it may reach beyond the end, which some refuse
             size = self.size(key)
-            if size is None or stop <= size:
+            if size is None or last <= size:
                 raise
             return self._cut(key, byte_range)
 

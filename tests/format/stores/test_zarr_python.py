@@ -180,15 +180,39 @@ def test_what_names_a_store_of_zarr_python():
         lz.create_group(zarr.storage.MemoryStore(read_only=True))
 
 
-def test_ranges_are_cut_as_slices_are():
-    store = ZarrPythonStore(zarr.storage.MemoryStore())
+class Strict(zarr.storage.MemoryStore):
+    """A store that refuses ranges beyond the end, as servers do."""
+
+    async def get(self, key, prototype=None, byte_range=None):
+        size = len(self._store_dict.get(key, b""))
+        if byte_range is not None and size:
+            last = getattr(byte_range, "suffix", 0) or byte_range.end
+            if last > size:
+                raise ValueError("out of range")
+        return await super().get(key, prototype, byte_range)
+
+    def __getattribute__(self, name):
+        if name == "get_sync":
+            raise AttributeError(name)
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize("kind", ["memory", "local", "strict"])
+def test_ranges_are_cut_as_slices_are(kind):
+    theirs = {
+        "memory": zarr.storage.MemoryStore,
+        "local": lambda: zarr.storage.LocalStore("theirs.zarr"),
+        "strict": Strict,
+    }[kind]()
+    store = ZarrPythonStore(theirs)
     store.set("a", b"0123456789")
     for wanted in [(0, 3), (5, 99), (20, 30), (4, 4), (-3, None), (-99, None)]:
         assert bytes(store.get("a", wanted)) == b"0123456789"[slice(*wanted)]
         assert store.get("b", wanted) is None
-    assert [bytes(each) for each in store.get_ranges("a", [(0, 2), (8, 99), (3, 5), (-1, None)])] == [
-        b"01", b"89", b"34", b"9",
-    ]  # fmt: skip
+    for ranges in ([(0, 2), (8, 99), (3, 5), (-1, None)], [(0, 2), (3, 5), (-99, None)], [(1, 1), (0, 1)]):
+        expected = [b"0123456789"[slice(*wanted)] for wanted in ranges]
+        assert [bytes(each) for each in store.get_ranges("a", ranges)] == expected
+        assert store.get_ranges("b", ranges) is None
 
 
 class Broken(zarr.storage.MemoryStore):
@@ -285,3 +309,9 @@ def test_icechunk():
     assert (zarr.open_group(again, mode="r")["g/u"][...] == values).all()
     with pytest.raises((ReadOnlyStoreError, StoreError)):
         lz.open(again, path="g/u")[0] = 1
+
+
+def test_the_face_is_loaded_on_first_use():
+    assert lz.storage.LazyzarrStore is LazyzarrStore
+    with pytest.raises(AttributeError, match="has no attribute 'Nonsense'"):
+        _ = lz.storage.Nonsense
