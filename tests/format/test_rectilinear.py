@@ -255,6 +255,15 @@ def test_lazy_arrays(data, layout, other):
         np.testing.assert_array_equal(lz.open_array("out.zarr")[...], values)
 
 
+def test_lazy_units_go_where_they_belong():
+    """A chunk of the longest length that begins at a multiple of it need not be the one of that number."""
+    x = lz.from_array(np.arange(12), chunks=4)
+    x.to_zarr("out.zarr", chunks=[[4, 2, 2, 4]], scheduler="sync")
+    out = lz.open_array("out.zarr")
+    assert out.chunks == ((4, 2, 2, 4),)
+    np.testing.assert_array_equal(out[...], np.arange(12))
+
+
 def test_a_map_sees_the_chunks_once_each():
     values, z = filled({"shape": (6, 6), "chunks": ((1, 3, 4), (2, 4))})
     x = z.lazy()
