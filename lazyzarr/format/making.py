@@ -221,7 +221,7 @@ def _block(target: Array) -> tuple[int, ...]:
 
 
 def kept_words(array: Any) -> dict[str, Any]:
-    """The layout of another array in words: all of it for a stored one, nothing for others.
+    """The layout of another array in words: all of it for a stored one, chunks for a view, nothing for others.
 
     >>> kept_words(lz.zeros((4, 6), chunks=(2, 3)))["chunks"]
     (2, 3)
@@ -236,6 +236,8 @@ def kept_words(array: Any) -> dict[str, Any]:
         "dimension_names": array.dimension_names,
         "chunk_key_encoding": array.metadata.chunk_key_encoding,
     }
+    if array.is_view:
+        return words  # its codecs turn what is stored for another array into it
     if array.zarr_format == 2:
         # the documents themselves: numcodecs' objects fill in what they leave out
         filters, compressor = v2_documents(array.metadata.codecs)

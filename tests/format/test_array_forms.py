@@ -212,6 +212,17 @@ def test_view_attributes_are_the_arrays():
     assert v.is_view
 
 
+@FORMATS
+def test_a_copied_view_is_an_array_of_its_own(zarr_format):
+    z = lz.create_array("a.zarr", data=np.arange(6.0), chunks=2, zarr_format=zarr_format)
+    root = lz.group(zarr_format=zarr_format)
+    lz.copy(z.astype("i2"), root, name="x")
+    for copy in (root["x"], lz.array(z.astype("i2")), lz.from_array("b.zarr", data=z.astype("i2"))):
+        assert (copy.dtype, copy.chunks, copy.filters) == (np.dtype("i2"), (2,), ())
+        np.testing.assert_array_equal(copy[...], np.arange(6))
+        assert not copy.is_view
+
+
 # Opened by the class, as in zarr-python 3.
 
 
