@@ -58,8 +58,8 @@ def _wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(*args: Any, **keywords: Any) -> Any:
         found = function(*args, **keywords)
-        if isinstance(found, list):
-            return [LazyArray(node) for node in found]
+        if isinstance(found, (list, tuple)) and found and isinstance(found[0], Node):
+            return type(found)(LazyArray(node) for node in found)
         return LazyArray(found) if isinstance(found, Node) else found
 
     return call

@@ -175,7 +175,9 @@ class _Fold:
         self.reduce, self.root, self._bounds = reduce, root, bounds
         self._kept = [axis not in reduce.axes for axis in range(len(bounds))]
         self._state = reduce.start(
-            tuple(high - low if kept else 1 for (low, high), kept in zip(bounds, self._kept, strict=True))
+            tuple(
+                high - low if self._kept[i] else reduce.kept(i).stop for i, (low, high) in enumerate(bounds)
+            )
         )
         self._seen: dict[tuple[int, ...], int] = {}
 
@@ -187,12 +189,12 @@ class _Fold:
             self._seen[()] = before + tile.values.size
             return
         parts, key = [], []
-        for kept, low, n, (start, _) in zip(self._kept, origin, shape, self._bounds, strict=True):
-            if kept:
+        for axis, (low, n, (start, _)) in enumerate(zip(origin, shape, self._bounds, strict=True)):
+            if self._kept[axis]:
                 parts.append(slice(low - start, low - start + n))
                 key.append(low)
             else:
-                parts.append(slice(0, 1))
+                parts.append(self.reduce.kept(axis))
         where = tuple(key)
         before = self._seen.get(where, 0)
         where_to = place(parts)
@@ -208,7 +210,7 @@ class _Fold:
         if result is None:
             return values
         parts = tuple(
-            slice(*b) if kept else slice(0, 1) for kept, b in zip(self._kept, self._bounds, strict=True)
+            slice(*b) if self._kept[axis] else self.reduce.kept(axis) for axis, b in enumerate(self._bounds)
         )
         result[place(parts)] = values
         return None

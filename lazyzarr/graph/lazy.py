@@ -16,7 +16,7 @@ from lazyzarr.format.selection import parse_basic
 from lazyzarr.graph import numpy_dispatch
 from lazyzarr.graph.chunking import axis_of, normalize_chunks
 from lazyzarr.graph.explain import Plan
-from lazyzarr.graph.functions import picking
+from lazyzarr.graph.functions import grouping, picking
 from lazyzarr.graph.functions.lines import matmul
 from lazyzarr.graph.lift import array_node, lift
 from lazyzarr.graph.masked import Masked
@@ -25,11 +25,12 @@ from lazyzarr.graph.node import Chunks, Node, flatten, unflatten
 from lazyzarr.graph.operators import Operators
 from lazyzarr.graph.ops import blocks, elementwise, overlap, user, views
 from lazyzarr.graph.ops.elementwise import Constant
+from lazyzarr.graph.ops.groups import How
 from lazyzarr.graph.plan import Output
 from lazyzarr.graph.run import Job, make_spec, run
 from lazyzarr.graph.schedule import threads
 from lazyzarr.graph.targets import TargetOptions, new_target
-from lazyzarr.graph.tasks import PlanExpr
+from lazyzarr.graph.tasks import PlanExpr, dask_array
 from lazyzarr.graph.writing import plan_new, write_new, write_region
 from lazyzarr.settings import format_bytes
 
@@ -289,6 +290,29 @@ class LazyArray(Methods, Operators):
         result = None if dtype is None else np.dtype(dtype)
         return self._of(overlap.map_overlap(function, nodes, depths, edges, words, result))
 
+    def groupby_reduce(
+        self, labels: Any, how: How = "mean", axis: Any = 0, num_groups: int | None = None
+    ) -> LazyArray:
+        """The sum, mean, min, max or count of each group along an axis, of which the result has one element a group.
+
+        Parameters
+        ----------
+        labels : array of int
+            The group of each index along the axis, from 0 on; negative: of none.
+        how : {"mean", "sum", "min", "max", "count"}
+        axis : int or str
+            A number or a dimension name.
+        num_groups : int, optional
+            Default: one more than the largest label.
+
+        Raises ValueError for labels that do not fit.
+
+        >>> x = lz.from_array(np.arange(6.0), chunks=2)
+        >>> x.groupby_reduce([0, 1, 0, 1, 0, 1]).compute()
+        array([2., 3.])
+        """
+        return self._of(grouping.groupby_reduce(self._node, labels, how, axis, num_groups))
+
     def _aligned(self, other: Node | Constant) -> Node | Constant:
         """A further argument of map_blocks, in this one's chunks; a number as it is."""
         if isinstance(other, Constant):
@@ -330,6 +354,26 @@ class LazyArray(Methods, Operators):
         return compute_outputs([self], Job(scheduler, num_workers, memory, progress))[0]
 
     result = compute
+
+    def persist(
+        self,
+        *,
+        scheduler: Any = None,
+        num_workers: int | None = None,
+        memory: str | float | None = None,
+        progress: bool | None = None,
+    ) -> LazyArray:
+        """The array over its computed values, which are held in memory; options as `compute` takes them.
+
+        Raises MemoryBudgetError where they do not fit.
+        """
+        job = Job(scheduler, num_workers, memory, progress)
+        values = np.asarray(compute_outputs([self], job)[0])
+        return self._of(array_node(values, self.chunks, self.dims))
+
+    def to_dask_array(self) -> Any:
+        """A dask.array of the same values and chunks, each of which one task computes when it is asked for."""
+        return dask_array(_Computing(self), self.chunks)
 
     def explain(
         self, *, scheduler: Any = None, num_workers: int | None = None, memory: str | float | None = None
@@ -493,8 +537,8 @@ class LazyArray(Methods, Operators):
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, keywords: Any) -> Any:
         found = numpy_dispatch.apply_function(function, args, keywords)
-        if isinstance(found, list):
-            return [self._of(node) for node in found]
+        if isinstance(found, (list, tuple)) and found and isinstance(found[0], Node):
+            return type(found)(self._of(node) for node in found)
         return self._of(found) if isinstance(found, Node) else found
 
     @property
@@ -549,6 +593,17 @@ def _persisted(graph: Mapping[Any, Any], lazy: LazyArray, *, rename: Any = None)
 
 def _first(results: Sequence[Any]) -> Any:
     return results[0]
+
+
+class _Computing:
+    """A lazy array that is computed when it is sliced, in the thread that asks."""
+
+    def __init__(self, array: LazyArray) -> None:
+        self._array = array
+        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
+
+    def __getitem__(self, selection: Any) -> Any:
+        return self._array[selection].compute(scheduler="sync")
 
 
 class Picker:

@@ -396,7 +396,7 @@ def _memory(stage: Stage, layout: Layout, kept: int) -> Memory:
     accumulators = 0
     for reduce in stage.reduces:
         extents = [
-            1 if axis in reduce.axes else int(np.diff(cuts).max(initial=0))
+            reduce.kept_shape[axis] if axis in reduce.axes else int(np.diff(cuts).max(initial=0))
             for axis, cuts in enumerate(layout.blocks)
         ]
         state = math.prod(extents) * sum(dtype.itemsize for dtype in reduce.state_dtypes())

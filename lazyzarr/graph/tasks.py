@@ -21,7 +21,7 @@ from lazyzarr.graph.region import place
 from lazyzarr.graph.spec import Spec
 from lazyzarr.graph.stage import Stage
 
-__all__ = ["PlanExpr", "build_graph", "final_key", "join_blocks", "run_inline"]
+__all__ = ["PlanExpr", "build_graph", "final_key", "join_blocks", "run_inline", "dask_array"]
 
 Array = np.ndarray[Any, Any]
 Key = str | tuple[Any, ...]
@@ -118,7 +118,9 @@ def _join(stage: Stage, reduce: Reduce, parts: Sequence[Any], out: Array) -> Non
         if part is None:
             continue
         bounds = stage.layout.block(index)
-        where_to = tuple(slice(0, 1) if axis in reduce.axes else slice(*b) for axis, b in enumerate(bounds))
+        where_to = tuple(
+            reduce.kept(axis) if axis in reduce.axes else slice(*b) for axis, b in enumerate(bounds)
+        )
         if stage.whole_in_block(reduce):
             out[place(where_to)] = part
             continue
@@ -208,3 +210,11 @@ class PlanExpr(Expr):
 def _only(answers: Sequence[Array]) -> Any:
     """The answer of a plan with one output; a scalar where it has no axes."""
     return answers[0][()] if answers[0].ndim == 0 else answers[0]
+
+
+def dask_array(source: Any, chunks: Any) -> Any:
+    """A dask.array over what gives NumPy when it is sliced."""
+    from dask.array import from_array
+
+    meta = np.empty((0,) * source.ndim, source.dtype)
+    return from_array(source, chunks=chunks, asarray=True, meta=meta)  # type: ignore[no-untyped-call]

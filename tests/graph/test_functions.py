@@ -414,3 +414,65 @@ def test_written_and_read_back(tmp_path, chunks):
     for scheduler in ("sync", "threads", "processes"):
         out = y.to_zarr(tmp_path / f"{scheduler}.zarr", scheduler=scheduler)
         np.testing.assert_allclose(out[...], expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("how", ["sum", "mean", "min", "max", "count"])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("dtype", ["f8", "i4", "?"])
+def test_groups(how, axis, dtype, chunks):
+    a = A.astype(dtype)
+    labels = np.array([2, 0, 1, -1, 0, 2])[: SHAPE[axis]] if axis else np.array([1, 0, 1, -1])
+    count = labels.max() + 1
+    own = [np.take(a, np.flatnonzero(labels == group), axis) for group in range(count)]
+    if any(0 in part.shape for part in own) and how in ("min", "max"):
+        return
+    reduce = (lambda part: np.full(np.sum(part, axis).shape, part.shape[axis])) if how == "count" else None
+    expected = np.stack([reduce(part) if reduce else getattr(part, how)(axis) for part in own], axis)
+    found = lz.from_array(a, chunks=chunks).groupby_reduce(labels, how, axis)
+    assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+    np.testing.assert_allclose(found.compute(), expected, rtol=1e-13)
+    both = (found + 1).to_zarr({}) if how == "sum" and dtype == "f8" else None
+    if both is not None:
+        np.testing.assert_allclose(both[...], expected + 1, rtol=1e-13)
+
+
+def test_groups_of_none():
+    x = lz.from_array(np.arange(4.0), chunks=2)
+    assert x.groupby_reduce([0, 0, 2, 2], "sum").compute().tolist() == [1, 0, 5]
+    assert np.isnan(x.groupby_reduce([0, 0, 2, 2]).compute()).tolist() == [False, True, False]
+    with pytest.raises(ValueError, match="no elements"):
+        x.groupby_reduce([0, 0, 2, 2], "max").compute()
+    for labels, words in (([0, 1], "4 integers"), ([0.0] * 4, "4 integers"), ([0, 1, 2, 3], "not below")):
+        with pytest.raises(ValueError, match=words):
+            x.groupby_reduce(labels, num_groups=2)
+
+
+def test_histograms(chunks):
+    x = lz.from_array(A, chunks=chunks)
+    for words in ({"bins": 7, "range": (-10, 12)}, {"bins": [-20, -3, 0, 0.5, 9]}):
+        counts, edges = np.histogram(x, **words)
+        expected = np.histogram(A, **words)
+        assert counts.dtype == expected[0].dtype
+        np.testing.assert_array_equal(counts.compute(), expected[0])
+        np.testing.assert_array_equal(edges.compute(), expected[1])
+    whole = np.abs(A).astype("i4")
+    found = np.bincount(lz.from_array(whole, chunks=chunks).ravel(), minlength=50)
+    np.testing.assert_array_equal(found.compute(), np.bincount(whole.ravel(), minlength=50))
+    with pytest.raises(ValueError, match="range="):
+        np.histogram(x)
+    with pytest.raises(ValueError, match="occurs"):
+        np.bincount(lz.from_array(whole, chunks=chunks).ravel(), minlength=2).compute()
+
+
+def test_held_in_memory_and_handed_to_dask(chunks):
+    calls = []
+    x = lz.from_array(A, chunks=chunks).map_blocks(lambda b: (calls.append(1), b * 2)[1], dtype="f8")
+    held = x.persist(memory="100MB")
+    made = len(calls)
+    assert (held.chunks, held.dims) == (x.chunks, x.dims)
+    np.testing.assert_array_equal((held + 1).compute(), A * 2 + 1)
+    assert len(calls) == made
+    theirs = x.to_dask_array()
+    assert (theirs.chunks, theirs.dtype) == (x.chunks, x.dtype)
+    np.testing.assert_array_equal((theirs + 1)[1:].compute(), A[1:] * 2 + 1)
+    np.testing.assert_allclose(lz.from_array(theirs).sum(0).compute(), (A * 2).sum(0), rtol=1e-13)

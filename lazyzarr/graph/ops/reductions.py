@@ -90,9 +90,20 @@ class Reduce(Node):
         return self.inputs[0]
 
     @property
+    def width(self) -> int:
+        """The length of the first reduced axis in states and results: 1, but for what sorts values apart."""
+        return 1
+
+    def kept(self, axis: int) -> slice:
+        """Where along a reduced axis of states and results the values are."""
+        return slice(0, self.width if axis == self.axes[0] else 1)
+
+    @property
     def kept_shape(self) -> tuple[int, ...]:
-        """The operand's shape with reduced axes of length 1."""
-        return tuple(1 if axis in self.axes else n for axis, n in enumerate(self.operand.shape))
+        """The operand's shape with reduced axes of length 1, the first of them of `width`."""
+        return tuple(
+            self.kept(axis).stop if axis in self.axes else n for axis, n in enumerate(self.operand.shape)
+        )
 
     def infer(self) -> None:
         """The operand's kept axes, or all with length 1 where dimensions are kept."""
