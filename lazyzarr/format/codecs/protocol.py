@@ -329,8 +329,8 @@ def inflate(
     pieces = _pieces(codec, stream_of, memoryview(buffer), min(room + 1, PIECE))
     first = next(pieces, b"")
     if out is None:
-        if len(first) == room or room < PIECE:  # mostly there is one piece
-            return _only(codec, first, pieces, room)
+        if size.exact is None or room < PIECE:
+            return _grown(codec, first, pieces, room)
         out = np.empty(room, np.uint8)
     at, target = 0, memoryview(out)
     for piece in itertools.chain([first], pieces):
@@ -341,17 +341,19 @@ def inflate(
     return target[:at]
 
 
-def _only(codec: str, first: bytes, pieces: Iterator[bytes], room: int) -> bytes:
-    """A piece that is followed by nothing, or by a few more of small streams."""
-    parts, nbytes = [first], len(first)
+def _grown(codec: str, first: bytes, pieces: Iterator[bytes], room: int) -> Buffer:
+    """Pieces whose number is not known: mostly there is one."""
+    grown: bytearray | None = None
+    nbytes = len(first)
     for piece in pieces:
-        parts.append(piece)
         nbytes += len(piece)
         if nbytes > room:
             break
+        grown = bytearray(first) if grown is None else grown
+        grown += piece
     if nbytes > room:
         raise _too_much(codec, room)
-    return b"".join(parts) if len(parts) > 1 else first
+    return first if grown is None else memoryview(grown)
 
 
 def _too_much(codec: str, room: int) -> ChunkDecodeError:
