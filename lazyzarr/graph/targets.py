@@ -18,10 +18,11 @@ from lazyzarr.format.options import DEFAULT
 from lazyzarr.format.resolve import StoreLike, resolve
 from lazyzarr.format.stores.protocol import Store
 from lazyzarr.graph.chunking import axis_of
-from lazyzarr.graph.node import Node
+from lazyzarr.graph.node import Node, walk
+from lazyzarr.graph.ops.sources import ZarrSource
 from lazyzarr.graph.sink import Sink
 
-__all__ = ["NewTarget", "TargetOptions", "new_target", "region_sink"]
+__all__ = ["NewTarget", "TargetOptions", "new_target", "region_sink", "stored_type"]
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,17 @@ def new_target(
     }
     zarr_format = options.zarr_format or format_around(store, place)
     return NewTarget(
-        node, store, place, new_metadata(node.shape, node.dtype, zarr_format, words), options.mode
+        node, store, place, new_metadata(node.shape, stored_type(node), zarr_format, words), options.mode
     )
+
+
+def stored_type(node: Node) -> Any:
+    """What to store values as: NumPy's dtype, and of Python objects the data type of the arrays they come from."""
+    if node.dtype != object:
+        return node.dtype
+    leaves = [leaf for leaf in walk([node]) if isinstance(leaf, ZarrSource) and leaf.dtype == object]
+    types = [leaf.array.metadata.data_type for leaf in leaves]
+    return types[0] if types and all(each == types[0] for each in types) else node.dtype
 
 
 def _refuse_group(store: Store, path: str) -> None:

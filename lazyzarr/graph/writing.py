@@ -16,7 +16,7 @@ from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops import elementwise, views
 from lazyzarr.graph.plan import Output
 from lazyzarr.graph.run import Job, make_spec, run
-from lazyzarr.graph.targets import NewTarget, region_sink
+from lazyzarr.graph.targets import NewTarget, region_sink, stored_type
 
 __all__ = ["plan_new", "write_new", "write_region"]
 
@@ -61,7 +61,8 @@ def write_region(array: Array, selection: Any, node: Node, job: Job) -> None:
         raise SelectionError(
             "z[::step] = lazy is not streamed; write whole ranges, or z[...] = lazy.compute()"
         )
-    if not castable(node.dtype, array.dtype):
+    same_objects = node.dtype != object or stored_type(node) == array.metadata.data_type
+    if not (castable(node.dtype, array.dtype) and same_objects):
         raise DataTypeMismatchError(
             f"{array.store_path} holds {array.dtype}, the value is {node.dtype}; convert it first: "
             f"x.astype({array.dtype.name!r})"

@@ -108,11 +108,21 @@ def test_bytes_and_raw_bits(tmp_path):
     blobs = [b"a", b"", b"b\0"]
     z = lz.array(blobs, dtype=bytes, store=tmp_path / "b", chunks=2)
     assert lz.from_zarr(z)[::-1].compute().tolist() == blobs[::-1]
-    with pytest.raises(UnknownDataTypeError, match="dtype=bytes"):
-        lz.from_zarr(z).to_zarr(tmp_path / "out")
+    lz.from_zarr(z)[::-1].to_zarr(tmp_path / "out")
+    assert lz.load(tmp_path / "out").tolist() == blobs[::-1]
+    objects = lz.create_array(
+        {}, data=[{"a": 1}, [2]], dtype=object, object_codec={"id": "json2"}, zarr_format=2
+    )
+    lz.from_zarr(objects)[::-1].to_zarr(tmp_path / "objects", zarr_format=2)
+    assert lz.load(tmp_path / "objects").tolist() == [[2], {"a": 1}]
+    for both in (np.where([True, False], lz.from_zarr(z)[:2], lz.from_zarr(objects)), lz.from_zarr(objects)):
+        with pytest.raises(UnknownDataTypeError):
+            both.to_zarr(tmp_path / "neither")
     target = lz.create_array(tmp_path / "t", shape=(3,), dtype=bytes)
     target[...] = lz.from_zarr(z)
     assert target[...].tolist() == blobs
+    with pytest.raises(DataTypeMismatchError):
+        target[:2] = lz.from_zarr(objects)
     raw = lz.array(np.array([b"abc", b"de\0"], "V3"), store=tmp_path / "r")
     lz.from_zarr(raw)[::-1].to_zarr(tmp_path / "raw")
     assert lz.load(tmp_path / "raw").tobytes() == b"de\0abc"
