@@ -13,7 +13,9 @@ import pytest
 
 from tests import house_map, source
 
-DOCUMENTS = [source.ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/support.md")]
+DOCUMENTS = [
+    source.ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/support.md")
+]
 EXAMPLES = sorted((source.ROOT / "examples").glob("*.py"))
 # A python block, and the text block that shows what it prints, if one follows at once.
 BLOCK = re.compile(r"```python\n(?P<code>.*?)```\n(?:\n*```text\n(?P<output>.*?)```)?", re.DOTALL)
