@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from ..errors import InvalidKeyError
+from ..errors import InvalidKeyError, LazyzarrError
 from . import commit
 from .array import Array
 from .consolidated import Consolidated
@@ -106,7 +106,10 @@ class Group(GroupMembers, Mapping[str, "Array | Group"]):
         return f"<Group {self._url()}>"
 
     def _ipython_key_completions_(self) -> list[str]:
-        return list(self)
+        try:
+            return list(self)
+        except LazyzarrError:  # completion is no place to hear of it
+            return []
 
     def __getattr__(self, name: str) -> Array | Group:
         """The member of that name, where no attribute is called so: `g.foo` is `g["foo"]`."""
@@ -117,7 +120,7 @@ class Group(GroupMembers, Mapping[str, "Array | Group"]):
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *(name for name in self if name.isidentifier())]
+        return [*super().__dir__(), *filter(str.isidentifier, self._ipython_key_completions_())]
 
     def get_array(self, path: str) -> Array:
         """The array of that name; raises ArrayNotFoundError, NodeTypeValidationError for a group."""

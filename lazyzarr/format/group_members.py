@@ -7,7 +7,7 @@ from collections.abc import Callable, ItemsView, Iterator, Mapping, ValuesView
 from functools import partial
 from typing import Any, Self, TypeVar
 
-from ..errors import BaseZarrError
+from ..errors import BaseZarrError, InvalidKeyError
 from .array import Array
 from .consolidated import Consolidated, read_consolidated
 from .group_arrays import ArrayMaker
@@ -40,6 +40,8 @@ class GroupMembers(ArrayMaker):
     def __contains__(self, name: object) -> bool:
         try:
             return isinstance(name, str) and self._read(self._path_of(name)) is not None
+        except InvalidKeyError:  # no node has such a name
+            return False
         except BaseZarrError:  # something is there, and getting it says what is wrong with it
             return True
 

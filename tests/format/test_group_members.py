@@ -97,6 +97,8 @@ def test_members_as_attributes():
     with pytest.raises(AttributeError, match="'Group' object has no attribute 'x'"):
         _ = root.x
     assert not hasattr(root, "_repr_png_")
+    assert "../x" not in root
+    assert 3 not in root
     assert {"wind", "t", "create_array"} <= set(dir(root))
     assert root["wind"].get_array("u").shape == (6,)
     assert root.get_group("wind").path == "wind"

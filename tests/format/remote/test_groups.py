@@ -40,6 +40,7 @@ def test_without_it_members_are_opened_by_name(served):
     np.testing.assert_array_equal(root["wind/u"][...], np.arange(6))
     with pytest.raises(StoreError, match=r"cannot be listed over HTTP.*consolidate_metadata"):
         list(root)
+    assert "members" in dir(root)
     with pytest.raises(NodeNotFoundError, match="no array or group at http"):
         root["x"]
     with pytest.raises(lz.errors.NodeTypeValidationError):
