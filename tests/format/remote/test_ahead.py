@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -30,10 +32,33 @@ class SlowStore(FaultStore):
         self.read = []
 
     def spec(self):
-        return type(self), (self._store, self.script)
+        _stores[id(self)] = self
+        return _again, (id(self),)
 
     def chunk_files(self, path):
         return _Counted(self, super().chunk_files(path))
+
+    def update_files(self, path):
+        return self.chunk_files(path)
+
+    @contextlib.contextmanager
+    def busy(self):
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep(0.01)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.now -= 1
+
+
+_stores = weakref.WeakValueDictionary()
+
+
+def _again(number):
+    return _stores[number]
 
 
 class _Counted:
@@ -44,17 +69,13 @@ class _Counted:
         return getattr(self._files, name)
 
     def read(self, name, buffer):
-        store = self._store
-        with store.lock:
-            store.now += 1
-            store.most = max(store.most, store.now)
-            store.read.append(name)
-        try:
-            time.sleep(0.01)
+        self._store.read.append(name)
+        with self._store.busy():
             return self._files.read(name, bytearray())
-        finally:
-            with store.lock:
-                store.now -= 1
+
+    def write(self, name, buffers):
+        with self._store.busy():
+            self._files.write(name, buffers)
 
 
 @pytest.fixture
@@ -105,6 +126,8 @@ def test_a_lazy_read_fetches_each_chunk_once_and_many_at_once(slow):
         (lambda x: x[::5, ::7].compute(), DATA[::5, ::7]),
         (lambda x: x.rechunk((5, 7)).map_blocks(lambda b: b * 2).compute(), DATA * 2),
         (lambda x: lz.compute(x.max(axis=1), x.min())[0], DATA.max(axis=1)),
+        (lambda x: (x[:, 9:] - x[:, :-9] + x[:, :1]).compute(), DATA[:, 9:] - DATA[:, :-9] + DATA[:, :1]),
+        (lambda x: (x[6:] + x[:1] - x[:-6]).compute(), DATA[6:] + DATA[:1] - DATA[:-6]),
     ],
 )
 def test_lazy_expressions(slow, monkeypatch, expression, expected):
@@ -176,6 +199,9 @@ def test_others_in_another_order_are_read_too(slow):
         assert reader.read_into(coords, chunk, scratch)
         assert (chunk == DATA[2 * coords[0] : 2 * coords[0] + 2, 6 * coords[1] : 6 * coords[1] + 6]).all()
     assert len(reader.source._window) <= 4
+    for i in (3, 4, 6, 7, 8, 9, 10):
+        reader.read_into((i, 0), chunk, scratch)
+    assert reader.source._window == {}
     reader.close()
 
 
@@ -217,20 +243,15 @@ def test_shards_and_writes_have_many_requests_in_flight(bucket, options, s3):
     assert s3.control()["most"] > 5
 
 
-def test_lazy_writes_are_behind(bucket, options, s3):
+def test_lazy_writes_are_behind(bucket, options):
     x = lz.from_array(DATA, chunks=(2, 6)) * 2
-    s3.control(latency=0.02)
     for words in ({}, {"chunks": (1, 6), "shards": (2, 6)}):
-        z = x.to_zarr(f"{bucket}/{len(words)}.zarr/u", storage_options=options, num_workers=1, **words)
-        assert s3.control(latency=0.02)["most"] > 5
+        store = SlowStore(MemoryStore())
+        z = x.to_zarr(store, "u", num_workers=1, **words)
+        assert 2 < store.most <= 16
         assert (z[...] == DATA * 2).all()
-    stage = _stage_of_write(x, f"{bucket}/9.zarr", options)
-    assert stage.behind[0] > 5
-    assert stage.memory.unit > stage.behind[0] * 2 * 6 * 4
-
-
-def _stage_of_write(lazy, url, options):
-    return lazy.to_zarr(url, storage_options=options, compute=False).stages[0]
+    z = x.to_zarr(f"{bucket}/u.zarr", storage_options=options)
+    assert (z[...] == DATA * 2).all()
 
 
 @pytest.mark.parametrize("after", [0, 20, 55])

@@ -35,9 +35,12 @@ def test_arrays_and_groups(served):
     assert (lz.load(f"{served}/v") == 9).all()
 
 
-def test_what_is_not_there_is_told(served):
+def test_what_is_not_there_is_told(served, files):
     with pytest.raises(NodeNotFoundError, match=r"no array or group at http://127.*/data.zarr/a/typo"):
         lz.open(f"{served}/a/typo", mode="r")
+    (files.folder / "data.zarr/zarr.json").write_text('{"zarr_format": 3, "node_type": "group"}')
+    with pytest.raises(NodeNotFoundError, match=r"no array at http://127.*/data.zarr/typo"):
+        lz.open_array(f"{files.url}/data.zarr/typo", mode="r")
     with pytest.raises(StoreError, match="could not list"):
         list(lz.open_group(served, mode="r", use_consolidated=False).store.list_dir())
 
