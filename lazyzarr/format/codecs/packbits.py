@@ -87,8 +87,22 @@ class PackBits(ArrayBytesCodec):
         return BitsSerializer(self, chunk, first, last - first + 1)
 
 
+def _parts_of(dtype: np.dtype[Any]) -> int:
+    """How many numbers an element is: two for complex ones, those of ml_dtypes and records of two parts too."""
+    return 2 if dtype.kind == "c" or dtype.name.endswith("complex32") or dtype.names else 1
+
+
 def _bits_of(dtype: np.dtype[Any]) -> int | None:
     """The bits of an element, or of a complex one's part; None for what cannot be packed."""
+    if dtype.names:  # complex, where neither NumPy nor ml_dtypes has such a type
+        part = dtype[0]
+        return (
+            _bits_of(part)
+            if part.type.__module__ == "ml_dtypes" and dtype.names == ("real", "imag")
+            else None
+        )
+    if dtype.name.endswith("complex32"):
+        return 16
     small = _SMALL.fullmatch(dtype.name)
     if dtype.kind == "b":
         return 1
@@ -107,7 +121,7 @@ class BitsSerializer:
     def __init__(self, codec: PackBits, chunk: ChunkSpec, first: int, nbits: int) -> None:
         self.codec = codec
         self._chunk = chunk
-        self._parts = 2 if chunk.dtype.kind == "c" else 1
+        self._parts = _parts_of(chunk.dtype)
         self._width = chunk.dtype.itemsize // self._parts
         """Bytes of an element, or of a complex one's part."""
         self._first, self._nbits = first, nbits

@@ -81,6 +81,21 @@ def test_complex(name, serializer):
     assert z.metadata.document.value["fill_value"] in ([0.0, 0.0], [2.0**-127, 2.0**-127])
 
 
+@pytest.mark.parametrize("name", COMPLEX)
+def test_complex_ones_are_packed_part_by_part(name):
+    if name in ("complex_float16", "complex_bfloat16") and not hasattr(ml_dtypes, "complex32"):
+        pytest.skip("this ml_dtypes has no complex types")
+    store: dict = {}
+    z = lz.create_array(store, shape=(3,), dtype=name, serializer={"name": "packbits"}, compressors=None)
+    z[...] = [1 + 2j, 2 + 1j, 1 + 1j]
+    part = np.dtype("f2") if name == "complex_float16" else np.dtype(getattr(ml_dtypes, name[8:]))
+    parts = np.array([1, 2, 2, 1, 1, 1]).astype(part)
+    assert z[...].tobytes() == parts.tobytes()
+    bits = np.unpackbits(parts.view("u1").reshape(6, -1), axis=1, bitorder="little")
+    width = {"float4": 4, "float6": 6}.get(name[8:14], bits.shape[1])
+    assert bytes(store["c/0"]) == np.packbits(bits[:, :width].reshape(-1), bitorder="little").tobytes()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_bit_pattern_is_kept(name):
     dtype = np.dtype(getattr(ml_dtypes, name))
