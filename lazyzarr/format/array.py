@@ -173,6 +173,11 @@ class ArrayHandle:
         return open_spec(self.store).reach
 
     @property
+    def read_reach(self) -> Literal["thread", "host", "anywhere"]:
+        """From where the array can be read as it is now."""
+        return open_spec(self.store).read_reach
+
+    @property
     def token(self) -> str:
         """A name for the array as it is described here: the same in each process and at each time."""
         described = repr((self.place, self.documents, self.config, self.viewed))

@@ -105,11 +105,12 @@ _RANK = {"thread": 0, "host": 1, "anywhere": 2}
 
 def stores_in_reach(planned: Stages, reach: str) -> None:
     """Every store can be seen from where the tasks run."""
-    handles = [leaf.handle for leaf in _sources(planned)] + [o.sink.handle for o in planned.outputs if o.sink]
-    for handle in handles:
-        if _RANK[handle.reach] < _RANK[reach]:
+    read = [(leaf.handle.url, leaf.handle.read_reach) for leaf in _sources(planned)]
+    written = [(o.sink.handle.url, o.sink.handle.reach) for o in planned.outputs if o.sink]
+    for url, seen in read + written:
+        if _RANK[seen] < _RANK[reach]:
             raise StoreReachError(
-                f"{handle.url} lives in the memory of this process, where worker processes cannot see it. "
+                f"{url} lives in this process alone, where worker processes cannot see it. "
                 'Use scheduler="threads", or a store that they can open: lz.save("data.zarr", z[...])'
             )
 

@@ -75,6 +75,11 @@ class Store(ABC):
     lost_updates: str | None = None
     """Why processes that change one key side by side could undo each other's changes; None: they cannot."""
 
+    @property
+    def read_reach(self) -> Reach:
+        """Who sees what is stored now; more than those who see what is written from now on, in an archive."""
+        return self.reach
+
     @abstractmethod
     def spec(self) -> StoreSpec:
         """What opens the same store again: a function and its arguments; hashable, and it pickles."""

@@ -52,6 +52,11 @@ class SplitStore(WrapperStore):
         return min(self._store.reach, self.chunk_store.reach, key=_NARROW.index)
 
     @property
+    def read_reach(self) -> Reach:
+        """Who sees what is stored now: those who see both."""
+        return min(self._store.read_reach, self.chunk_store.read_reach, key=_NARROW.index)
+
+    @property
     def read_only(self) -> bool:  # type: ignore[override]
         """Whether every write is refused: if either does."""
         return self._store.read_only or self.chunk_store.read_only

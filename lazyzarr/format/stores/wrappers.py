@@ -39,6 +39,11 @@ class WrapperStore(Store):
         return self._store.reach
 
     @property
+    def read_reach(self) -> Reach:
+        """Who sees what is stored now: as the store within."""
+        return self._store.read_reach
+
+    @property
     def read_only(self) -> bool:  # type: ignore[override]
         """Whether every write is refused: as the store within."""
         return self._store.read_only

@@ -107,6 +107,11 @@ class ZipStore(KeyedStore):
         """What is written is not in the archive before it is completed, and one process writes."""
         return "host" if self.read_only and self.path is not None else "thread"
 
+    @property
+    def read_reach(self) -> Reach:
+        """All processes of the host read what is in the archive, unless something is not in it yet."""
+        return "thread" if self.path is None or self._archive.changed else "host"
+
     def spec(self) -> StoreSpec:
         if self.path is None:
             return _cannot_travel, (self._shown, id(self._archive))

@@ -322,8 +322,16 @@ def test_it_pickles_where_nothing_is_unfinished():
 
 def test_plans_for_other_processes():
     """What is written reaches this process alone before the archive is completed; what is read, all of the host."""
-    assert ZipStore("data.zip").reach == "host"
-    assert ZipStore("data.zip", mode="a").reach == "thread"
+    store = ZipStore("data.zip", mode="a")
+    assert (ZipStore("data.zip").reach, store.reach, store.read_reach) == ("host", "thread", "host")
+    z = lz.create_array(store, name="u", data=np.arange(8), chunks=(2,))
+    assert store.read_reach == "thread"
+    with pytest.raises(StoreReachError, match="this process alone"):
+        (z + 1).sum().compute(scheduler="processes")
+    z.close()
+    assert (z + 1).sum().compute(scheduler="processes") == 36
+    with pytest.raises(StoreReachError, match="this process alone"):
+        (z + 1).to_zarr(store, path="v", mode="w", scheduler="processes")
 
 
 # What is in it.
