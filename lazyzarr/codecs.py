@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .format.codecs import numcodecs_names as numcodecs
 from .format.codecs.bitround import BitRound
 from .format.codecs.blosc import BloscCodec
 from .format.codecs.bytes import BytesCodec
@@ -14,22 +15,28 @@ from .format.codecs.scale_offset import ScaleOffset
 from .format.codecs.sharding import ShardingCodec, SubchunkWriteOrder
 from .format.codecs.transpose import TransposeCodec
 from .format.codecs.vlen import VLenBytesCodec, VLenUTF8Codec
+from .format.codecs.words import BloscCname, BloscShuffle, Endian, ShardingCodecIndexLocation
 from .format.codecs.zstd import ZstdCodec
 
 __all__ = [
     "BitRound",
+    "BloscCname",
     "BloscCodec",
+    "BloscShuffle",
     "BytesCodec",
     "CastValue",
     "Crc32cCodec",
+    "Endian",
     "GzipCodec",
     "PackBits",
     "Reshape",
     "ScaleOffset",
     "ShardingCodec",
+    "ShardingCodecIndexLocation",
     "SubchunkWriteOrder",
     "TransposeCodec",
     "VLenBytesCodec",
     "VLenUTF8Codec",
     "ZstdCodec",
+    "numcodecs",
 ]

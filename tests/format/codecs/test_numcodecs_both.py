@@ -60,6 +60,7 @@ NUMBERS: list[Case] = [(FLOATS, "pcodec", {"level": 4}), (FLOATS, "zfpy", {"mode
 BASE64: list[Case] = [(FLOATS, "base64", {})]  # zarr-python has it for v2 only
 
 
+ALL = ELEMENTS + BYTES + NUMBERS
 OF_ELEMENTS = {case[1] for case in ELEMENTS}
 OF_NUMBERS = {case[1] for case in NUMBERS}
 
@@ -128,6 +129,22 @@ def test_v3_names(case: Case) -> None:
     )  # fmt: skip
     array[...] = case[0]
     assert theirs_of(stored(array))[...].tobytes() == array[...].tobytes()
+
+
+def test_the_names_are_zarr_codecs_numcodecs() -> None:
+    peer = pytest.importorskip("zarr.codecs.numcodecs", reason="zarr-python has these codecs from 3.1.3 on")
+    names = [name for name in peer.__all__ if name[0] != "_"]
+    assert set(lz.codecs.numcodecs.__all__) == set(names)
+    for name in names:
+        theirs = getattr(peer, name)
+        members = next(members for _, id, members in ALL if f"numcodecs.{id}" == theirs.codec_name)
+        assert getattr(lz.codecs.numcodecs, name)(**members).to_config() == theirs(**members).to_dict()
+    enums = zarr.codecs
+    for name in ("BloscCname", "BloscShuffle", "Endian", "ShardingCodecIndexLocation"):
+        ours = {word for word in vars(getattr(lz.codecs, name)) if word[0] != "_"}
+        assert ours == {getattr(getattr(lz.codecs, name), word) for word in ours}
+        assert hasattr(enums, name)
+    assert lz.codecs.BytesCodec(endian=lz.codecs.Endian.big).to_config()["configuration"] == {"endian": "big"}
 
 
 @pytest.mark.parametrize("case", ELEMENTS + BYTES + NUMBERS + BASE64, ids=ids)
