@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from ..errors import MetadataValidationError
+from ..errors import InvalidKeyError, MetadataValidationError
 from . import metadata_v2, metadata_v3
 from .documents import Document, loads, new_document
-from .keys import join_path
+from .keys import join_path, normalize_path
 from .metadata import ArrayMetadata, GroupMetadata
 
 __all__ = [
@@ -72,7 +72,7 @@ class Consolidated:
 
         All that were made by `below` know it, too. A path that is no node's is left out.
         """
-        if not all(path.split("/")):  # a walk would not come to an end with it
+        if not _is_path(path):  # it would lead out of the store, or a walk round and round
             return
         place = join_path(self._root, path)
         above, _, name = place.rpartition("/")
@@ -132,6 +132,13 @@ def read_consolidated(group: GroupMetadata) -> Consolidated | None:
     return Consolidated(
         {path: node for path, node in nodes.items() if ".zattrs" not in node or len(node) > 1}
     )
+
+
+def _is_path(path: str) -> bool:
+    try:
+        return bool(path) and normalize_path(path) == path
+    except InvalidKeyError:
+        return False
 
 
 class _Copy(Document):

@@ -465,7 +465,7 @@ def test_entries_that_are_no_paths_are_left_out():
     raw = LocalStore("a.zarr")
     document = json.loads(raw.get("zarr.json"))
     entries = document["consolidated_metadata"]["metadata"]
-    for path in ("", "/", "a//b", "/t", "t/", "wind/"):
+    for path in ("", "/", "a//b", "/t", "t/", "wind/", "..", "../x", "wind/../../x", "a\\b"):
         entries[path] = {"zarr_format": 3, "node_type": "group"}
     raw.set("zarr.json", json.dumps(document).encode())
     found = lz.open_consolidated("a.zarr")
