@@ -382,7 +382,7 @@ class ChunkWriter:
         try:
             if self._shard is not None:
                 return self._write_shard(
-                    key, self._shard.stream(self._chain.encode_view(data), self._write_empty)
+                    key, self._shard.stream(self._chain.encode_view(data), self._write_empty, scratch.each)
                 )
             staged = self._chain.stage(data, scratch)
             if not (self._write_empty or keep_empty) and self._is_fill(staged):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..settings import cpu_count
 from .chunk import ChunkReader, ChunkWriter
 from .chunk_source import ShardSource
 from .fancy import PointSelection, Selection
@@ -17,7 +18,7 @@ from .grid import Grid, RegularGrid
 from .locks import ArrayLock, HeldLock
 from .pieces import Coords, Piece, ascending, count_pieces, pieces, point_pieces, point_units, units
 from .selection import Range
-from .workers import spread
+from .workers import in_order, spread
 
 __all__ = ["read_selection", "write_selection"]
 
@@ -189,15 +190,21 @@ def _parts(
 def _write_units(
     writer: ChunkWriter, lock: ArrayLock | HeldLock, whole: list[Piece], values: NDArray[Any]
 ) -> None:
+    nbytes = ENCODING * writer.nbytes
+    few = len(whole) < cpu_count()  # shards: then threads share each
+    several = max(cpu_count(), min(64, TURN // writer.nbytes))
+
     def batch(work: Iterator[Piece]) -> None:
         scratch = writer.new_scratch()
+        if few:
+            scratch.each = lambda function, parts: in_order(function, parts, nbytes, several)
         for coords, _, where, _ in work:
             # An index of () would give a scalar, not a 0-d array.
             writer.write_unit(coords, values[where] if where else values, scratch)
 
     with lock.whole():
         writer.check()
-        spread(batch, whole, len(whole), ENCODING * writer.nbytes, writer.waiting())
+        spread(batch, whole, len(whole), nbytes, writer.waiting())
 
 
 def _update_units(

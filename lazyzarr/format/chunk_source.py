@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..errors import ChunkDecodeError, StoreError
 from .codecs.chain import CodecChain
 from .codecs.crc32c import Crc32cCodec
-from .codecs.protocol import Spare
+from .codecs.protocol import Each, Spare
 from .codecs.sharding import Shard, ShardIndex, ShardingCodec
 from .stores.files import TooLongError
 from .stores.protocol import Buffer, ByteRange, ChunkFiles
@@ -40,7 +40,7 @@ ATTEMPTS = 100  # a shard that is replaced as often while it is read is no shard
 class Scratch(Spare):
     """What one thread keeps between chunks, so that no memory is allocated for each."""
 
-    __slots__ = ("empties", "indexes", "raw", "window")
+    __slots__ = ("each", "empties", "indexes", "raw", "window")
 
     def __init__(self, make: Callable[[], NDArray[Any]], nbytes: int | None = None) -> None:
         super().__init__(make)
@@ -52,6 +52,8 @@ class Scratch(Spare):
         """Chunks that were missing since the last check."""
         self.indexes: dict[Coords, KnownIndex] = {}
         """Of the shards that were read last, as they were since the batch began."""
+        self.each: Each = map
+        """What encodes the inner chunks of a shard: map, or what does so in several threads."""
         self.window = Window((), 0, 0, b"")
         """What was read of a shard last, one inner chunk at a time."""
 

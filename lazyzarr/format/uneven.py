@@ -67,6 +67,7 @@ class UnevenScratch(Scratch):
                 self.gather()
                 self._parts.clear()
             found = self._parts[of.chunk_shape] = of.new_scratch()
+            found.each = self.each
         return found
 
     def gather(self) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 import lazyzarr as lz
 from lazyzarr.errors import ChunkDecodeError, MetadataValidationError
-from lazyzarr.format import chunk_source, chunk_update
+from lazyzarr.format import chunk_loops, chunk_source, chunk_update, workers
+from lazyzarr.format.codecs import sharding
 from lazyzarr.format.stores.memory import MemoryStore
 from lazyzarr.format.stores.protocol import KeyFiles
 from lazyzarr.format.stores.wrappers import WrapperStore
@@ -244,3 +245,27 @@ def test_the_order_of_inner_chunks_is_ours():
         assert "subchunk_write_order" not in str(codec.to_config())
     with pytest.raises(MetadataValidationError, match="subchunk_write_order is 'random'"):
         lz.codecs.ShardingCodec(chunk_shape=(2,), subchunk_write_order="random")
+
+
+@pytest.mark.parametrize("compressors", ["zstd", None])
+def test_one_shard_is_written_by_all_cores(monkeypatch, compressors):
+    """The bytes are those of one thread, whatever the codecs; an error of a thread is told."""
+    values = np.arange(2**20, dtype="f4").reshape(1024, 1024)
+    values[256:512] = 0
+    words = {"shape": values.shape, "chunks": (128, 256), "shards": values.shape, "compressors": compressors}
+    shared, stored = [], {}
+    in_order = workers.in_order
+    monkeypatch.setattr(chunk_loops, "in_order", lambda *args: shared.append(args) or in_order(*args))
+    for cores in (1, 2):
+        monkeypatch.setattr(chunk_loops, "cpu_count", lambda cores=cores: cores)
+        monkeypatch.setattr(workers, "cpu_count", lambda cores=cores: cores)
+        z = lz.create_array({}, dtype="f4", **words)
+        z[...] = values
+        stored[cores] = bytes(z.store.get("c/0/0"))
+        np.testing.assert_array_equal(z[...], values)
+        assert len(shared) == cores - 1
+    assert stored[1] == stored[2]
+    monkeypatch.setattr(sharding.Shard, "encode_inner", lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        z[...] = values
+    assert bytes(z.store.get("c/0/0")) == stored[1]

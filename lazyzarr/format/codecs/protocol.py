@@ -29,6 +29,7 @@ __all__ = [
     "ChainBuilder",
     "ChunkSpec",
     "Codec",
+    "Each",
     "ElementsCodec",
     "EncodedSize",
     "Serializer",
@@ -213,6 +214,8 @@ class Chain(Protocol):
         """The encoded bytes of a staged chunk, in pieces."""
 
 
+Each: TypeAlias = "Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]"
+"""What calls a function with each of several things, and gives the results in their order: map, or alike."""
 ChainBuilder: TypeAlias = "Callable[[Sequence[Any], ChunkSpec], Chain]"
 
 

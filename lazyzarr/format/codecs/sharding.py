@@ -28,6 +28,7 @@ from .protocol import (
     ChainBuilder,
     ChunkSpec,
     Codec,
+    Each,
     EncodedSize,
     Spare,
     check_configuration,
@@ -228,17 +229,21 @@ class Shard:
         """The bytes of a whole shard; an index alone where there is nothing but fill."""
         return list(self.stream(array)) or self._encode_index([])
 
-    def stream(self, array: NDArray[Any], write_empty: bool = False) -> Iterator[Buffer]:
+    def stream(self, array: NDArray[Any], write_empty: bool = False, each: Each = map) -> Iterator[Buffer]:
         """The bytes of a shard, inner chunk by inner chunk; none at all where there is nothing but fill.
 
-        `array` may be clipped where the shard reaches out of the array. The buffers are the consumer's.
+        `array` may be clipped where the shard reaches out of the array. `each` is map, or what does a map's work
+        in several threads. The buffers are the consumer's.
         """
-        spare = Spare(self.inner.new_chunk)
+        shared = Spare(self.inner.new_chunk)
+
+        def encode(part: tuple[int, NDArray[Any]]) -> tuple[int, list[Buffer] | None]:
+            spare = shared if each is map else Spare(self.inner.new_chunk)
+            return part[0], self.encode_inner(part[1], spare, write_empty)
+
         parts = ((position, array[region]) for position, region in enumerate(self.regions()))
         # a part without elements lies beyond the array's edge
-        encoded = (
-            (position, self.encode_inner(part, spare, write_empty)) for position, part in parts if part.size
-        )
+        encoded = each(encode, (part for part in parts if part[1].size))
         return self.assemble((position, buffers) for position, buffers in encoded if buffers is not None)
 
     def encode_inner(self, part: NDArray[Any], spare: Spare, write_empty: bool) -> list[Buffer] | None:
