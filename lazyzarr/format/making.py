@@ -168,7 +168,10 @@ def _own_type(source: Any) -> Any:
     """The data type of data; of Python objects that are all text or all bytes, that."""
     if isinstance(source, Array):
         return source.metadata.data_type
-    return (elements_type(source) or source.dtype) if source.dtype == object else source.dtype
+    if isinstance(source, np.ndarray):
+        return (elements_type(source) or source.dtype) if source.dtype == object else source.dtype
+    # a lazy array knows where its objects come from
+    return getattr(source, "__lazyzarr_data_type__", source.dtype)
 
 
 def _shape(shape: Any, source: Any) -> tuple[int, ...]:

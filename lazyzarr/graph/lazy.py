@@ -29,7 +29,7 @@ from lazyzarr.graph.ops.groups import How
 from lazyzarr.graph.plan import Output
 from lazyzarr.graph.run import Job, make_spec, run
 from lazyzarr.graph.schedule import threads
-from lazyzarr.graph.targets import TargetOptions, new_target
+from lazyzarr.graph.targets import TargetOptions, new_target, stored_type
 from lazyzarr.graph.tasks import PlanExpr, dask_array
 from lazyzarr.graph.writing import plan_new, write_new, write_region
 from lazyzarr.settings import format_bytes
@@ -467,6 +467,11 @@ class LazyArray(Methods, Operators):
     def __lazyzarr_store__(self, array: Array, selection: Any) -> None:
         """What `z[selection] = x` does on a stored array z: streams, block by block."""
         write_region(array, selection, self._node, Job())
+
+    @property
+    def __lazyzarr_data_type__(self) -> Any:
+        """What a new array of these values is to hold."""
+        return stored_type(self._node)
 
     # --- numbers
 

@@ -110,6 +110,8 @@ def test_bytes_and_raw_bits(tmp_path):
     assert lz.from_zarr(z)[::-1].compute().tolist() == blobs[::-1]
     lz.from_zarr(z)[::-1].to_zarr(tmp_path / "out")
     assert lz.load(tmp_path / "out").tolist() == blobs[::-1]
+    lz.save(tmp_path / "saved", lz.from_zarr(z)[1:])
+    assert lz.load(tmp_path / "saved").tolist() == blobs[1:]
     objects = lz.create_array(
         {}, data=[{"a": 1}, [2]], dtype=object, object_codec={"id": "json2"}, zarr_format=2
     )
