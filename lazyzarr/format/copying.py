@@ -14,7 +14,7 @@ from .consolidated import without_consolidated
 from .copy_log import IF_EXISTS, CopyCount, CopyLog, checked_choice
 from .group import Group
 from .keys import join_path
-from .making import kept_words, make_array
+from .making import is_stored_elsewhere, kept_words, make_array
 from .open import open as open_node
 from .open import open_group
 from .options import DEFAULT
@@ -216,7 +216,8 @@ def _store_copy(source: Any, group: Group, name: str, wants: _Wants) -> None:
         commit.create_array(group.store, path, metadata, overwrite=overwrite, write_data=write)
         return
     words: dict[str, Any] = {"zarr_format": group.zarr_format, "overwrite": overwrite}
-    kept = kept_words(source)
+    kept = {"chunks": source.chunks} if is_stored_elsewhere(source) else {}
+    kept |= kept_words(source)
     if kept.get("zarr_format", group.zarr_format) != group.zarr_format:
         kept = {word: kept[word] for word in ("chunks", "dimension_names")}
     if not wants.without_attrs:

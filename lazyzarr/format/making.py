@@ -30,6 +30,7 @@ from .stores.wrappers import ReadOnlyStore
 __all__ = [
     "NewArray",
     "format_around",
+    "is_stored_elsewhere",
     "kept_words",
     "make_array",
     "make_group",
@@ -159,9 +160,21 @@ def _source(data: Any, where: str, dtype: Any) -> Any:
     """The data as something with shape and dtype: stored and lazy arrays stay what they are."""
     if data is None or isinstance(data, Array) or hasattr(type(data), "__lazyzarr_store__"):
         return data
+    if is_stored_elsewhere(data):
+        return data
     if holds_objects(dtype) and not hasattr(data, "dtype"):
         return np.array(data, object)  # NumPy would cut strings and bytes to one length
     return as_array(data, where)
+
+
+def is_stored_elsewhere(data: Any) -> bool:
+    """Whether this is an array that another library stores in chunks, as h5py and zarr-python do.
+
+    It is read block by block; all of it need not fit into memory.
+    """
+    chunks, dtype = getattr(data, "chunks", None), getattr(data, "dtype", None)
+    in_chunks = isinstance(chunks, tuple) and bool(chunks) and all(isinstance(n, int) for n in chunks)
+    return in_chunks and isinstance(dtype, np.dtype) and dtype != object and hasattr(data, "__getitem__")
 
 
 def _own_type(source: Any) -> Any:
@@ -205,7 +218,7 @@ def format_around(store: Store, path: str) -> ZarrFormat:
 
 def _copy(source: Any, target: Array) -> None:
     """Write all of the source into an array; a stored one block by block."""
-    if not isinstance(source, Array):
+    if not isinstance(source, Array) and not is_stored_elsewhere(source):
         target[...] = source
         return
     grid = RegularGrid(target.shape, _block(target))

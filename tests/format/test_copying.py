@@ -327,6 +327,57 @@ def test_arrays_of_other_libraries():
     np.testing.assert_array_equal(dest["u"][...], np.arange(6.0))
 
 
+class Chunked(Dataset):
+    """One that is stored in chunks, and never read whole."""
+
+    chunks = (3, 4)
+
+    def __getitem__(self, selection):
+        part = self.values[selection]
+        assert part.size < self.values.size
+        return part
+
+
+class Folder(dict):
+    """A group of another library."""
+
+    name, attrs = "/folder", {"title": "winds"}
+
+
+def test_groups_of_other_libraries_are_copied_block_by_block(monkeypatch):
+    monkeypatch.setattr(lz.format.making, "BLOCK", 100)
+    values = np.arange(56.0).reshape(7, 8)
+    folder = Folder(u=Chunked(values, "/folder/u"), deep=Folder(v=Dataset(values, "/folder/deep/v")))
+    dest = lz.group()
+    assert lz.copy(folder, dest, log=None) == (4, 0, 2 * values.nbytes)
+    assert dict(dest["folder"].attrs) == {"title": "winds"}
+    assert dest["folder/u"].chunks == (3, 4)
+    for path in ("folder/u", "folder/deep/v"):
+        np.testing.assert_array_equal(dest[path][...], values)
+    assert lz.copy_all(folder, dest).n_copied == 3
+
+
+@pytest.mark.peer
+def test_arrays_of_zarr_python():
+    zarr = pytest.importorskip("zarr")
+    peer = zarr.create_array({}, shape=(5, 6), chunks=(2, 3), dtype="i4", attributes={"a": 1}, fill_value=7)
+    peer[:3] = 1
+    dest = lz.group()
+    lz.copy(peer, dest, name="u")
+    assert (dest["u"].chunks, dest["u"].fill_value, dict(dest["u"].attrs)) == ((2, 3), 7, {"a": 1})
+    np.testing.assert_array_equal(dest["u"][...], peer[...])
+    np.testing.assert_array_equal(lz.array(peer)[...], peer[...])
+
+
+def test_rectilinear_array_keeps_its_bytes():
+    a = lz.create_array({}, data=np.arange(10.0), chunks=((3, 4, 3),))
+    dest = lz.group()
+    lz.copy(a, dest, name="u")
+    assert set(keys(dest["u"])) == {f"u/{key}" for key in a.store.list()}
+    np.testing.assert_array_equal(dest["u"][...], np.arange(10.0))
+    np.testing.assert_array_equal(lz.array(a)[...], np.arange(10.0))
+
+
 def test_chunks_beyond_the_shape_stay_behind():
     root = filled()
     root.store.set("foo/bar/baz/c/9", b"left over")
