@@ -28,6 +28,8 @@ from lazyzarr.format.stores import (
     ZipStore,
 )
 from lazyzarr.format.stores.filesystems import FsspecStore
+from lazyzarr.format.stores.objects import ObjectStore
+from lazyzarr.format.stores.split import SplitStore
 from lazyzarr.format.stores.zarr_python import ZarrPythonStore
 
 zarr = pytest.importorskip("zarr")
@@ -96,6 +98,11 @@ for name, test in inspect.getmembers(StoreTests, inspect.iscoroutinefunction):
     if name.startswith("test_"):
         setattr(Conformance, name, at_once(test))
 
+
+def _obstore():
+    return pytest.importorskip("obstore.store")
+
+
 MAKERS = {
     "Memory": lambda folder: MemoryStore(),
     "Local": lambda folder: LocalStore(folder / "data.zarr"),
@@ -108,6 +115,8 @@ MAKERS = {
     "Cache": lambda folder: CacheStore(LocalStore(folder / "data.zarr"), "1MB"),
     "ChunkCache": lambda folder: ChunkCacheStore(MemoryStore()),
     "Fault": lambda folder: FaultStore(MemoryStore(), print),
+    "Split": lambda folder: SplitStore(LocalStore(folder / "a.zarr"), MemoryStore()),
+    "ObjectFiles": lambda folder: ObjectStore(_obstore().LocalStore(folder / "data.zarr", mkdir=True)),
     "Fsspec": lambda folder: FsspecStore.from_url(f"memory://{folder}/data.zarr"),
     "OverZarrMemory": lambda folder: ZarrPythonStore(zarr.storage.MemoryStore()),
     "OverZarrLocal": lambda folder: ZarrPythonStore(zarr.storage.LocalStore(folder / "data.zarr")),
