@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal, Self
 
 from numpy.typing import NDArray
 
@@ -51,6 +51,16 @@ class CachedReader(ChunkReader):
         super().__init__(store, path, metadata, missing)
         self._kept = kept
         self._opened = store.chunk_files(path).generation()
+
+    def reading_ahead(self, order: Iterable[Coords], depth: int | None = None) -> Self:
+        return super().reading_ahead(self._wanted(order), depth)
+
+    def ask_ahead(self, order: Iterable[Coords], depth: int) -> None:
+        super().ask_ahead(self._wanted(order), depth)
+
+    def _wanted(self, order: Iterable[Coords]) -> Iterator[Coords]:
+        """Those chunks that are not kept."""
+        return (coords for coords in order if self._kept.get(*self._name(coords)) is None)
 
     def read_into(self, coords: Coords, out: NDArray[Any], scratch: Scratch) -> bool:
         return self.read_part(coords, None, out, scratch)

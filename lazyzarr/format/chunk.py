@@ -137,8 +137,8 @@ class ChunkReader:
         return other
 
     def waiting(self, nbytes: int) -> tuple[Executor, int] | None:
-        """The threads in which to do work that mostly waits, of so many bytes each; None where answers come at once."""
-        return _waiting(self._store, nbytes)
+        """The threads in which to do work that mostly waits, of so many bytes each; None where it does not."""
+        return None if isinstance(self.source, Ahead) else _waiting(self._store, nbytes)
 
     def ask_ahead(self, order: Iterable[Coords], depth: int) -> None:
         """Let a reader that reads ahead ask for other chunks from now on, so many at once; 0: for none."""

@@ -112,7 +112,8 @@ def _read_chunks(reader: ChunkReader, cuts: _Cuts) -> None:
                 reader.read_part(coords, None if full else inside, view, scratch)
         reader.check(scratch)
 
-    spread(batch, cuts.pieces(reader.grid), cuts.count(reader.grid), reader.nbytes)
+    count = cuts.count(reader.grid)
+    spread(batch, cuts.pieces(reader.grid), count, reader.nbytes, reader.waiting(2 * reader.nbytes))
 
 
 def _read_pieces(reader: ChunkReader, cuts: _Cuts) -> None:
@@ -122,7 +123,8 @@ def _read_pieces(reader: ChunkReader, cuts: _Cuts) -> None:
             reader.read_piece(piece, cuts.values, scratch)
         reader.check(scratch)
 
-    spread(batch, cuts.pieces(reader.grid), cuts.count(reader.grid), reader.nbytes)
+    count = cuts.count(reader.grid)
+    spread(batch, cuts.pieces(reader.grid), count, reader.nbytes, reader.waiting(2 * reader.nbytes))
 
 
 def _read_shards(reader: ChunkReader, cuts: _Cuts) -> None:

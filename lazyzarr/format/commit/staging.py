@@ -109,11 +109,13 @@ class StagedNode:
 
     def _replace_keys(self) -> NodeMetadata | None:
         """Take the place of the node at the target, key by key; its metadata then."""
+        base, target = self.target_store.beside(self.target)
         with array_lock(self.target_store, self.target).alone():
-            return replace_keys(self.target_store, self.path, self.target, self.metadata)
+            return replace_keys(base, self.path, target, self.metadata)
 
     def _take_keys(self) -> NodeMetadata | None:
         """Take a place where no node is, key by key; its metadata then, None where there is one."""
+        base, target = self.target_store.beside(self.target)
         with making_lock(self.target_store, self.target):
             left = leftover_chunks(self.target_store, self.target, self.metadata)
             if self.mode == "w":
@@ -121,7 +123,7 @@ class StagedNode:
                     self.target_store.delete(join_path(self.target, name))
             elif left:
                 return None
-            done = move_keys(self.target_store, self.path, self.target, self.metadata)
+            done = move_keys(base, self.path, target, self.metadata)
         return self.metadata if done else None
 
     def _take(self) -> bool:

@@ -15,6 +15,7 @@ from lazyzarr.errors import ChunkDecodeError, ChunkNotFoundError, StoreError
 from lazyzarr.format.ahead import Ahead
 from lazyzarr.format.requests import pool_of
 from lazyzarr.format.stores import FaultStore, MemoryStore
+from lazyzarr.format.stores.cache import ChunkCacheStore
 from lazyzarr.graph.ahead import BlockAhead
 
 DATA = np.arange(24 * 30, dtype="f4").reshape(24, 30)
@@ -189,6 +190,26 @@ def test_read_ahead_gives_chunks_in_turn(slow):
     assert [coords for coords, _ in z.read_ahead(wanted)] == wanted
     for _ in z.read_ahead(wanted):
         break  # the rest is not asked for
+
+
+def test_chunks_of_several_lengths():
+    store = SlowStore(MemoryStore())
+    lz.create_array(store._store, name="r", data=DATA, chunks=[[4, 8, 12], [6, 6, 18]], overwrite=True)
+    z = lz.open_array(store, path="r", mode="r")
+    assert (z[...] == DATA).all()
+    assert (lz.from_zarr(z) + 1).sum().compute() == (DATA + 1).sum()
+    assert store.most > 2
+
+
+def test_kept_chunks_are_not_asked_for(slow):
+    _, store = slow
+    kept = lz.open_array(ChunkCacheStore(store, 2**20), mode="r")
+    assert (kept[:6] == DATA[:6]).all()
+    assert (kept[...] == DATA).all()
+    assert sorted(store.read) == sorted(set(store.read))
+    store.read.clear()
+    assert (lz.from_zarr(kept) + 1).sum().compute() == (DATA + 1).sum()
+    assert store.read == []
 
 
 def test_others_in_another_order_are_read_too(slow):

@@ -17,6 +17,7 @@ from lazyzarr.format.chunk import ChunkReader
 from lazyzarr.format.locks import array_lock
 from lazyzarr.format.resolve import resolve
 from lazyzarr.format.stores.objects import ObjectStore
+from lazyzarr.format.stores.prefix import PrefixStore
 
 pytest.importorskip("obstore", reason="comes with the extra lazyzarr[cloud]")
 
@@ -187,6 +188,19 @@ def test_a_replacement_is_never_half_there(bucket, options, s3):
         values = lz.open_array(url, mode="r", storage_options=options)[...].tolist()
         assert values in ([[2] * 4] if done else [[1] * 4, [2] * 4]), after
     assert done
+
+
+def test_a_part_of_a_bucket(bucket, options):
+    """A store that shows a part of another one: what is built beside it lies in the other one."""
+    whole, _ = resolve(bucket, storage_options=options)
+    store = PrefixStore(whole, "a/b")
+    for n in range(3):
+        z = lz.create_array(store, name="u", data=np.full(4, n), chunks=(2,), overwrite=True)
+        z[1] = 9
+        assert lz.open_group(whole, path="a/b", mode="r")["u"][...].tolist() == [n, 9, n, n]
+    lz.create_array(store, data=np.full(4, 5), chunks=(2,), overwrite=True)
+    assert lz.open_array(whole, path="a/b", mode="r")[...].tolist() == [5] * 4
+    assert not [key for key in whole._all("") if "lazyzarr" in key]
 
 
 def test_groups_are_replaced_and_deleted(bucket, options):
