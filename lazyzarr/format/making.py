@@ -174,7 +174,7 @@ def is_stored_elsewhere(data: Any) -> bool:
     """
     chunks, dtype = getattr(data, "chunks", None), getattr(data, "dtype", None)
     in_chunks = isinstance(chunks, tuple) and bool(chunks) and all(isinstance(n, int) for n in chunks)
-    return in_chunks and isinstance(dtype, np.dtype) and dtype != object and hasattr(data, "__getitem__")
+    return in_chunks and isinstance(dtype, np.dtype) and dtype.kind != "O" and hasattr(data, "__getitem__")
 
 
 def _own_type(source: Any) -> Any:
