@@ -239,6 +239,32 @@ def test_the_lease_is_waited_for_and_taken_over(bucket, options, monkeypatch):
     assert not store.exists("__lazyzarr-lock")
 
 
+def test_writers_that_are_killed(bucket, options, s3, monkeypatch):
+    """Rows of a killed append are all there or not at all, and the next append does not wait for it for ever."""
+    monkeypatch.setattr(leases, "SECONDS", 0.5)
+    z = lz.create_array(bucket, data=np.ones((4, 2), "i4"), chunks=(3, 2), storage_options=options)
+    context = multiprocessing.get_context("spawn")
+    for n in range(2):
+        s3.control(latency=0.05)
+        process = context.Process(target=_append_each, args=(bucket, options, 5, 1000))
+        process.start()
+        deadline = time.monotonic() + 30
+        while not z.store.exists("__lazyzarr-lock") and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.1 * n)
+        process.kill()
+        process.join()
+        s3.control()
+        before = lz.open_array(bucket, mode="r", storage_options=options)[...]
+        z = lz.open_array(bucket, mode="r+", storage_options=options)
+        z.append([[7, n]])
+        after = lz.open_array(bucket, mode="r", storage_options=options)[...]
+        assert after[-1].tolist() == [7, n]
+        assert (after[: len(before)] == before).all()
+        assert set(map(tuple, after.tolist())) <= {(1, 1), *((5, i) for i in range(1000)), (7, 0), (7, 1)}
+        assert not z.store.exists("__lazyzarr-lock")
+
+
 def test_who_lost_the_lease_stores_no_metadata(bucket, options):
     z = lz.create_array(bucket, shape=(2,), chunks=(2,), dtype="i4", storage_options=options)
     other = elsewhere(z)
