@@ -135,10 +135,11 @@ def test_corrupt_json(stored, text):
         lz.open,
         lz.open_array,
         lambda where: lz.open("data.zarr")["u"],
-        lambda where: dict(lz.open("data.zarr")),
     ):
         with refuses(errors.MetadataValidationError, "file://data.zarr/u", path.name.replace(".", r"\.")):
             use("data.zarr/u")
+    with pytest.warns(errors.DamagedNodeWarning, match="file://data.zarr/u"):
+        assert list(dict(lz.open("data.zarr").members())) == ["g"]
     with refuses(errors.ContainsNodeError, "file://data.zarr/u", "cannot be read", "overwrite=True"):
         lz.create_array("data.zarr/u", shape=3)
     assert "g" in lz.open("data.zarr")
@@ -314,7 +315,9 @@ def test_wrong_index(stored):
         with refuses(errors.BoundsCheckError, r"file://data.zarr/u, shape \(4, 6\)", builtin=IndexError):
             use()
     for use in (lambda: z[1.0], lambda: z[[0.5]], lambda: z.__setitem__(([0], [1], None), 1)):
-        with refuses(errors.SelectionError, "file://data.zarr/u", "integers, slices, Ellipsis and None are taken"):
+        with refuses(
+            errors.SelectionError, "file://data.zarr/u", "integers, slices, Ellipsis and None are taken"
+        ):
             use()
     with refuses(errors.SelectionError, "file://data.zarr/u has no field 'a': its elements have none"):
         z["a"]
@@ -503,3 +506,31 @@ def test_more_chunks_than_a_plan_counts():
     assert z[-1] == 0
     with refuses(errors.PlanError, "file://data.zarr/u", r"2147483648", r"larger chunks"):
         lz.from_zarr(z)
+
+
+@pytest.mark.parametrize(
+    "data_type",
+    [
+        {"name": "fixed_length_utf32", "configuration": {"length_bytes": 2**31 - 4}},
+        {"name": "null_terminated_bytes", "configuration": {"length_bytes": 2**31 - 1}},
+        {
+            "name": "struct",
+            "configuration": {"fields": [{"name": n, "data_type": "r100000000"} for n in "ab"]},
+        },
+        "r2147483640",
+    ],
+    ids=["utf32", "bytes", "struct", "raw"],
+)
+def test_elements_of_gigabytes(data_type):
+    """A few letters of a document take no gigabytes."""
+    lz.create_array("data.zarr/u", data=VALUES)
+    edit(
+        Path("data.zarr/u/zarr.json"), lambda document: document.update(data_type=data_type, fill_value=None)
+    )
+    tracemalloc.start()
+    with refuses(errors.UnknownDataTypeError, "file://.*data.zarr/u", "16,777,216 bytes"):
+        lz.open("data.zarr/u")
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+    with pytest.raises(errors.UnknownDataTypeError, match="16,777,216 bytes"):
+        lz.create_array("data.zarr/v", shape=3, dtype="U9999999")

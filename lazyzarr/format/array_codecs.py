@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numcodecs
 
+from ..errors import BaseZarrError
 from .codecs.chain import build_chain
 from .codecs.numcodecs_v2 import v2_codec
 from .codecs.protocol import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
@@ -14,7 +15,7 @@ from .codecs.registry import codec_of
 from .codecs.sharding import ShardingCodec
 from .metadata import ArrayMetadata, CodecSpec, located
 
-__all__ = ["ArrayCodecs", "codecs_of", "v2_documents"]
+__all__ = ["ArrayCodecs", "codecs_of", "decoding_nbytes", "v2_documents"]
 
 
 class ArrayCodecs(NamedTuple):
@@ -48,6 +49,16 @@ def codecs_of(metadata: ArrayMetadata, where: str = "") -> ArrayCodecs:
         )
 
 
+def decoding_nbytes(metadata: ArrayMetadata) -> int:
+    """Bytes that decoding a chunk takes at most, besides the stored ones and the chunk: none of common codecs."""
+    stored = metadata.viewed or metadata
+    try:
+        chain = build_chain(stored.codecs, stored.chunk_shape, stored.dtype, stored.fill)
+    except BaseZarrError:
+        return 0  # whoever reads a chunk says what is wrong, and where
+    return (chain.inner_chain() or chain).working_nbytes
+
+
 def _v2(codecs: tuple[CodecSpec, ...]) -> ArrayCodecs:
     filters, compressor = v2_documents(codecs)
     compressors = () if compressor is None else (_numcodec(compressor),)
@@ -57,9 +68,11 @@ def _v2(codecs: tuple[CodecSpec, ...]) -> ArrayCodecs:
 def _numcodec(document: Mapping[str, Any]) -> Any:
     """The codec as numcodecs' object; as what reads it here, where numcodecs does not know a member."""
     try:
-        return numcodecs.get_codec(dict(document))
+        codec = numcodecs.get_codec(dict(document))
+        repr(codec)  # which numcodecs' blosc cannot where a number is a float
     except (TypeError, ValueError):
         return v2_codec(document)
+    return codec
 
 
 def v2_documents(

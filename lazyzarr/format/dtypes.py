@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import MetadataValidationError, UnknownDataTypeError
-from .data_types.base import DataType, Endian, is_integer, shown
+from .data_types.base import MAX_ITEMSIZE, DataType, Endian, is_integer, shown
 from .data_types.foreign import foreign_type
 from .data_types.raw import RawType, raw_type
 from .data_types.records import RecordType, parse_v2_record, parse_v3_record, record_of
@@ -39,7 +39,6 @@ __all__ = [
 
 _SIZES = {"b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8), "c": (8, 16), "M": (8,), "m": (8,)}
 _UNITS = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as", "generic")
-_MAX_LENGTH = 2**31 - 1  # bytes of one element, NumPy's own limit
 _DEPTH = 32  # records within records
 
 _V3_NAMES = {
@@ -139,6 +138,11 @@ def _of_numpy(given: np.dtype[Any], shown_as: Any) -> DataType:
             raise UnknownDataTypeError(
                 f"dtype={shown_as!r} has no length; give one, as in {native.kind + '16'!r}, "
                 f"or write dtype={'str' if native.kind == 'U' else 'bytes'} for any length"
+            )
+        if native.itemsize > MAX_ITEMSIZE:
+            raise UnknownDataTypeError(
+                f"dtype={shown_as!r} is longer than {MAX_ITEMSIZE:,} bytes an element; "
+                f"write dtype={'str' if native.kind == 'U' else 'bytes'} for any length"
             )
     elif native.itemsize not in _SIZES.get(native.kind, ()):
         raise UnknownDataTypeError(
@@ -273,6 +277,8 @@ def _time_type(kind: str, unit: str, scale: int, given: Any) -> DataType:
 
 def _string_type(kind: str, nbytes: Any, given: Any) -> DataType:
     width = 4 if kind == "U" else 1
-    if not is_integer(nbytes) or nbytes % width or not 0 < nbytes <= _MAX_LENGTH:
-        raise UnknownDataTypeError(f"the data type {shown(given)} has no length that NumPy knows")
+    if not is_integer(nbytes) or nbytes % width or not 0 < nbytes <= MAX_ITEMSIZE:
+        raise UnknownDataTypeError(
+            f"the data type {shown(given)} has no length from 1 to {MAX_ITEMSIZE:,} bytes"
+        )
     return DataType(np.dtype(f"{kind}{nbytes // width}"))

@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 from ...errors import MetadataValidationError
 from ..fills import default_fill, fill_from_json, fill_of, fill_to_json
 
-__all__ = ["DataType", "Endian", "is_integer", "shown"]
+__all__ = ["MAX_ITEMSIZE", "DataType", "Endian", "is_integer", "shown"]
+
+MAX_ITEMSIZE = (
+    1 << 24
+)  # bytes of one element: a few letters of a document must not take a fill value of gigabytes
 
 Endian: TypeAlias = Literal["little", "big"]
 

@@ -12,12 +12,10 @@ from typing import Any
 import numpy as np
 
 from ...errors import UnknownDataTypeError
-from .base import DataType, Endian, is_integer, shown
+from .base import MAX_ITEMSIZE, DataType, Endian, is_integer, shown
 from .vlen import decoded_bytes
 
 __all__ = ["RawType", "raw_type"]
-
-MAX_LENGTH = 2**31 - 1  # bytes of one element, NumPy's own limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +74,8 @@ def raw_type(nbytes: Any, given: Any) -> RawType:
     >>> raw_type(3, "r24").dtype
     dtype('V3')
     """
-    if not is_integer(nbytes) or not 0 < nbytes <= MAX_LENGTH:
-        raise UnknownDataTypeError(f"the data type {shown(given)} has no length that NumPy knows")
+    if not is_integer(nbytes) or not 0 < nbytes <= MAX_ITEMSIZE:
+        raise UnknownDataTypeError(
+            f"the data type {shown(given)} has no length from 1 to {MAX_ITEMSIZE:,} bytes"
+        )
     return RawType(np.dtype(f"V{nbytes}"))

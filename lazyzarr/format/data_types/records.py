@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import MetadataValidationError, UnknownDataTypeError
-from .base import DataType, Endian, is_integer, shown
+from .base import MAX_ITEMSIZE, DataType, Endian, is_integer, shown
 
 __all__ = ["Field", "RecordType", "packed", "parse_v2_record", "parse_v3_record", "record_of"]
 
-MAX_SIZE = 2**31 - 1  # bytes of one element, NumPy's own limit
 _MAX_AXES = 32  # of a field; NumPy has 64 for the array's and the field's together
 
 
@@ -155,8 +154,8 @@ def _record(fields: Sequence[Field], what: Any) -> RecordType:
                 f"the field {field.name!r} has no fixed length, and records hold only such as have one"
             )
     dtype = np.dtype([(field.name, field.dtype) for field in fields])
-    if dtype.itemsize > MAX_SIZE:
-        raise UnknownDataTypeError(f"the data type {shown(what)} is longer than NumPy knows")
+    if dtype.itemsize > MAX_ITEMSIZE:
+        raise UnknownDataTypeError(f"the data type {shown(what)} is longer than {MAX_ITEMSIZE:,} bytes")
     return RecordType(dtype, tuple(fields))
 
 
@@ -214,8 +213,10 @@ def parse_v2_record(entries: list[Any], parse: Callable[[Any], tuple[DataType, E
             fields.append(field)
             offsets.append(at)
         at += data_type.dtype.itemsize * math.prod(shape)
-        if at > MAX_SIZE:
-            raise UnknownDataTypeError(f"the data type {shown(entries)} is longer than NumPy knows")
+        if at > MAX_ITEMSIZE:
+            raise UnknownDataTypeError(
+                f"the data type {shown(entries)} is longer than {MAX_ITEMSIZE:,} bytes"
+            )
     record = _record(fields, entries)
     if at == record.dtype.itemsize:
         return record
@@ -238,7 +239,7 @@ def _v2_field(entry: Any, parse: Callable[[Any], tuple[DataType, Endian]]) -> Fi
             shape = tuple(lengths)
         case _:
             raise UnknownDataTypeError(f'the field {shown(entry)} is not as in ["x", "<f4"], with no title')
-    if len(shape) > _MAX_AXES or not all(is_integer(n) and 0 <= n <= MAX_SIZE for n in shape):
+    if len(shape) > _MAX_AXES or not all(is_integer(n) and 0 <= n <= MAX_ITEMSIZE for n in shape):
         raise MetadataValidationError(f"the shape of the field {shown(entry)} is none")
     data_type, endian = parse(dtype)
     if data_type.byte_ordered and not isinstance(data_type, RecordType):
