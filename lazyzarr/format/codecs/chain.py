@@ -117,7 +117,8 @@ class CodecChain:
         self._reordered = self.axes != tuple(range(len(chunk.shape)))
         memory = serializer.memory
         self._plain = memory is not None
-        self._swapped = None if memory is None or memory.isnative else memory
+        # Records of v2 may have fields of both byte orders, and lie in memory as they are stored.
+        self._swapped = None if memory is None or memory == chunk.dtype else memory
         sizes = list(accumulate(tail, lambda size, codec: codec.encoded_size(size), initial=serializer.size))
         self.size: EncodedSize = sizes[-1]
         """The stored bytes of a chunk."""

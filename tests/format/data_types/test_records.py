@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 
+import numcodecs
 import numpy as np
 import pytest
 import tensorstore
@@ -170,6 +171,37 @@ def test_padding_of_v2(tmp_path):
     assert lz.array(z).dtype.itemsize == 11
     z[:2] = np.zeros(2, [("a", "u1"), ("b", "f8"), ("c", "i2")])
     assert not (tmp_path / "0").exists()
+
+
+@pytest.mark.parametrize(
+    "compressor", [None, {"id": "zlib", "level": 1}, {"id": "zstd", "level": 1}, {"id": "blosc"}]
+)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_byte_orders_of_v2_behind_compressors(tmp_path, order, compressor):
+    dtype = np.dtype([("x", ">f4"), ("y", "<i2"), ("z", [("t", ">i8")])])
+    data = np.array([[(1.5, 2, (3,)), (4.5, 5, (6,))]] * 3, dtype)
+    document = {
+        "zarr_format": 2,
+        "shape": [3, 2],
+        "chunks": [2, 2],
+        "filters": None,
+        "compressor": compressor,
+    }
+    document |= {
+        "dtype": [["x", ">f4"], ["y", "<i2"], ["z", [["t", ">i8"]]]],
+        "fill_value": None,
+        "order": order,
+    }
+    (tmp_path / ".zarray").write_text(json.dumps(document))
+    stored = data[:2].tobytes(order)
+    codec = compressor and numcodecs.get_codec(dict(compressor))
+    (tmp_path / "0.0").write_bytes(codec.encode(stored) if codec else stored)
+    z = lz.open_array(tmp_path)
+    assert z[:2].tolist() == data[:2].tolist()
+    z[...] = data
+    assert z[...].tobytes() == data.tobytes()
+    stored = (tmp_path / "0.0").read_bytes()
+    assert bytes(codec.decode(stored) if codec else stored) == data[:2].tobytes(order)
 
 
 def test_padded_records_are_stored_packed():
