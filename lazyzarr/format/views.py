@@ -58,6 +58,8 @@ def view_metadata(
     data_type = stored.data_type if dtype is None else data_type_of(dtype)
     fill = _converted(stored, data_type) if fill_value is DEFAULT else fill_value
     codecs = tuple(_with_byte_order(codec) for codec in stored.codecs)
+    if filters is not None and stored.zarr_format == 3:
+        raise MetadataValidationError("filters= of a view are numcodecs', as v2 has them; leave filters= out")
     if filters is not None:
         codecs = _with_v2_filters(codecs, lambda _: list(filters))
     return _built(stored, data_type, codecs, fill, shape, chunks)

@@ -193,6 +193,17 @@ def test_view_through_filters():
     assert v.dtype == np.dtype("i4")
 
 
+def test_what_cannot_be_viewed():
+    z = lz.create_array("a.zarr", data=np.arange(6.0), chunks=2)
+    for words, text in [
+        ({"filters": [{"id": "delta", "dtype": "<f8"}]}, "leave filters= out"),
+        ({"dtype": "nonsense"}, "no data type"),
+        ({"chunks": (2, 2)}, "2 lengths"),
+    ]:
+        with pytest.raises(BaseZarrError, match=rf"a\.zarr.*{text}|{text}"):
+            z.view(**words)
+
+
 def test_views_pickle_and_know_their_array():
     z = lz.create_array("a.zarr", data=np.arange(6.0), chunks=2)
     v = pickle.loads(pickle.dumps(z.astype("i4")))
