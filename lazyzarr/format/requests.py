@@ -22,16 +22,24 @@ Result = TypeVar("Result")
 
 _pools: weakref.WeakKeyDictionary[Store, ThreadPoolExecutor] = weakref.WeakKeyDictionary()
 _making = threading.Lock()
+_thread = threading.local()
+
+
+def _mark() -> None:
+    _thread.waits = True
 
 
 def pool_of(store: Store) -> ThreadPoolExecutor | None:
-    """The pool of a store, made on first use; None where answers come at once."""
-    if store.in_flight < 2:
+    """The pool of a store, made on first use; None where answers come at once.
+
+    None in the threads of a pool, too: one that waited there for another one's work could wait for ever.
+    """
+    if store.in_flight < 2 or getattr(_thread, "waits", False):
         return None
     with _making:
         pool = _pools.get(store)
         if pool is None:
-            pool = _pools[store] = ThreadPoolExecutor(store.in_flight, "lazyzarr-requests")
+            pool = _pools[store] = ThreadPoolExecutor(store.in_flight, "lazyzarr-requests", _mark)
         return pool
 
 

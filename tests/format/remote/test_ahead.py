@@ -13,7 +13,7 @@ import pytest
 import lazyzarr as lz
 from lazyzarr.errors import ChunkDecodeError, ChunkNotFoundError, StoreError
 from lazyzarr.format.ahead import Ahead
-from lazyzarr.format.requests import pool_of
+from lazyzarr.format.requests import at_once, pool_of
 from lazyzarr.format.stores import FaultStore, MemoryStore
 from lazyzarr.format.stores.cache import ChunkCacheStore
 from lazyzarr.graph.ahead import BlockAhead
@@ -210,6 +210,15 @@ def test_kept_chunks_are_not_asked_for(slow):
     store.read.clear()
     assert (lz.from_zarr(kept) + 1).sum().compute() == (DATA + 1).sum()
     assert store.read == []
+
+
+def test_work_that_waits_for_work_of_the_same_pool(slow):
+    """Reads within what is asked at once are done by the thread itself: it cannot wait for itself."""
+    z, store = slow
+    rows = at_once(store, lambda i: z[i], range(24))
+    assert (np.array(rows) == DATA).all()
+    deep = at_once(store, lambda i: at_once(store, lambda j: i * j, range(20)), range(40))
+    assert deep == [[i * j for j in range(20)] for i in range(40)]
 
 
 def test_others_in_another_order_are_read_too(slow):
