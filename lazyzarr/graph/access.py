@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lazyzarr.format.array_codecs import decoding_nbytes
 from lazyzarr.format.chunk_source import AHEAD
 from lazyzarr.format.grid import Axis, RectilinearGrid
 from lazyzarr.graph.layout import Access, Cuts, most_chunks, sizes_to_cuts
@@ -170,7 +171,7 @@ def read_bytes_bound(access: Access) -> int:
     leaf = access.leaf
     if not isinstance(leaf, ZarrSource):
         return 0
-    bound = access.chunk_nbytes + access.chunk_nbytes // 8 + 65536
+    bound = access.chunk_nbytes + access.chunk_nbytes // 8 + 65536 + decoding_nbytes(leaf.array.metadata)
     if leaf.array.metadata.shards is None:
         return bound
     return bound + min(AHEAD, math.prod(leaf.array.metadata.chunk_shape) * leaf.dtype.itemsize)

@@ -28,6 +28,7 @@ class BitRound(ElementsCodec):
     """
 
     name = "bitround"
+    element_by_element = True
 
     keepbits: int
     """Bits to keep."""

@@ -40,6 +40,7 @@ class BloscCodec(BytesBytesCodec):
     """
 
     name = "blosc"
+    in_place = True
 
     typesize: int | None = None
     """Bytes of an element."""

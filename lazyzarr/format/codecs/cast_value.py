@@ -32,6 +32,7 @@ class CastValue(ElementsCodec):
     """
 
     name = "cast_value"
+    element_by_element = True
 
     data_type: Any
     """The stored data type: v3's name, or a NumPy dtype."""

@@ -127,6 +127,22 @@ class CodecChain:
         self._outer = tuple(zip(tail[:0:-1], sizes[-2:0:-1], strict=True))
         self._innermost = tail[0] if tail else None
 
+    @property
+    def working_nbytes(self) -> int:
+        """Bytes that decoding takes at most, besides the stored ones and the chunk: none where it is direct."""
+        if self.dtype.hasobject:  # nothing says how long text is: its chunk's own memory, once more, is a guess
+            return 2 * self.nbytes
+        between = sum(size.limit for _, size in self._outer)
+        serializer, innermost = self.serializer, self._innermost
+        if isinstance(serializer, StepSerializer):
+            return between + serializer.working_nbytes
+        if isinstance(serializer, Shard):
+            whole = min(serializer.size.limit, 2 * self.nbytes) if innermost else 0
+            return between + whole + serializer.inner.nbytes + serializer.inner.working_nbytes
+        if self._plain and (innermost is None or innermost.in_place):
+            return between
+        return between + 2 * self.nbytes
+
     def inner_chain(self) -> CodecChain | None:
         """The chain of what can be read alone, as the array sees it; None where that is the whole chunk."""
         shard = self.serializer

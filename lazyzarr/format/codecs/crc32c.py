@@ -31,6 +31,7 @@ class Crc32cCodec(BytesBytesCodec):
     """
 
     name = "crc32c"
+    in_place = True
     checked: ClassVar[bool] = True
 
     @classmethod

@@ -29,6 +29,7 @@ class GzipCodec(BytesBytesCodec):
     """
 
     name = "gzip"
+    in_place = True
 
     level: int = 5
     """0 (none) to 9 (smallest)."""

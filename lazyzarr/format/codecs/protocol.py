@@ -11,7 +11,7 @@ import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, Self, TypeAlias
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,6 +137,9 @@ class Step(Protocol):
 class ElementsCodec(ArrayArrayCodec):
     """One that gives other elements, another dtype or another shape."""
 
+    element_by_element: ClassVar[bool] = False
+    """Whether a part of a chunk can be encoded and decoded alone, in a fraction of the memory."""
+
     @abstractmethod
     def bind(self, chunk: ChunkSpec) -> Step:
         """The codec for one kind of chunk.
@@ -194,6 +197,11 @@ class Chain(Protocol):
 
     codecs: tuple[Codec, ...]
     size: EncodedSize
+    nbytes: int
+
+    @property
+    def working_nbytes(self) -> int:
+        """Bytes that decoding takes at most, besides the stored ones and the chunk."""
 
     def new_chunk(self) -> NDArray[Any]:
         """An array of the chunk's shape whose memory has the encoded order."""
@@ -232,6 +240,9 @@ class ArrayBytesCodec(Codec):
 
 class BytesBytesCodec(Codec):
     """A codec from bytes to bytes."""
+
+    in_place: ClassVar[bool] = False
+    """Whether `decode_into` decodes into the given memory, without a copy of all of it."""
 
     def trusting(self) -> Self:
         """The same codec; where it checks a sum, one that believes the bytes against it."""

@@ -29,6 +29,7 @@ class ScaleOffset(ElementsCodec):
     """
 
     name = "scale_offset"
+    element_by_element = True
 
     offset: Any = 0
     """What is subtracted: a number, or a fill value's spelling of one."""

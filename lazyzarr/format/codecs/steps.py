@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .protocol import Buffer, ChainBuilder, Codec, Spare, Step
+from .protocol import Buffer, ChainBuilder, Codec, ElementsCodec, Spare, Step
 
 __all__ = ["StepSerializer"]
+
+BLOCK = 65536  # elements at a time: what a codec computes with stays small, and in the processor's caches
 
 
 class StepSerializer:
@@ -18,19 +21,42 @@ class StepSerializer:
 
     memory = None
 
-    def __init__(self, codec: Codec, step: Step, rest: Sequence[Any], build: ChainBuilder) -> None:
+    def __init__(self, codec: ElementsCodec, step: Step, rest: Sequence[Any], build: ChainBuilder) -> None:
         self._step = step
         self._inner = build(rest, step.encoded)
+        self._parts = codec.element_by_element
         self.codec: Codec = codec
         self.codecs = (codec, *self._inner.codecs)
         """This codec, and all that follow."""
         self.size = self._inner.size
+        self.working_nbytes = self._inner.nbytes + self._inner.working_nbytes
+        """Bytes that decoding takes at most, besides the stored ones and the chunk."""
 
     def decode_into(self, buffer: Buffer, out: NDArray[Any]) -> None:
         """Decode the encoded chunk, and its elements into `out`."""
-        encoded = self._inner.decode_spare(buffer, Spare(self._inner.new_chunk))
-        self._step.decode(np.asarray(encoded, order="C"), out)
+        decoded = self._inner.decode_spare(buffer, Spare(self._inner.new_chunk))
+        encoded = np.asarray(decoded, order="C")
+        if not self._parts or out.size <= BLOCK:
+            self._step.decode(encoded, out)
+            return
+        for part in _blocks(out.shape):
+            self._step.decode(encoded[part], out[part])
 
     def encode(self, array: NDArray[Any]) -> list[Buffer]:
         """The stored bytes of the encoded chunk."""
-        return self._inner.encode(self._step.encode(np.asarray(array, order="C")))
+        given = np.asarray(array, order="C")
+        if not self._parts or given.size <= BLOCK:
+            return self._inner.encode(self._step.encode(given))
+        encoded = np.empty(given.shape, self._step.encoded.dtype)
+        for part in _blocks(given.shape):
+            encoded[part] = self._step.encode(given[part])
+        return self._inner.encode(encoded)
+
+
+def _blocks(shape: tuple[int, ...]) -> Iterator[tuple[slice | int, ...]]:
+    """Parts of a chunk in C order, each contiguous and not much larger than a block."""
+    axis = next(axis for axis in range(len(shape)) if math.prod(shape[axis + 1 :]) <= BLOCK)
+    rows = max(1, BLOCK // math.prod(shape[axis + 1 :]))
+    for before in np.ndindex(*shape[:axis]):
+        for start in range(0, shape[axis], rows):
+            yield (*before, slice(start, start + rows))

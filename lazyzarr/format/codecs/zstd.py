@@ -36,6 +36,7 @@ class ZstdCodec(BytesBytesCodec):
     """
 
     name = "zstd"
+    in_place = True
 
     level: int = 0
     """-131072 (fastest) to 22 (smallest); 0: the library's default."""

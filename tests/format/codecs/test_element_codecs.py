@@ -27,6 +27,7 @@ from lazyzarr.codecs import (
     TransposeCodec,
 )
 from lazyzarr.errors import ChunkDecodeError, ChunkEncodeError, MetadataValidationError
+from lazyzarr.format.array_codecs import decoding_nbytes
 from lazyzarr.format.codecs.casting import ROUNDINGS, CastError, cast
 from lazyzarr.format.codecs.chain import build_chain
 from lazyzarr.format.codecs.numbers import numbers_of
@@ -501,6 +502,45 @@ def test_each_codec_gets_the_fill_value_that_the_one_before_gives() -> None:
 def test_chunks_without_axes(codec: Any) -> None:
     assert through([codec, BytesCodec()], np.array(300, "i4"), np.int32(5))[1] == 300
     assert through([codec, PackBits(last_bit=9), "crc32c"], np.array(300, "i4"), np.int32(5))[1] == 300
+
+
+@pytest.mark.parametrize(
+    "shape", [(200_000,), (2, 3, 40_000), (1, 70_000), (300, 300), (70_000, 1), (5, 1, 65_537)]
+)
+def test_chunks_of_many_elements(shape: tuple[int, ...]) -> None:
+    """They are worked on part by part."""
+    data = (np.arange(np.prod(shape)) % 1000).astype("i4").reshape(shape)
+    codecs = [
+        ScaleOffset(offset=5),
+        CastValue(data_type="float64"),
+        BitRound(keepbits=20),
+        BytesCodec(),
+        "zstd",
+    ]
+    stored, out = through(codecs, data, np.int32(5))
+    assert (out == data).all()
+    whole = build_chain(["bytes", "zstd"], (data.size * 8,), np.dtype("u1"), np.uint8(0))
+    raw = np.empty(data.size * 8, "u1")
+    whole.decode_into(stored, raw)
+    assert (raw.view("f8") == data.reshape(-1) - 5).all()
+
+
+def test_what_codecs_work_with_is_planned_for() -> None:
+    """A plan counts the chunk that a codec's elements are decoded to, and no more than codecs that copy take."""
+    chunk = np.zeros((1000, 500), "f4")
+    plain, cast_, copied = (
+        lz.create_array(MemoryStore(), shape=chunk.shape, chunks=chunk.shape, dtype="f4", **words)
+        for words in (
+            {},
+            {"filters": [CastValue(data_type="float64")]},
+            {"compressors": ["numcodecs.lz4"]},
+        )
+    )
+    assert decoding_nbytes(plain.metadata) == 0
+    assert decoding_nbytes(cast_.metadata) == 2 * chunk.nbytes
+    assert decoding_nbytes(copied.metadata) == 2 * chunk.nbytes
+    peaks = [lz.from_zarr(array).sum().explain().peak_memory for array in (plain, cast_)]
+    assert peaks[1] >= peaks[0] + 2 * chunk.nbytes
 
 
 @pytest.mark.parametrize("name", CHAINS)
