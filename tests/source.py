@@ -22,7 +22,7 @@ ORDER = """
     format.stores.failures format.stores.folders format.stores.files format.stores.chunk_files format.stores.local
     format.stores.remote format.stores.object_clients format.stores.object_conditions format.stores.objects
     format.stores.filesystems format.stores.object_options
-    format.stores.zarr_python format.stores.zarr_face format.stores.zip_format format.stores.zip_files format.stores.zip_archive format.stores.zip
+    format.stores.zarr_python format.stores.zarr_face format.stores.zip_format format.stores.zip_spool format.stores.zip_files format.stores.zip_archive format.stores.zip
     format.stores.wrappers format.stores.prefix format.stores.calls format.stores.cache
     format.stores.split format.stores.older
     format.codecs.* format.watch format.requests format.chunk_source format.ahead format.behind format.chunk_update format.chunk format.uneven format.cached_chunks

@@ -43,6 +43,7 @@ from .zip_files import (
     write_at,
 )
 from .zip_format import DiskFile, Entry, Readable, read_directory
+from .zip_spool import Spool, Spooled
 
 __all__ = ["Archive", "find_archive"]
 
@@ -68,8 +69,7 @@ class Archive:
         self._seen: Hashable | None = None  # which file was at the path when it was looked at
         self._members: dict[str, Entry] | None = None
         self._aside: int | None = None  # descriptor of the locked file that the changed archive is written to
-        self._spool: DiskFile | None = None
-        self._spooled = 0
+        self._spool: Spool | None = None
         self._process = os.getpid()
         self._mode: int | None = None  # permissions of the file that is replaced
         self._foreign: dict[str, Entry] = {}  # members whose names are no keys: kept, never shown
@@ -154,21 +154,17 @@ class Archive:
             stored = sum(map(len, parts))
         if name.rpartition("/")[2] in METADATA_KEYS:
             return Entry(b"".join(parts), size=size, crc=crc, stored=stored, method=compression)
-        spool, at = self._reserve(stored)
-        write_at(spool.fd, parts, at)
-        entry = Entry(spool, size=size, crc=crc, stored=stored, data=at, method=compression)
-        entry.checked = True
-        return entry
-
-    def _reserve(self, size: int) -> tuple[DiskFile, int]:
         with self.places.lock:
             self._begin()
             assert self.path is not None
             if self._spool is None:
-                self._spool, self._spooled = DiskFile(open_nameless(os.path.dirname(self.path))), 0
-            at = self._spooled
-            self._spooled += size
-            return self._spool, at
+                self._spool = Spool(open_nameless(os.path.dirname(self.path)))
+            spool = self._spool
+            at = spool.reserve(stored)
+            entry = Spooled(spool, size=size, crc=crc, stored=stored, data=at, method=compression)
+        write_at(spool.fd, parts, at)
+        entry.checked = True
+        return entry
 
     def _change(self) -> None:
         assert self.path is not None

@@ -21,7 +21,7 @@ from lazyzarr.format.stores import (
     ZipStore,
 )
 
-KEYS = ["a", "b/x", "b/y", "b/c/0", "d/zarr.json", "d/c/0/0", "__lazyzarr-1/n"]
+KEYS = ["a", "b/x", "b/y", "b/c/0/0", "d/zarr.json", "d/c/0/0", "__lazyzarr-1/n"]
 PATHS = ["", "b", "b/c", "d", "e/f", "__lazyzarr-1"]
 number = itertools.count()
 

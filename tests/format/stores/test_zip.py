@@ -18,8 +18,10 @@ import time
 import zipfile
 from pathlib import Path
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+from hypothesis import given
 
 import lazyzarr as lz
 from lazyzarr.errors import (
@@ -34,6 +36,7 @@ from lazyzarr.errors import (
 )
 from lazyzarr.format import os_calls
 from lazyzarr.format.stores import FaultStore, ZipStore, zip_files, zip_format
+from lazyzarr.format.stores.zip_spool import Spool
 from tests.format.small import FailingCalls
 
 KILLS = int(os.environ.get("LAZYZARR_KILLS", "8"))
@@ -124,6 +127,57 @@ def test_equal_contents_make_equal_archives():
             for key in order:
                 store.set(key, key.encode())
     assert Path("one.zip").read_bytes() == Path("other.zip").read_bytes()
+
+
+def test_a_chunk_written_a_thousand_times_takes_the_room_of_a_few():
+    store = ZipStore("data.zip", mode="a")
+    z = lz.create_array(store, shape=(500, 64), chunks=(500, 64), dtype="i4", compressors=None)
+    for row in range(500):
+        z[row] = row
+    assert os.fstat(store._archive._spool.fd).st_size < 4 * z.nbytes
+    assert (z[...] == np.arange(500)[:, None]).all()
+    z.close()
+    assert (lz.open("data.zip", mode="r")[...] == np.arange(500)[:, None]).all()
+
+
+def test_what_a_reader_is_reading_is_not_written_over():
+    store, wrong, stop = ZipStore("data.zip", mode="a"), [], threading.Event()
+    store.set("a", bytes(50_000))
+
+    def read():
+        files = store.chunk_files("")
+        while not stop.is_set():
+            found = bytes(files.read("a", bytearray(60_000)))
+            if len(set(found)) != 1 or len(found) != 50_000:
+                wrong.append(found[:10])
+
+    threads = [threading.Thread(target=read) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for n in range(300):
+        store.set("a", bytes([n % 256]) * 50_000)
+        if n % 100 == 50:
+            store.close()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 30)), max_size=60))
+def test_room_is_given_once_and_used_again(steps):
+    spool, held = Spool(os.open(".", os.O_RDWR | os.O_TMPFILE)), []
+    for give, n in steps:
+        if give:
+            at = spool.reserve(n)
+            assert all(at + n <= start or at >= stop for start, stop in held if start < stop) or n == 0
+            held.append((at, at + n))
+        elif held:
+            start, stop = held.pop(n % len(held))
+            spool.free(start, stop - start)
+    for start, stop in held:
+        spool.free(start, stop - start)
+    assert spool.reserve(5) == 0
 
 
 def test_reserved_keys_are_not_in_the_archive():
