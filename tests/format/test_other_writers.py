@@ -200,6 +200,7 @@ def test_chunk_sizes_that_are_none(documents, chunks):
         v2(dtype="<f16"),
         v2(dtype="|O"),
         v2(filters=[{"id": "nobody.knows.it"}]),
+        v2(dtype="|O", filters=[{"id": "categorize", "labels": [["a"], 3], "dtype": "|O", "astype": "u1"}]),
     ],
     ids=str,
 )

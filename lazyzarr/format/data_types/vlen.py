@@ -242,6 +242,8 @@ def object_type(filters: Any) -> DataType:
     assert isinstance(first, Mapping)
     if name == "vlen-array":
         _check_item(first.get("dtype"))
+    if name == "categorize":
+        _check_labels(first.get("labels"))
     return ObjectType(OBJECT, dict(first))
 
 
@@ -255,6 +257,11 @@ def keeps_shape(object_codec: Mapping[str, Any] | None) -> bool:
     (True, False, False)
     """
     return object_codec is not None and object_codec["id"] in ("json2", "msgpack2", "pickle")
+
+
+def _check_labels(labels: Any) -> None:
+    if not isinstance(labels, list | tuple) or not all(isinstance(label, str) for label in labels):
+        raise MetadataValidationError(f"the labels of categorize are {shown(labels)}, not a list of strings")
 
 
 def _check_item(name: Any) -> None:
