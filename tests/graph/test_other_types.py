@@ -59,6 +59,14 @@ def test_text_written(tmp_path, words, words_of):
     assert lz.load(tmp_path / "out").dtype == STRING
 
 
+@pytest.mark.parametrize("compressors", ["auto", "blosc-lz4", None])
+def test_text_is_planned_by_its_elements(compressors):
+    """Not by the longest text that could be in a chunk."""
+    for shards in (None, 10):
+        z = lz.array(["a"] * 20, dtype=str, chunks=5, shards=shards, compressors=compressors)
+        assert lz.from_zarr(z).explain().peak_memory < 100e6
+
+
 def test_text_written_into_a_part(tmp_path, words):
     z = lz.create_array(tmp_path / "z", shape=(9, 9), chunks=4, dtype=str, fill_value="-")
     z[1:8, 2:7] = words

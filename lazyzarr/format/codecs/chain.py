@@ -130,7 +130,8 @@ class CodecChain:
     @property
     def working_nbytes(self) -> int:
         """Bytes that decoding takes at most, besides the stored ones and the chunk: none where it is direct."""
-        if self.dtype.hasobject:  # nothing says how long text is: its chunk's own memory, once more, is a guess
+        if self.dtype.hasobject:
+            # Nothing says how long text is: the limit of its codecs is no measure, this is a guess.
             return 2 * self.nbytes
         between = sum(size.limit for _, size in self._outer)
         serializer, innermost = self.serializer, self._innermost
