@@ -87,7 +87,19 @@ def parse_any(selection: Any, shape: Sequence[int]) -> Selection:
 
 
 def _as_items(selection: Any) -> tuple[Any, ...]:
-    return selection if type(selection) is tuple else (selection,)
+    """The items of a selection; lists and array-likes as arrays, so that they are converted, or read, once."""
+    return tuple(map(_converted, selection if type(selection) is tuple else (selection,)))
+
+
+def _converted(item: Any) -> Any:
+    if isinstance(item, np.ndarray | np.generic) or not (
+        isinstance(item, list) or hasattr(item, "__array__")
+    ):
+        return item
+    try:
+        return _as_array(item)
+    except SelectionError:
+        return item  # refused later, with the word that fits
 
 
 def _kind(item: Any) -> str | None:

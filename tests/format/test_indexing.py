@@ -273,6 +273,23 @@ def test_a_lazy_value_goes_to_any_selection():
     np.testing.assert_array_equal(z[...], values)
 
 
+def test_array_likes_are_read_once():
+    class Once:
+        def __init__(self, array):
+            self.array = array
+
+        def __array__(self, dtype=None, copy=None):
+            array, self.array = self.array, None
+            return array
+
+    values, z = both(LAYOUTS[0])
+    mask = values % 2 == 0
+    same(z[Once(mask)], values[mask])
+    same(z.vindex[Once(mask)], values[mask])
+    same(z.oindex[Once(np.array([4, 2]))], values[[4, 2]])
+    same(z[Once(np.array([4, 2])), 1:], values[[4, 2], 1:])
+
+
 def counted(**layout):
     store = FaultStore(MemoryStore(), lambda verb, key, n: None)
     z = lz.create_array(store, dtype="i4", **layout)
