@@ -27,10 +27,13 @@ Filters = Sequence[Mapping[str, Any]]
 def cast_metadata(stored: ArrayMetadata, dtype: DTypeLike) -> ArrayMetadata:
     """An array's metadata with its values cast to a dtype as they are read.
 
-    Raises MetadataValidationError for text of any length, objects and records.
+    Raises MetadataValidationError for text of any length, objects and records, and in v3 from numbers to text.
     """
     data_type = data_type_of(dtype)
-    if not (is_plain(stored.dtype) and is_plain(data_type.dtype)):
+    plain = is_plain(stored.dtype) and is_plain(data_type.dtype)
+    of_text = (stored.dtype.kind in "SU", data_type.dtype.kind in "SU")
+    # what nothing is stored for has to be told in the stored type: no number is written ""
+    if not plain or (stored.zarr_format == 3 and of_text[0] != of_text[1]):
         raise MetadataValidationError(
             f"{stored.data_type} is not shown as {data_type}; z[...].astype(dtype) converts in memory, "
             "z.lazy().astype(dtype) piece by piece"

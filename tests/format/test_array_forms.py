@@ -152,6 +152,14 @@ def test_astype(zarr_format):
     assert z.astype("f4")[3, 0] == np.float32(9.5)
 
 
+@FORMATS
+@pytest.mark.parametrize("dtype", ["f4", "c8", "?", "u1", ">f8"])
+def test_astype_as_numpy_casts(zarr_format, dtype):
+    values = np.arange(6.0)
+    z = lz.array(values, chunks=4, zarr_format=zarr_format)
+    np.testing.assert_array_equal(z.astype(dtype)[...], values.astype(dtype))
+
+
 def test_astype_of_shards_reads_inner_chunks():
     values = np.arange(64.0).reshape(8, 8)
     z = lz.create_array("a.zarr", data=values, chunks=(2, 2), shards=(8, 8))
@@ -202,6 +210,9 @@ def test_what_cannot_be_viewed():
     ]:
         with pytest.raises(BaseZarrError, match=rf"a\.zarr.*{text}|{text}"):
             z.view(**words)
+    for dtype in ("U4", "S4", str):
+        with pytest.raises(BaseZarrError, match=r"is not shown as .*z\[\.\.\.\]\.astype"):
+            z.astype(dtype)
 
 
 def test_views_pickle_and_know_their_array():

@@ -7,6 +7,7 @@ decide (dtypes, sizes) are filled in where they are left out.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from copy import copy
 from typing import Any, Self
@@ -175,12 +176,15 @@ class NumcodecsElements(_Named, ElementsCodec):
                 f"codec {self.name!r} is for {source}, the elements are {chunk.dtype}"
             )
         native = data_type_of(target.newbyteorder("=")).dtype
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", np.exceptions.ComplexWarning)  # a fill is no user's number
             # zarr-python's, and so what its shards leave out: the same number, and not what becomes of it.
             fill = np.asarray(chunk.fill).astype(native)
         step = NumcodecsStep(self.name, codec, ChunkSpec(chunk.shape, native, fill), source, target)
         try:
-            step.encode(np.zeros(1, chunk.dtype))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
+                step.encode(np.zeros(1, chunk.dtype))
         except (TypeError, ValueError) as error:
             raise MetadataValidationError(
                 f"codec {self.name!r} on {chunk.dtype} elements: {error}"
