@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from .format.creation import zeros as zeros
     from .format.creation import zeros_like as zeros_like
     from .format.debug_info import print_debug_info as print_debug_info
+    from .format.debug_info import set_format as set_format
+    from .format.debug_info import set_log_level as set_log_level
     from .format.group import Group as Group
     from .format.hierarchy import consolidate_metadata as consolidate_metadata
     from .format.hierarchy import create_hierarchy as create_hierarchy
@@ -77,7 +79,7 @@ HOMES = {
     ".format.copy_store": "copy_store",
     ".format.hierarchy": "consolidate_metadata create_hierarchy",
     ".format.aio": "AsyncArray AsyncGroup",
-    ".format.debug_info": "print_debug_info",
+    ".format.debug_info": "print_debug_info set_format set_log_level",
     ".format.saving": "save save_array save_group load tree",
     ".graph.lazy": "LazyArray",
     ".graph.explain": "Plan",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import operator
 
 import numcodecs
@@ -383,6 +384,22 @@ def test_3_debug_info(capsys):
     assert f"numpy: {np.__version__}" in printed
 
 
+def test_3_logging(capfd):
+    logger = logging.getLogger("lazyzarr")
+    before = list(logger.handlers), logger.level
+    logger.handlers.clear()
+    try:
+        zarr.set_format("<%(message)s>")
+        zarr.set_log_level("DEBUG")
+        logger.debug("said")
+        assert len(logger.handlers) == 1
+        assert capfd.readouterr().err == "<said>\n"
+        with pytest.raises(ValueError, match="LOUD"):
+            zarr.set_log_level("LOUD")
+    finally:
+        logger.handlers[:], logger.level = before[0], before[1]
+
+
 @pytest.mark.peer
 @pytest.mark.parametrize("place", ["", "errors", "Array", "Group"])
 def test_every_public_name_is_found(place):
@@ -390,7 +407,7 @@ def test_every_public_name_is_found(place):
     theirs = {"": peer, "errors": peer.errors, "Array": peer.Array, "Group": peer.Group}[place]
     ours = {"": zarr, "errors": zarr.errors, "Array": zarr.zeros(3), "Group": zarr.group()}[place]
     names = getattr(theirs, "__all__", dir(theirs))
-    left_out = {"set_format", "set_log_level", "update_attributes_async"}
+    left_out = {"update_attributes_async"}
     left_out |= {"create"} if place == "Array" else set()  # of 3.1, where it was deprecated
     missing = {name for name in names if not name.startswith("_") and not hasattr(ours, name)}
     assert missing <= left_out
