@@ -136,7 +136,13 @@ def _document(given: Any) -> Any:
     """The document form of numcodecs' and zarr-python's objects; other things as they are."""
     for method in ("get_config", "to_dict"):
         if hasattr(given, method):
-            return getattr(given, method)()
+            document = getattr(given, method)()
+            # zarr-python's blosc names these before it knows the elements
+            open_members = getattr(given, "_tunable_attrs", ())
+            if open_members and isinstance(document.get("configuration"), Mapping):
+                kept = {k: v for k, v in document["configuration"].items() if k not in open_members}
+                document = {**document, "configuration": kept}
+            return document
     return given if isinstance(given, (str, Mapping)) else {"name": None, "given": given}
 
 

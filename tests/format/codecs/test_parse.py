@@ -139,3 +139,17 @@ def test_v2_filters() -> None:
 def test_refused(how: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error):
         parsed(**how)
+
+
+@pytest.mark.peer
+def test_zarr_pythons_blosc_is_of_the_elements() -> None:
+    """Its object says a size and a shuffle before it knows the elements: they are no one's wish."""
+    zarr = pytest.importorskip("zarr")
+    given = zarr.codecs.BloscCodec(cname="zstd", clevel=3)
+    (_, blosc) = parse_codecs(dtype=np.dtype("f4"), chunk_shape=(8,), compressors=given)
+    assert blosc.configuration["typesize"] == 4
+    assert blosc.configuration["shuffle"] == "shuffle"
+    assert blosc.configuration["clevel"] == 3
+    given = zarr.codecs.BloscCodec(cname="zstd", typesize=2, shuffle="bitshuffle")
+    (_, blosc) = parse_codecs(dtype=np.dtype("f4"), chunk_shape=(8,), compressors=given)
+    assert (blosc.configuration["typesize"], blosc.configuration["shuffle"]) == (2, "bitshuffle")
