@@ -245,8 +245,9 @@ class Group(GroupMembers, Mapping[str, "Array | Group"]):
         """The AsyncGroup over this group."""
         return make_async(self)
 
-    def __reduce__(self) -> tuple[type[Group], tuple[Store, str, GroupMetadata, Consolidated | None]]:
-        return Group, (self._store, self._path, self._metadata, self._consolidated)
+    def __reduce__(self) -> tuple[type[Group], tuple[Any, ...], dict[str, Any]]:
+        arguments = (self._store, self._path, self._metadata, self._consolidated)
+        return Group, arguments, {"_listed": self._listed}
 
     def _open(self, path: str, found: NodeMetadata) -> Array | Group:
         if isinstance(found, ArrayMetadata):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -27,6 +29,7 @@ def test_consolidated_metadata_lists_what_a_server_of_files_cannot(served, files
     root = lz.open(url, mode="r")
     assert [path for path, _ in root.members(None)] == ["t", "wind", "wind/u"]
     assert list(root["wind"]) == list(root.wind.keys()) == ["u"]
+    assert list(pickle.loads(pickle.dumps(root["wind"]))) == ["u"]
     assert "u (6,) int64" in repr(root.tree())
     np.testing.assert_array_equal(root["wind/u"][...], np.arange(6))
     files.control()
