@@ -133,7 +133,7 @@ class CodecChain:
         if self.dtype.hasobject:
             # Nothing says how long text is: the limit of its codecs is no measure, this is a guess.
             return 2 * self.nbytes
-        between = sum(size.limit for _, size in self._outer)
+        between = sum(size.limit for codec, size in self._outer if not codec.cuts)
         serializer, innermost = self.serializer, self._innermost
         if isinstance(serializer, StepSerializer):
             return between + serializer.working_nbytes

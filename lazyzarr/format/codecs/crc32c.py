@@ -32,6 +32,7 @@ class Crc32cCodec(BytesBytesCodec):
 
     name = "crc32c"
     in_place = True
+    cuts = True
     checked: ClassVar[bool] = True
 
     @classmethod

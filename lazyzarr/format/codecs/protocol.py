@@ -243,6 +243,8 @@ class BytesBytesCodec(Codec):
 
     in_place: ClassVar[bool] = False
     """Whether `decode_into` decodes into the given memory, without a copy of all of it."""
+    cuts: ClassVar[bool] = False
+    """Whether `decode` gives a part of the stored bytes, without a copy."""
 
     def trusting(self) -> Self:
         """The same codec; where it checks a sum, one that believes the bytes against it."""

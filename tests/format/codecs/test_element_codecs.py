@@ -537,6 +537,13 @@ def test_what_codecs_work_with_is_planned_for() -> None:
         )
     )
     assert decoding_nbytes(plain.metadata) == 0
+    for words in (
+        {"compressors": "blosc-lz4"},
+        {"compressors": ["gzip", "crc32c"]},
+        {"shards": (2000, 1000)},
+    ):
+        common = lz.create_array(MemoryStore(), shape=(2000, 1000), chunks=(1000, 500), dtype="f4", **words)
+        assert decoding_nbytes(common.metadata) == 0
     assert decoding_nbytes(cast_.metadata) == 2 * chunk.nbytes
     assert decoding_nbytes(copied.metadata) == 2 * chunk.nbytes
     peaks = [lz.from_zarr(array).sum().explain().peak_memory for array in (plain, cast_)]
