@@ -303,9 +303,16 @@ class ObjectStore(Store):
             raise self._failed(doing, key, error) from error
 
     def _failed(self, doing: str, key: str, error: BaseException) -> StoreError:
-        return StoreError(f"could not {doing} {self.url(key)}: {first_line(error)}", key)
+        said = first_line(error)
+        if _WITHOUT_CREDENTIALS in said:
+            said = (
+                "no credentials were found, nor a machine of the cloud that gives some; for a public bucket: "
+                f'storage_options={{"anon": True}}, else {{"key": ..., "secret": ...}} ({said})'
+            )
+        return StoreError(f"could not {doing} {self.url(key)}: {said}", key)
 
 
+_WITHOUT_CREDENTIALS = "169.254.169.254"  # where machines of the clouds ask for theirs
 _REACH: dict[str, Reach] = {"MemoryStore": "thread", "LocalStore": "host"}
 
 

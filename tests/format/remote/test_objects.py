@@ -195,6 +195,14 @@ def test_unknown_options_are_named_and_values_are_not(options):
         resolve("local.zarr", storage_options=options)
 
 
+def test_missing_credentials_are_told_with_the_cure(store):
+    error = store._failed(
+        "read", "a", OSError("Error performing PUT http://169.254.169.254/latest/api/token")
+    )
+    assert 'storage_options={"anon": True}' in str(error)
+    assert "anon" not in str(store._failed("read", "a", OSError("500")))
+
+
 def test_a_missing_library_is_named_with_its_extra(monkeypatch):
     import sys
 
