@@ -48,8 +48,8 @@ def stored_node(array: Array, chunks: Any) -> Node:
     counts = array.reader().grid.grid_shape
     if max(counts, default=0) > _MOST_CHUNKS:
         raise PlanError(
-            f"{array.store.url(array.path)} has {counts} chunks, and a plan counts at most {_MOST_CHUNKS:,} along an axis; "
-            "store it in larger chunks first, z[...] reads it as it is"
+            f"{array.store.url(array.path)} has {counts} chunks, and a plan counts at most {_MOST_CHUNKS:,} "
+            "along an axis; store it in larger chunks first, z[...] reads it as it is"
         )
     present = array.reader().grid.clipped_chunks()
     if isinstance(chunks, str) and chunks == "shards":
