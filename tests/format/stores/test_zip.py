@@ -142,21 +142,21 @@ def test_a_chunk_written_a_thousand_times_takes_the_room_of_a_few():
 
 def test_what_a_reader_is_reading_is_not_written_over():
     store, wrong, stop = ZipStore("data.zip", mode="a"), [], threading.Event()
-    store.set("a", bytes(50_000))
+    store.set("a", bytes(2_000_000))
 
     def read():
         files = store.chunk_files("")
         while not stop.is_set():
-            found = bytes(files.read("a", bytearray(60_000)))
-            if len(set(found)) != 1 or len(found) != 50_000:
+            found = bytes(files.read("a", bytearray(2_100_000)))
+            if found.count(found[:1]) != len(found) or len(found) != 2_000_000:
                 wrong.append(found[:10])
 
     threads = [threading.Thread(target=read) for _ in range(3)]
     for thread in threads:
         thread.start()
-    for n in range(300):
-        store.set("a", bytes([n % 256]) * 50_000)
-        if n % 100 == 50:
+    for n in range(60):
+        store.set("a", bytes([n % 256]) * 2_000_000)
+        if n % 20 == 10:
             store.close()
     stop.set()
     for thread in threads:
