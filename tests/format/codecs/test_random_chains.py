@@ -1,242 +1,140 @@
-"""Random chains, shards in shards among them: kept here, and read and written alike by zarr-python and tensorstore."""
+"""Random chains of v3 codecs: what is written is read, whole and in parts, and nothing is stored of a chunk of fill.
+
+`LAZYZARR_CHAINS` says how many are tried. Each comes from a number alone: `chain(1234)`.
+"""
 
 from __future__ import annotations
 
-import json
-import math
-from typing import Any
+import os
+import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import lazyzarr as lz
-from lazyzarr.format.codecs.chain import build_chain
-from lazyzarr.storage import MemoryStore
+from lazyzarr.errors import LazyzarrError
 
-FILL = 7
-Chain = tuple[list[dict[str, Any]], tuple[int, ...], str]
-
-
-def named(name: str, **configuration: Any) -> dict[str, Any]:
-    return {"name": name, "configuration": configuration} if configuration else {"name": name}
+CHAINS = int(os.environ.get("LAZYZARR_CHAINS", "150"))
+DTYPES = "? i1 u1 i2 u4 i8 f2 f4 f8 c8 M8[s]".split()
 
 
-COMPRESSORS = [
-    named("gzip", level=1),
-    named("zstd", level=0, checksum=True),
-    named("blosc", typesize=2, cname="lz4", clevel=5, shuffle="shuffle", blocksize=0),
-    named("crc32c"),
-]
-ENDIAN = st.sampled_from([named("bytes", endian="little"), named("bytes", endian="big")])
+def named(name, **configuration):
+    return {"name": name, "configuration": configuration}
 
 
-@st.composite
-def codecs(draw: st.DrawFn, shape: tuple[int, ...], depth: int, peers: bool) -> list[dict[str, Any]]:
-    """A chain for chunks of that shape."""
-    chain, before = [], shape
-    if draw(st.booleans()):
-        order = draw(st.permutations(range(len(shape))))
-        chain.append(named("transpose", order=list(order)))
-        shape = tuple(shape[axis] for axis in order)
-    if not peers and draw(st.booleans()):
-        step, shape = draw(elements(shape))
-        chain.append(step)
-    sharded = depth > 0 and draw(st.integers(0, 2)) > 0
-    if sharded:
-        # zarr-python compares inner chunks with the shape before it is transposed, too
-        edges = map(math.gcd, shape, before) if peers else shape
-        inner = tuple(
-            draw(st.sampled_from([n for n in range(1, edge + 1) if edge % n == 0])) for edge in edges
-        )
-        index = [draw(ENDIAN), named("crc32c")] if peers or draw(st.booleans()) else [draw(ENDIAN)]
-        chain.append(
-            named(
-                "sharding_indexed",
-                chunk_shape=list(inner),
-                codecs=draw(codecs(inner, depth - 1, peers)),
-                index_codecs=index,
-                index_location=draw(st.sampled_from(["start", "end"])),
-            )
-        )
-    else:
-        chain.append(draw(ENDIAN))
-    if peers and sharded:  # tensorstore takes no codecs behind shards
-        return chain
-    return chain + draw(st.lists(st.sampled_from(COMPRESSORS), max_size=2))
+def permutation(rng, ndim):
+    order = list(range(ndim))
+    rng.shuffle(order)
+    return order
 
 
-@st.composite
-def elements(draw: st.DrawFn, shape: tuple[int, ...]) -> tuple[dict[str, Any], tuple[int, ...]]:
-    """A codec that changes elements, and the shape after it."""
-    first, rest = shape[0], math.prod(shape[1:])
-    return draw(
-        st.sampled_from(
-            [
-                (named("reshape", shape=[-1]), (first * rest,)),
-                (named("reshape", shape=[[0], -1]), (first, rest)),
-                (named("reshape", shape=[1, [0], *[[axis] for axis in range(1, len(shape))]]), (1, *shape)),
-                (named("cast_value", data_type="float64"), shape),
-                (named("scale_offset", offset=-3), shape),
-                (named("numcodecs.delta"), shape),
-            ]
-        )
-    )
+def elementwise(rng, dtype, shape):
+    """Codecs of elements, none of which loses any of the values below; the shape and dtype that they leave."""
+    codecs = []
+    if len(shape) > 1 and rng.random() < 0.5:
+        order = permutation(rng, len(shape))
+        codecs.append(named("transpose", order=order))
+        shape = [shape[axis] for axis in order]
+    if len(shape) > 1 and rng.random() < 0.25:
+        codecs.append(named("reshape", shape=[[0, 1], *([axis] for axis in range(2, len(shape)))]))
+        shape = [shape[0] * shape[1], *shape[2:]]
+    if dtype.kind in "iu" and rng.random() < 0.3:
+        codecs.append(named("numcodecs.delta", dtype=dtype.str))
+    if dtype.kind in "iu" and dtype.itemsize < 4 and rng.random() < 0.3:
+        dtype = np.dtype(rng.choice(["int64", "float64"]))
+        codecs.append(named("cast_value", data_type=dtype.name))
+    if dtype == "f8" and rng.random() < 0.3:
+        codecs.append(named("scale_offset", offset=2, scale=4))
+    return codecs, dtype, shape
 
 
-@st.composite
-def chains(draw: st.DrawFn, peers: bool) -> Chain:
-    shape = tuple(draw(st.lists(st.sampled_from([1, 2, 3, 4, 6]), min_size=1, max_size=3)))
-    return (
-        draw(codecs(shape, 2, peers)),
-        shape,
-        draw(st.sampled_from(["i2", "u4"] if peers else ["i2", "i4"])),
-    )
-
-
-def sample(shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    """Numbers, half of the chunk being fill."""
-    data = (np.arange(math.prod(shape)) % 100).astype(dtype).reshape(shape)
-    data[: (shape[0] + 1) // 2] = FILL
-    return data
-
-
-@given(chain=chains(peers=False))
-@settings(max_examples=100)
-def test_chunks_come_back(chain: Chain) -> None:
-    documents, shape, dtype = chain
-    data = sample(shape, dtype)
-    bound = build_chain(documents, shape, np.dtype(dtype), np.array(FILL, dtype))
-    stored = b"".join(map(bytes, bound.encode(data)))
-    assert bound.size.exact in (None, len(stored))
-    assert len(stored) <= bound.size.limit
-    out = np.empty(shape, dtype, order="F")
-    bound.decode_into(stored, out)
-    assert (out == data).all()
-
-
-@given(chain=chains(peers=False))
-@settings(max_examples=25)
-def test_parts_of_arrays(chain: Chain) -> None:
-    documents, chunk, dtype = chain
-    shape = tuple(2 * edge + edge // 2 for edge in chunk)
-    document = json.dumps(metadata(documents, chunk, shape, dtype)).encode()
-    array = lz.open_array(MemoryStore({"zarr.json": document}), mode="r+")
-    expected = np.full(shape, FILL, dtype)
-    assert (array[...] == expected).all()
-    for start, stop, step in [(0, 1, 1), (1, None, 1), (0, None, 2), (-1, None, 1)]:
-        where = tuple(slice(start, stop, step) for _ in shape)
-        array[where] = expected[where] = np.arange(expected[where].size).reshape(expected[where].shape)
-        assert (array[...] == expected).all()
-    assert (
-        array[tuple(slice(None, None, -1) for _ in shape)] == expected[(slice(None, None, -1),) * len(shape)]
-    ).all()
-
-
-def metadata(documents: Any, chunk: tuple[int, ...], shape: tuple[int, ...], dtype: str) -> dict[str, Any]:
-    return {
-        "zarr_format": 3,
-        "node_type": "array",
-        "shape": list(shape),
-        "data_type": np.dtype(dtype).name,
-        "chunk_grid": named("regular", chunk_shape=list(chunk)),
-        "chunk_key_encoding": named("default", separator="/"),
-        "fill_value": FILL,
-        "codecs": documents,
-        "attributes": {},
+def of_bytes(rng, dtype):
+    """Up to three compressors and checksums."""
+    blosc = {
+        "cname": rng.choice(["lz4", "zstd", "zlib"]),
+        "clevel": 5,
+        "blocksize": 0,
+        "typesize": dtype.itemsize,
     }
+    choices = [
+        named("zstd", level=rng.choice([0, 1, -3])),
+        named("gzip", level=1),
+        {"name": "crc32c"},
+        named("blosc", **blosc, shuffle=rng.choice(["shuffle", "noshuffle", "bitshuffle"])),
+        *(
+            named(f"numcodecs.{name}")
+            for name in ("zlib", "bz2", "lz4", "lzma", "adler32", "crc32", "fletcher32")
+        ),
+    ]
+    return [rng.choice(choices) for _ in range(rng.choice([0, 1, 1, 2, 3]))]
 
 
-class ByZarrPython:
-    """A store of its own, by way of its objects."""
-
-    def __init__(self, document: bytes) -> None:
-        from zarr.core.buffer import cpu
-
-        self._cpu = cpu
-        self._raw: dict[str, Any] = {"zarr.json": cpu.Buffer.from_bytes(document)}
-
-    def put(self, key: str, value: bytes) -> None:
-        self._raw[key] = self._cpu.Buffer.from_bytes(value)
-
-    def get(self, key: str) -> bytes | None:
-        return self._raw[key].to_bytes() if key in self._raw else None
-
-    def open(self) -> Any:
-        import zarr
-
-        return zarr.open_array(zarr.storage.MemoryStore(self._raw), mode="r+")
-
-    def read(self) -> np.ndarray:
-        return self.open()[...]
-
-    def write(self, data: np.ndarray) -> None:
-        self.open()[...] = data
+def sharding(rng, shape, serializer, compressors, depth=0):
+    """A shard of inner chunks, transposed within or shards themselves at times."""
+    inner = [rng.choice([d for d in range(1, n + 1) if n % d == 0]) for n in shape]
+    order = permutation(rng, len(inner))
+    chain, stored = (
+        ([named("transpose", order=order)], [inner[i] for i in order]) if rng.random() < 0.4 else ([], inner)
+    )
+    nested = depth < 2 and rng.random() < 0.3
+    tail = (
+        [sharding(rng, stored, serializer, compressors, depth + 1)] if nested else [serializer, *compressors]
+    )
+    index = [named("bytes", endian=rng.choice(["little", "big"])), *rng.choice([[], [{"name": "crc32c"}]])]
+    place = rng.choice(["start", "end"])
+    return named(
+        "sharding_indexed", chunk_shape=inner, codecs=chain + tail, index_codecs=index, index_location=place
+    )
 
 
-class ByTensorstore:
-    """A store of its own, by way of its kvstore."""
-
-    def __init__(self, document: bytes) -> None:
-        import tensorstore
-
-        self._context = tensorstore.Context()
-        self._ts = tensorstore
-        self._kvs = tensorstore.KvStore.open({"driver": "memory"}, context=self._context).result()
-        self.put("zarr.json", document)
-
-    def put(self, key: str, value: bytes) -> None:
-        self._kvs.write(key, value).result()
-
-    def get(self, key: str) -> bytes | None:
-        found = self._kvs.read(key).result()
-        return bytes(found.value) if found.state == "value" else None
-
-    def open(self) -> Any:
-        spec = {"driver": "zarr3", "kvstore": {"driver": "memory"}}
-        return self._ts.open(spec, context=self._context).result()
-
-    def read(self) -> np.ndarray:
-        return self.open().read().result()
-
-    def write(self, data: np.ndarray) -> None:
-        self.open().write(data).result()
-
-
-@pytest.mark.peer
-@pytest.mark.filterwarnings("ignore:Combining a `sharding_indexed` codec:UserWarning")
-@pytest.mark.parametrize("peer", [ByZarrPython, ByTensorstore])
-@given(chain=chains(peers=True))
-@settings(max_examples=25)
-def test_peers(peer: Any, chain: Chain) -> None:
-    """Each reads what the other stored: the whole, with fill among it."""
-    documents, shape, dtype = chain
-    data = sample(shape, dtype)
-    theirs = peer(json.dumps(metadata(documents, shape, shape, dtype)).encode())
-    bound = build_chain(documents, shape, np.dtype(dtype), np.array(FILL, dtype))
-    key = "/".join(["c", *("0" for _ in shape)])
-    theirs.put(key, b"".join(map(bytes, bound.encode(data))))
-    assert (theirs.read() == data).all()
-    other = data + np.array(1, dtype)
-    theirs.write(other)
-    out = np.empty(shape, dtype)
-    bound.decode_into(theirs.get(key), out)
-    assert (out == other).all()
-
-
-def test_the_chains_are_many() -> None:
-    """What is drawn covers what is meant: shards in shards, both places of an index, all codecs."""
-    seen: set[str] = set()
-
-    @given(chain=chains(peers=False))
-    @settings(max_examples=150, database=None, derandomize=True)
-    def look(chain: Chain) -> None:
-        text = json.dumps(chain[0])
-        seen.update(
-            name for name in ("reshape", "cast_value", "delta", '"start"', '"end"', '"big"') if name in text
+def chain(number):
+    """The words for an array, and its values."""
+    rng = random.Random(number)
+    chunks = [rng.choice([1, 2, 3, 4, 6]) for _ in range(rng.choice([0, 1, 2, 2, 3]))]
+    shape = [rng.choice([1, 2, 5, 7, 9]) for _ in chunks]
+    dtype = np.dtype(rng.choice(DTYPES))
+    filters, stored, inner = elementwise(rng, dtype, chunks)
+    serializer = (
+        named("bytes", endian=rng.choice(["little", "big"])) if stored.itemsize > 1 else {"name": "bytes"}
+    )
+    if stored.kind == "b" and rng.random() < 0.5:
+        serializer = named("packbits", padding_encoding=rng.choice(["none", "first_byte", "last_byte"]))
+    compressors = of_bytes(rng, stored)
+    if rng.random() < 0.4:
+        serializer, compressors = (
+            sharding(rng, inner, serializer, compressors),
+            rng.choice([[], [{"name": "crc32c"}]]),
         )
-        seen.update(str(n) for n in range(1, 4) if text.count("sharding_indexed") == n)
+    values = np.random.default_rng(number).integers(0, 5, shape).astype("i8").astype(dtype)
+    words = {"shape": shape, "chunks": chunks, "dtype": dtype, "filters": filters, "serializer": serializer}
+    return words | {
+        "compressors": compressors,
+        "fill_value": np.asarray(rng.choice([0, 1])).astype(dtype)[()],
+    }, values
 
-    look()
-    assert seen >= {"reshape", "cast_value", "delta", '"start"', '"end"', '"big"', "1", "2"}
+
+def check(number):
+    words, values = chain(number)
+    rng = random.Random(number)
+    contents = {}
+    array = lz.create_array(contents, **words)
+    array[...] = values
+    np.testing.assert_array_equal(lz.open(contents)[...], values, strict=True)
+    if values.ndim:
+        part = tuple(slice(rng.randrange(n), None, rng.choice([1, 2])) for n in values.shape)
+        values[part] = values[part][::-1]
+        array[part] = values[part]
+        np.testing.assert_array_equal(array[...], values)
+        points = tuple(np.array([rng.randrange(n) for _ in range(4)]) for n in values.shape)
+        np.testing.assert_array_equal(lz.open(contents).vindex[points], values[points])
+    array[...] = words["fill_value"]
+    assert list(contents) == ["zarr.json"]
+
+
+@pytest.mark.parametrize("part", range(3))
+def test_random_chains(part):
+    for number in range(part, CHAINS, 3):
+        try:
+            check(number)
+        except (AssertionError, LazyzarrError) as error:
+            raise AssertionError(f"chain({number}): {chain(number)[0]}") from error
