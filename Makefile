@@ -41,10 +41,11 @@ laws: $(VENV)/.test
 
 faults: $(VENV)/.test
 	$(SAY)
-	LAZYZARR_WRITES=1000 LAZYZARR_KILLS=60 LAZYZARR_DOCUMENTS=100000 LAZYZARR_KEYS=20000 LAZYZARR_ARRAYS=2000 \
+	LAZYZARR_WRITES=1000 LAZYZARR_KILLS=60 LAZYZARR_DOCUMENTS=100000 LAZYZARR_KEYS=20000 LAZYZARR_ARRAYS=2000 LAZYZARR_CHAINS=5000 \
 	    $(BIN)/python -m pytest -s \
 	    tests/graph/test_one_writer.py tests/format/commit tests/format/test_locks.py tests/test_bad_input.py \
-	    tests/format/test_mutated_documents.py tests/format/test_hostile_keys.py tests/format/test_random_arrays.py
+	    tests/format/test_mutated_documents.py tests/format/test_hostile_keys.py tests/format/test_random_arrays.py \
+	    tests/format/codecs/test_random_chains.py
 
 bench: $(VENV)/.test
 	$(SAY)

@@ -73,9 +73,9 @@ def sharding(rng, shape, serializer, compressors, depth=0):
     """A shard of inner chunks, transposed within or shards themselves at times."""
     inner = [rng.choice([d for d in range(1, n + 1) if n % d == 0]) for n in shape]
     order = permutation(rng, len(inner))
-    chain, stored = (
-        ([named("transpose", order=order)], [inner[i] for i in order]) if rng.random() < 0.4 else ([], inner)
-    )
+    turned = rng.random() < 0.4
+    before = [named("transpose", order=order)] if turned else []
+    stored = [inner[axis] for axis in order] if turned else inner
     nested = depth < 2 and rng.random() < 0.3
     tail = (
         [sharding(rng, stored, serializer, compressors, depth + 1)] if nested else [serializer, *compressors]
@@ -83,7 +83,7 @@ def sharding(rng, shape, serializer, compressors, depth=0):
     index = [named("bytes", endian=rng.choice(["little", "big"])), *rng.choice([[], [{"name": "crc32c"}]])]
     place = rng.choice(["start", "end"])
     return named(
-        "sharding_indexed", chunk_shape=inner, codecs=chain + tail, index_codecs=index, index_location=place
+        "sharding_indexed", chunk_shape=inner, codecs=before + tail, index_codecs=index, index_location=place
     )
 
 
