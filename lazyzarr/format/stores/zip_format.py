@@ -116,6 +116,7 @@ class Entry:
         "flags",
         "header",
         "method",
+        "name",
         "plain",
         "size",
         "stored",
@@ -135,6 +136,7 @@ class Entry:
         flags: int = 0,
         when: tuple[int, int] = _NEW_YEAR_1980,
         attributes: int = 0o100644 << 16,
+        name: str | None = None,
     ) -> None:
         self.file = file  # or the bytes themselves
         self.size = size
@@ -147,6 +149,7 @@ class Entry:
         self.plain = method == zipfile.ZIP_STORED and not flags & _ENCRYPTED
         self.when = when
         self.attributes = attributes
+        self.name = name  # in the header, whatever the member was renamed to since
         self.checked = False  # against its checksum
 
     def moved(self, file: Readable, data: int) -> Entry:
@@ -178,7 +181,7 @@ class Entry:
         view = memoryview(buffer)
         if self.data < 0 and len(view) >= (room := self._room(name)):
             n = self.file.read_into(self.header, view[:room])
-            self._place_data(name, view[:n])
+            self._place_data(view[:n])
             start = self.data - self.header
             if start + self.size <= n:
                 return self._checked(view[start : start + self.size])
@@ -208,7 +211,7 @@ class Entry:
         if isinstance(self.file, bytes) or self.data >= 0:
             return self.raw(name, 0, self.stored)
         found = self.file.read(self.header, self._room(name))
-        self._place_data(name, found)
+        self._place_data(found)
         start = self.data - self.header
         if start + self.stored <= len(found):
             return memoryview(found)[start : start + self.stored]
@@ -238,17 +241,17 @@ class Entry:
 
     def _room(self, name: str) -> int:
         """Bytes from the header on that hold the member, if its extra fields are of usual length."""
-        return _LOCAL.size + len(name.encode()) + _EXTRA + self.stored
+        return _LOCAL.size + len((self.name or name).encode()) + _EXTRA + self.stored
 
     def _find(self, name: str) -> None:
         if self.data < 0 and not isinstance(self.file, bytes):
-            self._place_data(name, self.file.read(self.header, _LOCAL.size + 4 * len(name)))
+            self._place_data(self.file.read(self.header, _LOCAL.size + 4 * len(self.name or name)))
 
-    def _place_data(self, name: str, header: Buffer) -> None:
+    def _place_data(self, header: Buffer) -> None:
         *_, named, extra = _LOCAL.unpack(header[: _LOCAL.size]) if len(header) >= _LOCAL.size else (0, 0)
         written = bytes(header[_LOCAL.size : _LOCAL.size + named])
         spelled = written.decode("utf-8" if self.flags & _UTF8 else "cp437", "replace")
-        if header[:4] != b"PK\x03\x04" or spelled != name:
+        if header[:4] != b"PK\x03\x04" or spelled != self.name:
             raise StoreError("it is not where the directory of the archive says: the archive is damaged")
         self.data = self.header + _LOCAL.size + named + extra
 
@@ -300,6 +303,7 @@ def _entry(file: Readable, info: zipfile.ZipInfo) -> Entry:
         flags=info.flag_bits,
         when=(hour << 11 | minute << 5 | second // 2, date),
         attributes=info.external_attr,
+        name=info.filename,
     )
 
 

@@ -180,6 +180,23 @@ def test_room_is_given_once_and_used_again(steps):
     assert spool.reserve(5) == 0
 
 
+def test_what_is_in_the_archive_is_moved():
+    """A member bears its old name until the archive is completed again."""
+    with ZipStore("data.zip", mode="w") as store:
+        store.set("a/rather/long/name/c/0", b"1")
+        store.set("a/x", bytes(10_000))
+    for old, new in [
+        ("a", "b"),
+        ("b", "d/much/longer/than/the/first"),
+        ("d/much/longer/than/the/first", "c"),
+    ]:
+        assert store.swap_prefix(old, new, replace=False)
+        assert bytes(store.chunk_files(new).read("x", bytearray(20_000))) == bytes(10_000)
+        assert bytes(store.get(f"{new}/rather/long/name/c/0", (0, 1))) == b"1"
+        store.close()
+        assert names() == sorted([f"{new}/rather/long/name/c/0", f"{new}/x"])
+
+
 def test_reserved_keys_are_not_in_the_archive():
     store = ZipStore("data.zip", mode="a")
     store.set("__lazyzarr-1/node/c/0", b"1")
