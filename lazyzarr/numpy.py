@@ -79,25 +79,26 @@ def _ufunc(function: numpy.ufunc) -> Callable[..., LazyArray]:
 
 
 def __getattr__(name: str) -> Any:
+    # Not put among this module's globals, where `any` or `sum` would take the place of Python's.
+    return _found(name)
+
+
+@functools.cache
+def _found(name: str) -> Any:
+    """What a name stands for: a lazy function, or what NumPy has that is no function of arrays."""
     if name in _LAZY:
-        found = _wrapped(_LAZY[name])
-    else:
-        own = getattr(numpy, name, None)
-        if own is None and not hasattr(numpy, name):
-            raise AttributeError(f"lazyzarr.numpy has no {name!r}", name=name)
-        if isinstance(own, numpy.ufunc):
-            found = _ufunc(own)
-        elif (
-            callable(own) and not isinstance(own, type) and getattr(own, "__module__", "").startswith("numpy")
-        ):
-            raise AttributeError(
-                f"np.{name} is not lazy: numpy.{name}(x.compute()) works in memory, x.map_blocks chunk by chunk",
-                name=name,
-            )
-        else:
-            return own
-    globals()[name] = found
-    return found
+        return _wrapped(_LAZY[name])
+    own = getattr(numpy, name, None)
+    if own is None and not hasattr(numpy, name):
+        raise AttributeError(f"lazyzarr.numpy has no {name!r}", name=name)
+    if isinstance(own, numpy.ufunc):
+        return _ufunc(own)
+    if callable(own) and not isinstance(own, type) and getattr(own, "__module__", "").startswith("numpy"):
+        raise AttributeError(
+            f"np.{name} is not lazy: numpy.{name}(x.compute()) works in memory, x.map_blocks chunk by chunk",
+            name=name,
+        )
+    return own
 
 
 def __dir__() -> list[str]:

@@ -19,24 +19,30 @@ ORDER = """
     format.metadata format.metadata_v2 format.metadata_v3
     format.os_calls format.stores.lru format.stores.protocol format.stores.keyed format.stores.memory
     format.stores.carried format.stores.mapping
-    format.stores.failures format.stores.folders format.stores.files format.stores.chunk_files format.stores.local
+    format.stores.failures format.stores.folders format.stores.files format.stores.chunk_files
+    format.stores.local
     format.stores.remote format.stores.object_clients format.stores.object_conditions format.stores.objects
     format.stores.filesystems format.stores.object_options
-    format.stores.zarr_python format.stores.zarr_face format.stores.zip_format format.stores.zip_spool format.stores.zip_files format.stores.zip_archive format.stores.zip
+    format.stores.zarr_python format.stores.zarr_face format.stores.zip_format format.stores.zip_spool
+    format.stores.zip_files format.stores.zip_archive format.stores.zip
     format.stores.wrappers format.stores.prefix format.stores.calls format.stores.cache
     format.stores.split format.stores.older
-    format.codecs.* format.watch format.requests format.chunk_source format.ahead format.behind format.chunk_update format.chunk format.uneven format.cached_chunks
+    format.codecs.* format.watch format.requests format.chunk_source format.ahead format.behind
+    format.chunk_update format.chunk format.uneven format.cached_chunks
     format.leases format.gates format.locks format.workers format.chunk_loops
     format.stored format.consolidated format.lookup format.commit.*
     format.slots format.operators format.elements format.assign format.info format.tree format.resolve
     format.options format.layout format.views format.new_nodes
-    format.attributes format.member format.array_codecs format.array_config format.array_facts format.indexing format.array_open format.array_forms format.array format.making
+    format.attributes format.member format.array_codecs format.array_config format.array_facts format.indexing
+    format.array_open format.array_forms format.array format.making
     format.group_arrays format.group_members format.group format.creation format.open format.saving
     format.copy_log format.copy_store format.copying format.hierarchy format.aio format.debug_info
     graph.region graph.node graph.ops.* graph.chunking graph.layout graph.sink
     graph.program graph.access graph.stage graph.plan graph.check
-    graph.leaves graph.ahead graph.bound graph.write graph.evaluate graph.spec graph.tasks graph.schedule graph.progress graph.run
-    graph.explain graph.targets graph.writing graph.reducing graph.lift graph.functions.* graph.operators graph.methods
+    graph.leaves graph.ahead graph.bound graph.write graph.evaluate graph.spec graph.tasks graph.schedule
+    graph.progress graph.run
+    graph.explain graph.targets graph.writing graph.reducing graph.lift graph.functions.* graph.operators
+    graph.methods
     graph.numpy_dispatch graph.masked graph.lazy
     storage codecs zarr2 verbs numpy __init__ demo cli
 """.split()

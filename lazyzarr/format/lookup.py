@@ -64,7 +64,9 @@ def read_node(store: Store, path: str, zarr_format: ZarrFormat | None = None) ->
 
 def _read(store: Store, path: str, keys: Sequence[str]) -> dict[str, Buffer]:
     try:
-        found = list(zip(keys, at_once(store, lambda key: store.get(join_path(path, key)), keys), strict=True))
+        found = list(
+            zip(keys, at_once(store, lambda key: store.get(join_path(path, key)), keys), strict=True)
+        )
     except StoreError as error:
         if isinstance(error.__cause__, NotADirectoryError):  # the path leads through a file: no node is there
             return {}

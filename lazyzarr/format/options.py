@@ -72,7 +72,10 @@ class PlacedOptions(ArrayOptions, total=False):
 
 # Default and meaning of each word. Shapes and chunks count elements along each axis.
 WORDS: dict[str, tuple[Any, str]] = {
-    "dtype": (None, "the data type (dtype; str, bytes: of any length); by default that of the data, or float64"),
+    "dtype": (
+        None,
+        "the data type (dtype; str, bytes: of any length); by default that of the data, or float64",
+    ),
     "chunks": (
         "auto",
         'the chunk shape (of inner chunks, with shards); -1: the whole axis; "auto": near 4 MiB',

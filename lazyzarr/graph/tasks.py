@@ -21,7 +21,7 @@ from lazyzarr.graph.region import place
 from lazyzarr.graph.spec import Spec
 from lazyzarr.graph.stage import Stage
 
-__all__ = ["PlanExpr", "build_graph", "final_key", "join_blocks", "run_inline", "dask_array"]
+__all__ = ["PlanExpr", "build_graph", "dask_array", "final_key", "join_blocks", "run_inline"]
 
 Array = np.ndarray[Any, Any]
 Key = str | tuple[Any, ...]

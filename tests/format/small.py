@@ -43,9 +43,9 @@ def numbers(shape=(5, 6), start=100):
 def read(store, path="", selection=...):
     metadata = find_array(store, path)
     parsed = parse_basic(selection, metadata.shape)
-    out = np.empty(parsed.counts, metadata.dtype)
+    out = np.empty(parsed.out_shape, metadata.dtype)
     read_selection(ChunkReader(store, path, metadata), parsed, out)
-    return out.reshape(parsed.out_shape)
+    return out
 
 
 def write(store, path, selection, values, metadata=None):

@@ -166,7 +166,9 @@ def test_old_words(stored):
     assert z[1] == 1
     g = lz.open_group("data.zarr", mode="r", synchronizer=object(), cache_attrs=True)
     assert "u" in g
-    with pytest.raises(BaseZarrError, match=r"chunk_store=...\): where chunks lie is said when the store is opened"):
+    with pytest.raises(
+        BaseZarrError, match=r"chunk_store=...\): where chunks lie is said when the store is opened"
+    ):
         lz.open_group("data.zarr").create_array("v", shape=(2,), chunk_store={})
 
 

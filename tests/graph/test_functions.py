@@ -357,6 +357,10 @@ def test_each_chunk_is_decoded_once_by_a_scan():
 
 
 def test_the_lazy_namespace():
+    names = [name for name in dir(lnp) if hasattr(np, name) and not name.startswith("_")]
+    assert all(callable(getattr(lnp, name)) or name in dir(np) for name in names)
+    assert lnp.any([False, True]).compute()
+    assert lnp.sum([1, 2]).compute() == 3
     np.testing.assert_array_equal(lnp.sqrt(np.arange(4)).compute(), np.sqrt(np.arange(4)))
     np.testing.assert_array_equal((lnp.eye(3, 4, 1) + lnp.ones((3, 4))).compute(), np.eye(3, 4, 1) + 1)
     assert np.prod(lnp.zeros((10**6, 10**6)).chunksize) * 8 <= 64_000_000

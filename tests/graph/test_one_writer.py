@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import lazyzarr as lz
-from lazyzarr.errors import WriteConflictError
+from lazyzarr.errors import ChunkDecodeError, WriteConflictError
 from lazyzarr.format.stores.wrappers import FaultStore
 from lazyzarr.graph import check, stage
 from lazyzarr.graph.layout import Cuts
@@ -115,8 +115,12 @@ def test_without_the_check_the_same_writes_lose_elements(
     for i in range(5):
         values = np.arange(1, 1601, dtype="i4").reshape(40, 40)
         store = FaultStore(LocalStore(f"{tmp_path}/{i}"), Sleeper())
-        out = lz.from_array(values, chunks=5).to_zarr(store, "a", chunks=(16, 16), num_workers=8)
-        wrong += int((out[...] != values).sum())
+        try:
+            out = lz.from_array(values, chunks=5).to_zarr(store, "a", chunks=(16, 16), num_workers=8)
+        except ChunkDecodeError:  # one of two writers met what the other had half written
+            wrong += 1
+        else:
+            wrong += int((out[...] != values).sum())
     assert wrong > 0
 
 
