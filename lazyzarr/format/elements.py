@@ -258,7 +258,7 @@ def _raw(value: Any, dtype: np.dtype[Any], where: str) -> NDArray[Any]:
     if given.dtype == dtype:
         return np.asarray(given)
     if given.dtype.kind == "O" and all(_is_raw(item, dtype.itemsize) for item in given.flat):
-        return np.array([np.void(bytes(item)) for item in given.flat], dtype).reshape(given.shape)
+        return np.array([np.void(_octets(item)) for item in given.flat], dtype).reshape(given.shape)
     raise DataTypeMismatchError(
         f"{where} holds raw elements of {dtype.itemsize} bytes, the value is {given.dtype}; give "
         f"z[...] = np.asarray(value).view('V{dtype.itemsize}'), or bytes of that length"
@@ -266,7 +266,11 @@ def _raw(value: Any, dtype: np.dtype[Any], where: str) -> NDArray[Any]:
 
 
 def _is_raw(item: Any, nbytes: int) -> bool:
-    return isinstance(item, bytes | bytearray | np.void) and len(bytes(item)) == nbytes
+    return isinstance(item, bytes | bytearray | np.void) and len(_octets(item)) == nbytes
+
+
+def _octets(item: Any) -> bytes:
+    return bytes(item)
 
 
 def elements_type(values: Any) -> DataType | None:

@@ -47,7 +47,7 @@ def has_buffer(dtype: np.dtype[Any]) -> bool:
     if dtype.kind in "mM":
         return True
     try:
-        memoryview(np.empty(0, dtype))
+        _ = np.empty(0, dtype).data
     except (ValueError, TypeError, BufferError):
         return False
     return True

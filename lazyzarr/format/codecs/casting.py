@@ -106,7 +106,8 @@ def _wrapped(whole: _Array) -> NDArray[np.uint64]:
 
 def _away(numbers: _Array) -> _Array:
     whole = np.trunc(numbers)
-    return whole + np.copysign(np.abs(numbers - whole) >= 0.5, numbers)
+    rounded: _Array = whole + np.copysign(np.abs(numbers - whole) >= 0.5, numbers)
+    return rounded
 
 
 _WHOLE: dict[str, Callable[[_Array], _Array]] = {
@@ -210,7 +211,8 @@ def _doubles(floats: _Array) -> _Array:
 def _compared(left: _Array, numbers: _Array) -> _Array:
     """The sign of left - numbers, exactly: doubles, and doubles or integers."""
     if numbers.dtype.kind == "f":
-        return np.sign(left - numbers)  # a difference of doubles is never rounded to zero
+        sign: _Array = np.sign(left - numbers)  # a difference of doubles is never rounded to zero
+        return sign
     info = np.iinfo(numbers.dtype)
     above, below = left >= float(info.max + 1), left < float(info.min)
     whole = np.floor(np.where(above | below, 0.0, left))

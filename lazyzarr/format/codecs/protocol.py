@@ -348,7 +348,7 @@ def inflate(
         if size.exact is None or room < PIECE:
             return _grown(codec, first, pieces, room)
         out = np.empty(room, np.uint8)
-    at, target = 0, memoryview(out)
+    at, target = 0, out.data
     for piece in itertools.chain([first], pieces):
         if at + len(piece) > room:
             raise _too_much(codec, room)

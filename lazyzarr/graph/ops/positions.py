@@ -46,7 +46,7 @@ class Position(Reduce):
         values, origin = tile.values, tile.origin
         if self._passes_nan:
             nan = np.isnan(values)
-            numbers = (~nan.all(axis=self.axes, keepdims=True),)
+            numbers = (np.asarray(~nan.all(axis=self.axes, keepdims=True)),)
             # As NumPy does it: a number as bad as this one that comes later is not preferred.
             values = np.where(nan, values.dtype.type(np.inf if self._smallest else -np.inf), values)
         find = np.argmin if self._smallest else np.argmax
