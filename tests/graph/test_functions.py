@@ -238,7 +238,7 @@ indices = st.one_of(
 )
 
 
-@settings(max_examples=max(LAWS, 60), deadline=None)
+@settings(max_examples=max(LAWS, 60), deadline=None, derandomize=LAWS <= 60)
 @given(
     st.lists(indices, min_size=1, max_size=4),
     st.integers(0, 4),
@@ -260,12 +260,24 @@ def test_indexing_by_arrays_is_numpys(parts, where, extra, chunk):
     np.testing.assert_array_equal(found.compute(), expected)
 
 
-@settings(max_examples=max(LAWS // 2, 40), deadline=None)
+@settings(max_examples=max(LAWS // 2, 40), deadline=None, derandomize=LAWS <= 60)
 @given(npst.arrays(bool, (3, 4)), st.integers(1, 4))
 def test_a_mask_of_several_axes(mask, chunk):
     a = np.arange(60).reshape(5, 3, 4)
     np.testing.assert_array_equal(lz.from_array(a, chunks=chunk)[:, mask].compute(), a[:, mask])
     np.testing.assert_array_equal(lz.from_array(a.T, chunks=chunk)[mask.T].compute(), a.T[mask.T])
+
+
+def test_an_ellipsis_of_no_axes_stands_between_arrays():
+    a = np.arange(16).reshape(2, 2, 2, 2)
+    for selection in (
+        (slice(None), 0, ..., 0, [0]),
+        (slice(None), 0, 0, [0], ...),
+        (0, ..., [1], 0, slice(None)),
+    ):
+        found = lz.from_array(a, chunks=1)[selection]
+        np.testing.assert_array_equal(found.compute(), a[selection])
+        assert found.shape == a[selection].shape
 
 
 def test_oindex_and_vindex():
@@ -281,7 +293,7 @@ def test_oindex_and_vindex():
     )
 
 
-@settings(max_examples=max(LAWS, 60), deadline=None)
+@settings(max_examples=max(LAWS, 60), deadline=None, derandomize=LAWS <= 60)
 @given(npst.basic_indices((3, 4, 5), allow_newaxis=False), st.booleans(), st.integers(1, 5))
 def test_changed_copies(selection, several, chunk):
     a = np.arange(60.0).reshape(3, 4, 5)

@@ -74,7 +74,10 @@ class Mask(NamedTuple):
     positions: Points
 
 
-def _expanded(parts: list[Any], ndim: int) -> list[Any]:
+_GAP = "gap"  # an Ellipsis of no axes: NumPy counts it as standing between arrays all the same
+
+
+def _expanded(parts: list[Any], ndim: int, gap: bool = False) -> list[Any]:
     """The parts with slices in the place of an Ellipsis and at the end, one for each axis."""
     used = sum(each is not None and each is not Ellipsis for each in parts)
     if sum(each is Ellipsis for each in parts) > 1:
@@ -82,7 +85,8 @@ def _expanded(parts: list[Any], ndim: int) -> list[Any]:
     if used > ndim:
         raise BoundsCheckError(f"too many indices: the array has {ndim} axes, the selection {used}")
     at = next((i for i, each in enumerate(parts) if each is Ellipsis), len(parts))
-    return [*parts[:at], *[slice(None)] * (ndim - used), *parts[at + 1 :]]
+    between = [_GAP] if gap and used == ndim and at < len(parts) else [slice(None)] * (ndim - used)
+    return [*parts[:at], *between, *parts[at + 1 :]]
 
 
 def getitem(node: Node, selection: Any) -> Node:
@@ -90,12 +94,12 @@ def getitem(node: Node, selection: Any) -> Node:
 
     Raises BoundsCheckError, SelectionError.
     """
-    parts = _expanded(_arrays(selection), node.ndim)
+    parts = _expanded(_arrays(selection), node.ndim, gap=True)
     axis, basic, picked = 0, [], []
     layout: list[Any] = []
     for each in parts:
-        if each is None:
-            layout.append(None)
+        if each is None or each is _GAP:
+            layout.append(each)
             continue
         if isinstance(each, slice):
             basic.append(each)
@@ -154,8 +158,8 @@ def _arranged(node: Node, count: int, layout: list[Any], rest: list[int]) -> Nod
     """The picked axes, which are in front, where NumPy puts them, and new axes where they were asked for."""
     places = [i for i, what in enumerate(layout) if what == "picked"]
     together = places[-1] - places[0] + 1 == len(places)
-    others = [what for what in layout if what != "picked"]
-    before = [what for what in layout[: places[0]] if what != "picked"] if together else []
+    others = [what for what in layout if what not in ("picked", _GAP)]
+    before = [what for what in layout[: places[0]] if what != _GAP] if together else []
     order = [
         *(count + rest.index(what) for what in before if what is not None),
         *range(count),
