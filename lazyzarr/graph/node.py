@@ -6,11 +6,12 @@ import hashlib
 import itertools
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from lazyzarr.format.array import ArrayHandle
+from lazyzarr.graph.origins import Origin, Place, caller, place_of
 from lazyzarr.graph.region import Region
 
 __all__ = ["Chunks", "Flat", "Node", "flatten", "make", "token_of", "unflatten", "walk"]
@@ -26,7 +27,7 @@ class Node:
     which together are the whole of it.
     """
 
-    __slots__ = ("__weakref__", "chunks", "dims", "dtype", "inputs", "params", "shape", "token")
+    __slots__ = ("__weakref__", "chunks", "dims", "dtype", "inputs", "origin", "params", "shape", "token")
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -35,6 +36,10 @@ class Node:
     inputs: tuple[Node, ...]
     params: tuple[Any, ...]
     token: str
+    origin: Origin | None
+    """The user's call that made it first; no part of what it is."""
+    calls_user: ClassVar[bool] = False
+    """Whether a function of the user is called, whose failures name the line."""
 
     @property
     def label(self) -> str:
@@ -64,6 +69,11 @@ class Node:
         return False
 
     @property
+    def place(self) -> Place | None:
+        """The user's line that made it, where it is known."""
+        return place_of(self.origin)
+
+    @property
     def ndim(self) -> int:
         """The number of axes."""
         return len(self.shape)
@@ -82,13 +92,18 @@ N = TypeVar("N", bound=Node)
 # Chunk sizes along an axis may be a million integers: their text is not made.
 LONG = 100
 
+# The origin of what came from another process.
+ELSEWHERE = Place("", 0, "", "")
+
 _interned: weakref.WeakValueDictionary[str, Node] = weakref.WeakValueDictionary()
 _nonces = itertools.count()
 # What has no content to hash is known by a number given on first sight, for as long as it lives.
 _seen: dict[int, tuple[Any, str]] = {}
 
 
-def make(kind: type[N], inputs: tuple[Node, ...], params: tuple[Any, ...]) -> N:
+def make(
+    kind: type[N], inputs: tuple[Node, ...], params: tuple[Any, ...], origin: Origin | None = None
+) -> N:
     """The node of that kind, inputs and parameters: the same object each time it is asked for."""
     digest = hashlib.blake2b(kind.__qualname__.encode(), digest_size=16)
     for node in inputs:
@@ -100,6 +115,7 @@ def make(kind: type[N], inputs: tuple[Node, ...], params: tuple[Any, ...]) -> N:
         return known  # type: ignore[return-value]
     node = kind()
     node.inputs, node.params, node.token = inputs, params, token
+    node.origin = origin or caller()
     node.infer()
     _interned[token] = node
     return node
@@ -169,21 +185,30 @@ def walk(roots: Iterable[Node], inputs: Callable[[Node], Sequence[Node]] | None 
     return order
 
 
-Flat = list[tuple[type[Node], tuple[int, ...], tuple[Any, ...]]]
-"""Nodes as (kind, positions of the inputs, parameters), inputs first: pickles at any depth."""
+Flat = list[tuple[type[Node], tuple[int, ...], tuple[Any, ...], Place | None]]
+"""Nodes as (kind, positions of the inputs, parameters, the user's line where failures name it), inputs first:
+pickles at any depth."""
 
 
 def flatten(roots: Sequence[Node]) -> tuple[Flat, list[int]]:
     """The graph below the roots as a flat list, and where in it the roots are."""
     order = walk(roots)
     position = {node: i for i, node in enumerate(order)}
-    flat = [(type(node), tuple(position[i] for i in node.inputs), node.params) for node in order]
+    flat = [
+        (
+            type(node),
+            tuple(position[i] for i in node.inputs),
+            node.params,
+            node.place if node.calls_user else None,
+        )
+        for node in order
+    ]
     return flat, [position[root] for root in roots]
 
 
 def unflatten(flat: Flat, roots: Sequence[int]) -> list[Node]:
     """The nodes that `flatten` laid flat."""
     nodes: list[Node] = []
-    for kind, inputs, params in flat:
-        nodes.append(make(kind, tuple(nodes[i] for i in inputs), params))
+    for kind, inputs, params, place in flat:
+        nodes.append(make(kind, tuple(nodes[i] for i in inputs), params, place or ELSEWHERE))
     return [nodes[i] for i in roots]

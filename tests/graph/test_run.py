@@ -157,9 +157,10 @@ def test_a_users_error_keeps_its_type_and_carries_the_block(error, scheduler):
     with pytest.raises(type(error)) as caught:
         y.to_zarr(store, "g/u", mode="w", scheduler=scheduler, num_workers=2)
     assert caught.value is error
-    (note,) = error.__notes__
+    note, cure = error.__notes__
     error.__notes__.clear()
-    assert "map_blocks(smooth)" in note
+    assert cure == 'to step into it: y[4:6, 3:6].compute(scheduler="sync")'
+    assert "map_blocks(smooth), test_run.py:" in note
     assert "block (2, 1) = [4:6, 3:6] of int32" in note
     assert state(store) == before
     assert leftovers(store) == []

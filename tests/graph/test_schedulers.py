@@ -318,7 +318,7 @@ def test_a_failed_write_elsewhere_is_over_when_the_call_is(x, scheduler, request
     with pytest.raises(KeyError, match="sigma") as caught:
         y.to_zarr("out.zarr", mode="w", scheduler=how, num_workers=2)
     assert type(caught.value) is KeyError
-    assert "map_blocks(second_fails), block (" in caught.value.__notes__[0]
+    assert "map_blocks(second_fails), test_schedulers.py:" in caught.value.__notes__[0]
     time.sleep(1.5)
     assert not any(is_reserved(path.name) for path in pathlib.Path(tmp_path).iterdir())
     assert lz.load("out.zarr").tolist() == [1, 1, 1], old

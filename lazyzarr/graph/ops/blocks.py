@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from lazyzarr.graph.node import Chunks, Node, make
 from lazyzarr.graph.ops.computed import Box, Computed, Get, Intervals, within
 from lazyzarr.graph.ops.elementwise import Constant
-from lazyzarr.graph.ops.user import note_user_error, promised, read_only
+from lazyzarr.graph.ops.user import note_user_error, promised, read_only, step_into, user_call
 from lazyzarr.graph.region import Region
 
 __all__ = ["MapBlocks", "kept_copy", "map_blocks"]
@@ -26,6 +26,7 @@ class MapBlocks(Computed):
     """
 
     __slots__ = ()
+    calls_user: ClassVar[bool] = True
 
     @property
     def label(self) -> str:
@@ -95,14 +96,19 @@ class MapBlocks(Computed):
             words["block_id"] = block_id
         if "block_info" in wants:
             words["block_info"] = self._block_info(block_id)
-        where = f"map_blocks({self.label}), block {block_id} = {_extent(origin, shape)} of {self.dtype}"
         lent = [o.value if isinstance(o, Constant) else read_only(pieces[o]) for o in operands]
         try:
             result = function(*lent, **words)
         except Exception as error:
-            note_user_error(error, where)
+            note_user_error(error, self._where(origin, shape, block_id), step_into(self, origin, shape))
             raise
-        return promised(result, shape, self.dtype, where, "; if its blocks have other shapes, say chunks=...")
+        cure = "; if its blocks have other shapes, say chunks=..."
+        return promised(
+            result, shape, self.dtype, lambda: self._where(origin, shape, block_id), cure
+        )
+
+    def _where(self, origin: tuple[int, ...], shape: tuple[int, ...], block_id: tuple[int, ...]) -> str:
+        return f"{user_call('map_blocks', self)}, block {block_id} = {_extent(origin, shape)} of {self.dtype}"
 
     def _block_info(self, block_id: tuple[int, ...]) -> dict[int | None, dict[str, Any]]:
         """What dask.array tells a function about its block, by position of the input and None for the output."""

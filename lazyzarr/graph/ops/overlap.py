@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from lazyzarr.graph.node import Node, make
 from lazyzarr.graph.ops.computed import Box, Computed, Get, Intervals, cuts_of
 from lazyzarr.graph.ops.joining import PadMode, pad
-from lazyzarr.graph.ops.user import note_user_error, promised, read_only
+from lazyzarr.graph.ops.user import note_user_error, promised, read_only, step_into, user_call
 from lazyzarr.graph.ops.views import rechunk
 
 __all__ = ["Boundary", "MapOverlap", "map_overlap"]
@@ -27,6 +27,7 @@ class MapOverlap(Computed):
     padded (whether an axis of the inputs is longer at both ends, by its depth)."""
 
     __slots__ = ()
+    calls_user: ClassVar[bool] = True
 
     @property
     def label(self) -> str:
@@ -55,14 +56,18 @@ class MapOverlap(Computed):
         function, keywords, *_ = self.params
         box, inside = self._halo(coords)
         pieces = [read_only(get(i, box)) for i in range(len(self.inputs))]
-        where = f"map_overlap({self.label}), block {coords} of {self.dtype} with what is around it"
         try:
             result = function(*pieces, **dict(keywords))
         except Exception as error:
-            note_user_error(error, where)
+            note_user_error(error, self._where(coords), step_into(self, *self.box(coords)))
             raise
         cure = "; the function gets a chunk with `depth` elements around it and gives the same shape"
-        return promised(result, box[1], self.dtype, where, cure)[inside].copy()
+        values = promised(result, box[1], self.dtype, lambda: self._where(coords), cure)
+        return values[inside].copy()
+
+    def _where(self, coords: tuple[int, ...]) -> str:
+        call = user_call("map_overlap", self)
+        return f"{call}, block {coords} of {self.dtype} with what is around it"
 
     def _halo(self, coords: tuple[int, ...]) -> tuple[Box, tuple[slice, ...]]:
         """The box that a block asks for, and where in it the block lies."""

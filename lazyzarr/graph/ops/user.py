@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
 from lazyzarr.errors import DataTypeMismatchError, ShapeMismatchError
+from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.elementwise import Elementwise
 
-__all__ = ["UserElementwise", "note_user_error", "promised", "read_only"]
+__all__ = ["UserElementwise", "note_user_error", "promised", "read_only", "step_into", "user_call"]
 
 
 class UserElementwise(Elementwise):
     """A user's function that works value by value: lent its operands, and held to what it promised."""
 
     __slots__ = ()
+    calls_user: ClassVar[bool] = True
 
     @property
     def in_place(self) -> bool:
@@ -30,11 +32,24 @@ class UserElementwise(Elementwise):
         try:
             result = self.function(*self._arguments(lent), **dict(self.params[2]))
         except Exception as error:
-            note_user_error(
-                error, f"elementwise({self.label}), a part of shape {shape} of {self.shape} {self.dtype}"
-            )
+            part = f"a part of shape {shape} of {self.shape} {self.dtype}"
+            note_user_error(error, f"{user_call('elementwise', self)}, {part}")
             raise
-        return promised(result, shape, self.dtype, f"elementwise({self.label})")
+        return promised(result, shape, self.dtype, lambda: user_call("elementwise", self))
+
+
+def user_call(kind: str, node: Node) -> str:
+    """A user's function, and the line that handed it over, as errors name them."""
+    place = node.place
+    return f"{kind}({node.label})" + (f", {place}" if place else "")
+
+
+def step_into(node: Node, origin: tuple[int, ...], shape: tuple[int, ...]) -> str:
+    """How to run one block alone, in this thread."""
+    place = node.place
+    ranges = ", ".join(f"{start}:{start + n}" for start, n in zip(origin, shape, strict=True))
+    name = place.name if place and place.name else "y"
+    return f'to step into it: {name}[{ranges}].compute(scheduler="sync")'
 
 
 def read_only(piece: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -44,9 +59,11 @@ def read_only(piece: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return view
 
 
-def note_user_error(error: Exception, where: str) -> None:
+def note_user_error(error: Exception, where: str, hint: str = "") -> None:
     """Adds to a user's error where it happened, and the cure for the one that lending causes."""
     error.add_note(f"in {where}")
+    if hint:
+        error.add_note(hint)
     if isinstance(error, ValueError) and "read-only" in str(error):
         error.add_note(
             "arrays are lent to the function and cannot be changed in place: start with x = x.copy()"
@@ -54,7 +71,7 @@ def note_user_error(error: Exception, where: str) -> None:
 
 
 def promised(
-    result: Any, shape: tuple[int, ...], dtype: np.dtype[Any], where: str, cure: str = ""
+    result: Any, shape: tuple[int, ...], dtype: np.dtype[Any], where: Callable[[], str], cure: str = ""
 ) -> np.ndarray[Any, Any]:
     """A user function's result as the array that it was to give.
 
@@ -63,10 +80,10 @@ def promised(
     """
     values = np.asarray(result)
     if values.shape != shape:
-        raise ShapeMismatchError(f"{where} gave shape {values.shape}, and was to give {shape}{cure}")
+        raise ShapeMismatchError(f"{where()} gave shape {values.shape}, and was to give {shape}{cure}")
     if values.dtype != dtype and not np.can_cast(values.dtype, dtype, "same_kind"):
         raise DataTypeMismatchError(
-            f"{where} gave {values.dtype} values, and was to give {dtype}; say what it gives: "
+            f"{where()} gave {values.dtype} values, and was to give {dtype}; say what it gives: "
             f"dtype={values.dtype.name!r}, or let it cast them"
         )
     return values.astype(dtype, copy=False)

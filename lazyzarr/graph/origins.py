@@ -1,0 +1,92 @@
+"""Origins: the line of the user's program that made a node, the text of the call, and the name its result got.
+
+A node keeps a code object and a position in it, which costs next to nothing; the rest is worked out when it is shown.
+"""
+
+from __future__ import annotations
+
+import ast
+import dis
+import itertools
+import linecache
+import os
+import sys
+from types import CodeType, FrameType
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["Origin", "Place", "caller", "place_of"]
+
+
+class Place(NamedTuple):
+    """A line of a program."""
+
+    file: str
+    """The file's name, without its folder."""
+    line: int
+    text: str
+    """The expression that was called there; empty where its source is not at hand."""
+    name: str
+    """The variable that its value was given to; empty where it was given to none."""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+Origin = tuple[CodeType, int] | Place
+"""Where in a program a call stands, or what was found out about it before it travelled."""
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# What calls on behalf of the user; the demo is a user, too.
+_BETWEEN = (
+    *(os.path.join(_PACKAGE, part) for part in ("graph", "format", "verbs.py", "numpy.py")),
+    os.path.dirname(os.path.abspath(np.__file__)),
+)
+# Longer expressions would fill the line.
+_MOST_TEXT = 48
+
+
+def caller() -> Origin | None:
+    """The first call below which all is lazyzarr's own: the user's line."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_BETWEEN):
+        frame = frame.f_back
+    return None if frame is None else (frame.f_code, frame.f_lasti)
+
+
+def place_of(origin: Origin | None) -> Place | None:
+    """What can be said of an origin; None where nothing is known."""
+    if origin is None or isinstance(origin, Place):
+        return origin if origin and origin.file else None
+    code, at = origin
+    start, stop, left, right = next(
+        itertools.islice(code.co_positions(), at // 2, None), (None, None, None, None)
+    )
+    if start is None:
+        return None
+    text = "" if stop is None or left is None or right is None else _text(code, start, stop, left, right)
+    return Place(os.path.basename(code.co_filename), start, text, _assigned(code, at))
+
+
+def _text(code: CodeType, start: int, stop: int, left: int, right: int) -> str:
+    """The source of an expression in one line, where it is at hand and still what was compiled."""
+    lines = [linecache.getline(code.co_filename, line).encode() for line in range(start, stop + 1)]
+    lines[-1] = lines[-1][:right]
+    lines[0] = lines[0][left:]
+    text = " ".join(b" ".join(lines).decode(errors="replace").split())
+    try:
+        ast.parse(text, mode="eval")
+    except (SyntaxError, ValueError):
+        return ""
+    return text if len(text) <= _MOST_TEXT else text[: _MOST_TEXT - 3] + "..."
+
+
+def _assigned(code: CodeType, at: int) -> str:
+    """The variable that takes what the instruction at a position gives."""
+    after = (step for step in dis.get_instructions(code) if step.offset > at)
+    step = next((step for step in after if step.opname not in ("CACHE", "NOP")), None)
+    if step is None or not step.opname.startswith("STORE_") or step.opname.startswith("STORE_SUBSCR"):
+        return ""
+    name = step.argval[0] if isinstance(step.argval, tuple) else step.argval
+    return name if isinstance(name, str) else ""
