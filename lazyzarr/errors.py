@@ -54,6 +54,8 @@ no array at file://typo.zarr
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "ArrayIndexError",
     "ArrayNotFoundError",
@@ -278,7 +280,26 @@ class PlanError(LazyzarrError, ValueError):
 
 
 class MemoryBudgetError(PlanError, MemoryError):
-    """A step that cannot be done within `memory=`."""
+    """A step that cannot be done within `memory=`.
+
+    Parameters
+    ----------
+    message : str
+        What needs how much, which step that is, and what fits.
+    needed, allowed : int
+        Bytes.
+    cures : tuple of (str, str)
+        Changes after which it fits, each of them planned, and what each comes to.
+    """
+
+    def __init__(
+        self, message: str, needed: int = 0, allowed: int = 0, cures: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.needed, self.allowed, self.cures = needed, allowed, cures
+
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
+        return type(self), (str(self.args[0]), self.needed, self.allowed, self.cures)
 
 
 class WriteConflictError(PlanError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import linecache
 import re
 import subprocess
 import sys
@@ -33,7 +34,10 @@ def test_code_prints_what_the_document_says(path):
     for block in blocks(path):
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            exec(compile(block["code"], str(path), "exec"), namespace)
+            # As if it were saved and run, so that plans show its lines.
+            Path("demo.py").write_text(block["code"])
+            linecache.checkcache("demo.py")
+            exec(compile(block["code"], "demo.py", "exec"), namespace)
         if block["output"] is not None:
             assert settled(printed.getvalue()) == settled(block["output"])
 

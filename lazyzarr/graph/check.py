@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import itertools
-import math
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
 
 from lazyzarr.errors import MemoryBudgetError, StoreReachError, TargetIsSourceError, WriteConflictError
-from lazyzarr.graph.access import leaf_name
+from lazyzarr.graph.blame import accusation
+from lazyzarr.graph.cures import Cure, find_cures
 from lazyzarr.graph.layout import Cuts
 from lazyzarr.graph.node import Node, walk
 from lazyzarr.graph.ops.sources import ZarrSource
 from lazyzarr.graph.plan import Stages
 from lazyzarr.graph.sink import Sink
-from lazyzarr.graph.stage import partial_bytes
 from lazyzarr.settings import format_bytes
 
-__all__ = ["LAWS", "check", "enough_memory", "one_writer", "stores_in_reach", "target_is_no_source"]
+__all__ = [
+    "LAWS",
+    "check",
+    "cure_lines",
+    "enough_memory",
+    "one_writer",
+    "stores_in_reach",
+    "target_is_no_source",
+]
+
+
+# How wide lines are printed.
+WIDTH = 100
 
 
 def check(planned: Stages, reach: str) -> None:
@@ -122,25 +134,26 @@ def _sources(planned: Stages) -> Sequence[ZarrSource]:
 
 def enough_memory(planned: Stages, reach: str) -> None:
     """Every stage fits the budget."""
-    if planned.peak_memory <= planned.memory:
+    needed, allowed = planned.peak_memory, planned.memory
+    if needed <= allowed:
         return
-    needs, allows = format_bytes(planned.peak_memory), format_bytes(planned.memory)
-    lines = [f"this needs {needs} at its peak; memory= allows {allows}."]
+    lines = [f"this needs {format_bytes(needed)} at its peak; memory= allows {format_bytes(allowed)}."]
     worst = max(planned.stages, key=planned.peak, default=None)
     if worst is not None:
-        part, at_once = worst.memory, min(planned.workers, worst.layout.tasks)
-        states = partial_bytes(worst.reduces, worst.layout.numblocks)
-        reads = ", ".join(dict.fromkeys(leaf_name(access.leaf) for access in worst.accesses))
-        lines.append(
-            f"  {worst.name} over {reads}: {format_bytes(part.task)} a task, {at_once} at once: decoded chunks "
-            f"{format_bytes(part.chunks)}, values between {format_bytes(part.registers)}, sums and write buffers "
-            f"{format_bytes(part.accumulators + part.unit)}; states to join {format_bytes(states)}; "
-            f"results {format_bytes(planned.results)}."
-        )
-    lines.append(f'  What fits:  memory="{math.ceil(planned.peak_memory / 1e6)}MB"')
-    if planned.results > planned.memory // 2:
-        lines.append("              y.to_zarr(...) instead of y.compute(): the result alone does not fit")
-    raise MemoryBudgetError("\n".join(lines))
+        words = f"{accusation(planned, worst)}."
+        lines.extend(textwrap.wrap(words, WIDTH, initial_indent="  ", subsequent_indent="  "))
+    cures = find_cures(planned, reach)
+    lines.extend(cure_lines(cures))
+    raise MemoryBudgetError("\n".join(lines), needed, allowed, tuple(cures))
+
+
+def cure_lines(cures: Sequence[Cure]) -> list[str]:
+    """Cures as aligned lines."""
+    width = max((len(cure.text) for cure in cures), default=0)
+    heads = ["What fits:", *[""] * len(cures)]
+    return [
+        f"  {head:10}  {cure.text:{width}}  {cure.effect}" for head, cure in zip(heads, cures, strict=False)
+    ]
 
 
 LAWS = [one_writer, target_is_no_source, stores_in_reach, enough_memory]

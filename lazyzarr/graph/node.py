@@ -101,9 +101,7 @@ _nonces = itertools.count()
 _seen: dict[int, tuple[Any, str]] = {}
 
 
-def make(
-    kind: type[N], inputs: tuple[Node, ...], params: tuple[Any, ...], origin: Origin | None = None
-) -> N:
+def make(kind: type[N], inputs: tuple[Node, ...], params: tuple[Any, ...], origin: Origin | None = None) -> N:
     """The node of that kind, inputs and parameters: the same object each time it is asked for."""
     digest = hashlib.blake2b(kind.__qualname__.encode(), digest_size=16)
     for node in inputs:

@@ -43,6 +43,8 @@ class Stages:
     stages: tuple[Stage, ...]
     workers: int
     memory: int
+    asked: Budget
+    """What it was planned for; `workers` may be fewer."""
     workers_why: str = ""
 
     @property
@@ -72,6 +74,7 @@ class Stages:
 
 def plan_stages(outputs: Sequence[Output], budget: Budget) -> Stages:
     """The stages of the outputs, in blocks that fit the budget where they can."""
+    asked = budget
     groups = [*_reduce_groups(outputs), *_map_groups(outputs)]
     stages = [make_stage(kind, roots, reduces, sinks, budget) for kind, roots, reduces, sinks in groups]
     why = ""
@@ -80,7 +83,7 @@ def plan_stages(outputs: Sequence[Output], budget: Budget) -> Stages:
         stages = [respread(stage, budget) for stage in stages]
         small = format_bytes(SMALL_CHUNK)
         why = f"1 thread: chunks are smaller than {small}, where a second one only waits for the first"
-    return _fit(Stages(tuple(outputs), tuple(stages), budget.workers, budget.memory, why))
+    return _fit(Stages(tuple(outputs), tuple(stages), budget.workers, budget.memory, asked, why))
 
 
 Group = tuple[str, tuple[Node, ...], tuple[Reduce, ...], tuple[Sink | None, ...]]

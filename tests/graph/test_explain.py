@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import pickle
 
 import numpy as np
 import pytest
@@ -35,31 +36,30 @@ TEXTS = {
     "a reduction": (
         lambda u: u.mean("time").explain(**HOW),
         """
-        mean (200, 300) float32, 240.0 kB
+        u.mean("time") (200, 300) float32, 240.0 kB test_explain.py:*
         stage tasks decode amp write peak what it does
         1 mean-u 8 57.6 MB 1.00 - * MB u -> mean (200, 300)
-        peak * MB of 200.0 MB, 2 at once
+        total 8 57.6 MB 1.00 - * MB of 200.0 MB, 2 at once
         """,
     ),
     "two passes": (
         lambda u: (u - u.mean("time")).explain(**HOW),
         """
-        subtract (240, 200, 300) float32, 57.6 MB
+        u - u.mean("time") (240, 200, 300) float32, 57.6 MB test_explain.py:*
         stage tasks decode amp write peak what it does
         1 mean-u 8 57.6 MB 1.00 - * MB u -> mean (200, 300)
         2 subtract-u 8 57.6 MB 1.00 - * MB u, mean -> result
-        total 16 115.2 MB 2.00 - * MB
-        peak * MB of 200.0 MB, 2 at once
-        u is decoded by 2 stages: mean-u, subtract-u
+        total 16 115.2 MB 2.00 - * MB of 200.0 MB, 2 at once
+        u is decoded twice: all of it is in mean-u before subtract-u begins
         """,
     ),
     "two sources in one pass": (
         lambda u: (u + v()).sum().explain(**HOW),
         """
-        sum () float32, 4 B
+        (u + v()).sum() () float32, 4 B test_explain.py:*
         stage tasks decode amp write peak what it does
         1 sum-u 8 115.2 MB 1.00 - * MB u, v -> sum ()
-        peak * MB of 200.0 MB, 2 at once
+        total 8 115.2 MB 1.00 - * MB of 200.0 MB, 2 at once
         """,
     ),
     "a write": (
@@ -67,45 +67,53 @@ TEXTS = {
             "out.zarr/anomaly", chunks={"time": 48}, shards={"time": 96}, compute=False, **HOW
         ),
         """
-        out.zarr/anomaly <- subtract (240, 200, 300) float32, 57.6 MB
+        out.zarr/anomaly <- u - u.mean("time") (240, 200, 300) float32, 57.6 MB test_explain.py:*
         stage tasks decode amp write peak what it does
         1 mean-u 8 57.6 MB 1.00 - * MB u -> mean (200, 300)
         2 subtract-u 3 57.6 MB 1.00 57.6 MB * MB u, mean -> out.zarr/anomaly
-        total 11 115.2 MB 2.00 57.6 MB * MB
-        peak * MB of 200.0 MB, 2 at once
-        3 chunks or shards written, one writer each
-        u is decoded by 2 stages: mean-u, subtract-u
+        total 11 115.2 MB 2.00 57.6 MB * MB of 200.0 MB, 2 at once
+        u is decoded twice: all of it is in mean-u before subtract-u begins
+        3 chunks or shards written, one writer each; nothing is written before stage 2
         """,
     ),
     "what does not fit": (
         lambda u: u.explain(memory="10MB", num_workers=1),
         """
-        read (240, 200, 300) float32, 57.6 MB
+        lz.from_zarr("data.zarr/u") (240, 200, 300) float32, 57.6 MB test_explain.py:*
         stage tasks decode amp write peak what it does
-        1 read-u * 57.6 MB 1.00 - * MB u -> result
-        peak * MB of 10.0 MB, 1 at once
-        does not fit: this needs * MB at its peak; memory= allows 10.0 MB.
-        read-u over u: * MB a task, 1 at once: *; results 57.6 MB.
-        What fits: memory="*MB"
-        y.to_zarr(...) instead of y.compute(): the result alone does not fit
+        1 read-u * 57.6 MB 1.00 - * MB OVER by * MB: the result, (240, 200, 300)
+        float32, is 57.6 MB and stays in memory
+        total * 57.6 MB 1.00 - * MB of 10.0 MB, 1 at once
+        What fits: memory="*MB" *
         """,
     ),
     "nothing stored": (
         lambda u: lz.from_array(np.ones(5)).sum().explain(**HOW),
         """
-        sum () float64, 8 B
+        lz.from_array(np.ones(5)).sum() () float64, 8 B test_explain.py:*
         stage tasks decode amp write peak what it does
         1 sum-array 1 - - - * MB array -> sum ()
-        peak * MB of 200.0 MB, 2 at once
+        total 1 - - - * MB of 200.0 MB, 2 at once
         """,
     ),
     "a part that many blocks need": (
         lambda u: (u - u[0]).explain(**HOW),
         """
-        subtract (240, 200, 300) float32, 57.6 MB
+        u - u?0? (240, 200, 300) float32, 57.6 MB test_explain.py:*
         stage tasks decode amp write peak what it does
-        1 subtract-u 8 103.7 MB 1.64 - * MB u -> result
-        peak * MB of 200.0 MB, 2 at once
+        1 subtract-u 8 103.7 MB 1.80 - * MB u -> result
+        total 8 103.7 MB 1.80 - * MB of 200.0 MB, 2 at once
+        """,
+    ),
+    "what is refused for another reason": (
+        lambda u: (lz.from_zarr(lz.array(np.ones(9))) * 2).explain(scheduler="processes", memory="200MB"),
+        """
+        lz.from_zarr(lz.array(np.ones(9))) * 2 (9,) float64, 72 B test_explain.py:*
+        stage tasks decode amp write peak what it does
+        1 multiply-array 1 72 B 1.00 - * MB array -> result
+        total 1 72 B 1.00 - * MB of 200.0 MB, * at once
+        refused: memory:* lives in this process alone, where worker processes cannot see
+        it. Use scheduler="threads", or *
         """,
     ),
 }  # fmt: skip
@@ -119,6 +127,7 @@ def lines(text):
 def test_text(u, explain, expected):
     text = str(explain(u))
     assert len(lines(text)) == len(lines(expected)), text
+    assert all(len(line) <= 100 for line in text.splitlines()), text
     for line, pattern in zip(lines(text), lines(expected), strict=True):
         assert fnmatch.fnmatchcase(line, pattern), text
     assert all(line == line.rstrip() for line in text.splitlines())
@@ -134,7 +143,7 @@ def test_table_for_notebooks_says_the_same(u):
     made = (u - u.mean("time")).to_zarr("o<b>.zarr", compute=False, **HOW)
     table = made._repr_html_()
     assert "<td>mean-u</td>" in table
-    assert "o&lt;b&gt;.zarr &lt;- subtract" in table
+    assert "o&lt;b&gt;.zarr &lt;- u - u.mean(&quot;time&quot;)" in table
     assert "<b>" not in table
     assert table.count("<tr>") == 4
 
@@ -142,7 +151,14 @@ def test_table_for_notebooks_says_the_same(u):
 def test_fields(u):
     made = (u - u.mean("time")).to_zarr("out.zarr", compute=False, **HOW)
     assert [stage.name for stage in made.stages] == ["mean-u", "subtract-u"]
-    assert made.tasks == sum(stage.layout.tasks for stage in made.stages)
+    assert made.tasks == sum(stage.tasks for stage in made.stages)
+    assert [stage.kind for stage in made.stages] == ["reduce", "map"]
+    assert [stage.reads for stage in made.stages] == [("u",), ("u", "mean")]
+    assert [stage.gives for stage in made.stages] == [("mean (200, 300)",), ("out.zarr",)]
+    assert [stage.write for stage in made.stages] == [0, u.nbytes]
+    assert [stage.why for stage in made.stages] == ["", ""]
+    assert max(stage.peak for stage in made.stages) == made.peak_memory
+    assert {stage.place.file for stage in made.stages} == {"test_explain.py"}
     assert (made.bytes_decoded, made.bytes_written) == (2 * u.nbytes, u.nbytes)
     assert made.amplification == 2
     assert made.writers == 10
@@ -155,9 +171,14 @@ def test_fields(u):
 def test_a_plan_that_does_not_fit_says_so_and_is_refused_when_it_runs(u):
     made = u.explain(memory="10MB")
     assert not made.fits
-    assert made.problem in str(made).replace("\n  ", "\n")
-    with pytest.raises(MemoryBudgetError):
+    assert made.problem.splitlines()[-1] in str(made)
+    assert made.stages[0].why.startswith("OVER by ")
+    with pytest.raises(MemoryBudgetError) as caught:
         made.run()
+    assert (caught.value.needed, caught.value.allowed) == (made.peak_memory, 10_000_000)
+    assert caught.value.cures == made.advice != ()
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.needed, again.cures) == (str(caught.value), made.peak_memory, made.advice)
 
 
 def test_explaining_reads_and_makes_nothing():

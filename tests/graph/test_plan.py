@@ -130,7 +130,7 @@ def test_the_peak_is_the_sum_of_its_parts():
     part = stage.memory
     assert part.task == part.chunks + part.encoded + part.registers + part.accumulators + part.unit
     # Fewer blocks than workers: only those are in use at once.
-    one = plan.Stages(made.outputs, (with_groups(stage, (1, 1, 1)),), 3, made.memory)
+    one = plan.Stages(made.outputs, (with_groups(stage, (1, 1, 1)),), 3, made.memory, made.asked)
     assert one.peak_memory == 8_000_000 + one.stages[0].memory.task + plan.BASE
 
 

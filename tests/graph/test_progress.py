@@ -60,9 +60,7 @@ def test_logs_get_lines_on_the_way(x, capsys, monkeypatch):
     parts = [
         re.fullmatch(r"\d\d:\d\d:\d\d subtract-data stage (\d)/2 (\d+)% .* s left", line) for line in lines
     ]
-    assert [part[1] for part in parts] == ["1"] * made.stages[0].layout.tasks + ["2"] * made.stages[
-        1
-    ].layout.tasks
+    assert [part[1] for part in parts] == ["1"] * made.stages[0].tasks + ["2"] * made.stages[1].tasks
     shares = [int(part[2]) for part in parts]
     assert shares == sorted(shares)
     assert shares[-1] == 100

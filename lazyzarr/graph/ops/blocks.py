@@ -103,9 +103,7 @@ class MapBlocks(Computed):
             note_user_error(error, self._where(origin, shape, block_id), step_into(self, origin, shape))
             raise
         cure = "; if its blocks have other shapes, say chunks=..."
-        return promised(
-            result, shape, self.dtype, lambda: self._where(origin, shape, block_id), cure
-        )
+        return promised(result, shape, self.dtype, lambda: self._where(origin, shape, block_id), cure)
 
     def _where(self, origin: tuple[int, ...], shape: tuple[int, ...], block_id: tuple[int, ...]) -> str:
         return f"{user_call('map_blocks', self)}, block {block_id} = {_extent(origin, shape)} of {self.dtype}"

@@ -1,0 +1,144 @@
+"""A plan as text: a table of its stages, and what is worth knowing about them, in lines of 100 characters."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from lazyzarr.graph.access import leaf_name
+from lazyzarr.graph.check import WIDTH, cure_lines
+from lazyzarr.graph.cures import Cure
+from lazyzarr.graph.node import Node, walk
+from lazyzarr.graph.ops.reductions import Reduce
+from lazyzarr.graph.origins import Place
+from lazyzarr.graph.outline import StageFacts, decoded_once, expression, line_of, target_name
+from lazyzarr.graph.plan import Stages
+from lazyzarr.graph.stage import Stage
+from lazyzarr.settings import format_bytes
+
+__all__ = ["COLUMNS", "heading", "notes", "plan_text", "rows"]
+
+COLUMNS = ("", "stage", "tasks", "decode", "amp", "write", "peak", "what it does")
+# Words stand to the left in their columns, numbers to the right.
+_WORDS = {1, len(COLUMNS) - 1}
+# What a column of words has at least, however long the names before it are.
+_LEAST = 30
+
+
+def plan_text(planned: Stages, facts: Sequence[StageFacts], cures: Sequence[Cure], refusal: str) -> str:
+    """The plan as it is printed."""
+    lines = [*heading(planned), *_table(rows(planned, facts))]
+    lines += [line for note in notes(planned, facts) for line in _wrapped(note)]
+    if cures:
+        lines += cure_lines(cures)
+    elif refusal:
+        first, *more = refusal.splitlines()
+        lines += [*_wrapped(f"refused: {first}"), *(f"  {line}" for line in more)]
+    return "\n".join(lines)
+
+
+def _wrapped(note: str) -> list[str]:
+    return textwrap.wrap(
+        note,
+        WIDTH,
+        initial_indent="  ",
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def heading(planned: Stages) -> list[str]:
+    """For each output: where it goes, the user's expression, what comes of it, and the line."""
+    lines: list[str] = []
+    for output in planned.outputs:
+        words, place = expression(output.node)
+        target = f"{target_name(output.sink.url)} <- " if output.sink else ""
+        facts = f"{output.node.shape} {output.node.dtype}, {format_bytes(output.node.nbytes)}"
+        whole = "   ".join(filter(None, [f"{target}{words}", facts, str(place or "")]))
+        lines += (
+            [whole] if len(whole) <= WIDTH else [f"{target}{words}", f"  {facts}   {place or ''}".rstrip()]
+        )
+    return lines
+
+
+def rows(planned: Stages, facts: Sequence[StageFacts]) -> list[tuple[str, ...]]:
+    """The cells of each stage's row, and of the total's."""
+    head = planned.outputs[0].node.place if planned.outputs else None
+    found = [_row(number, stage, head) for number, stage in enumerate(facts, 1)]
+    written = sum(stage.write for stage in facts)
+    total = (
+        "",
+        "total",
+        f"{sum(stage.tasks for stage in facts):,}",
+        *_sizes(sum(stage.decode for stage in facts), sum(decoded_once(planned.stages).values()), written),
+        format_bytes(planned.peak_memory),
+        f"of {format_bytes(planned.memory)}, {planned.workers} at once",
+    )
+    return [*found, total]
+
+
+def _row(number: int, stage: StageFacts, head: Place | None) -> tuple[str, ...]:
+    least = round(stage.decode / stage.amplification)
+    line = line_of(stage.place, head)
+    what = stage.why or stage.what + (f", {line}" if line else "")
+    sizes = _sizes(stage.decode, least, stage.write)
+    return (str(number), stage.name, f"{stage.tasks:,}", *sizes, format_bytes(stage.peak), what)
+
+
+def _sizes(decode: int, least: int, write: int) -> tuple[str, str, str]:
+    """Decoded bytes, amplification and written bytes, as words."""
+    return (
+        format_bytes(decode) if decode else "-",
+        f"{decode / least:.2f}" if least else "-",
+        format_bytes(write) if write else "-",
+    )
+
+
+def _table(cells: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as aligned lines, the last column wrapped."""
+    cells = [COLUMNS, *cells]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(COLUMNS) - 1)]
+    indent = " " * (2 + sum(widths) + 2 * len(widths))
+    room = max(WIDTH - len(indent), _LEAST)
+    lines = []
+    for *row, what in cells:
+        start = "  ".join(
+            cell.ljust(w) if i in _WORDS else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        first, *more = textwrap.wrap(what, room, break_long_words=False, break_on_hyphens=False) or [""]
+        lines += [f"  {start}  {first}".rstrip(), *(indent + line for line in more)]
+    return lines
+
+
+def notes(planned: Stages, facts: Sequence[StageFacts]) -> list[str]:
+    """What the table does not say."""
+    fits = planned.peak_memory <= planned.memory
+    found = [planned.workers_why] if planned.workers_why and fits else []
+    found += _decoded_again(planned.stages)
+    writers = sum(stage.writers for stage in facts)
+    if writers:
+        first = next(number for number, stage in enumerate(facts, 1) if stage.writers)
+        later = f"; nothing is written before stage {first}" if first > 1 else ""
+        count = f"{writers:,} chunks or shards" if writers > 1 else "one chunk or shard"
+        found.append(f"{count} written, one writer each{later}")
+    return found
+
+
+def _decoded_again(stages: Sequence[Stage]) -> list[str]:
+    """A line for each source that more than one stage reads."""
+    readers: dict[Node, list[Stage]] = {}
+    for stage in stages:
+        for leaf in dict.fromkeys(access.leaf for access in stage.accesses if access.decodes):
+            readers.setdefault(leaf, []).append(stage)
+    return [_again(leaf, found) for leaf, found in readers.items() if len(found) > 1]
+
+
+def _again(leaf: Node, readers: Sequence[Stage]) -> str:
+    times = "twice" if len(readers) == 2 else f"{len(readers)} times"
+    names = [stage.name for stage in readers]
+    waits = [stage for stage in readers[1:] if any(isinstance(node, Reduce) for node in walk(stage.roots))]
+    if not waits:
+        return f"{leaf_name(leaf)} is decoded {times}: by {', '.join(names[:-1])} and {names[-1]}"
+    return f"{leaf_name(leaf)} is decoded {times}: all of it is in {names[0]} before {waits[0].name} begins"
