@@ -63,10 +63,13 @@ if TYPE_CHECKING:
     from .format.saving import tree as tree
     from .graph.explain import Plan as Plan
     from .graph.lazy import LazyArray as LazyArray
+    from .verbs import apply_gufunc as apply_gufunc
     from .verbs import compute as compute
     from .verbs import elementwise as elementwise
     from .verbs import from_array as from_array
+    from .verbs import from_map as from_map
     from .verbs import from_zarr as from_zarr
+    from .verbs import reduction as reduction
 
 # Where each public name is at home. A name's home is imported when the name is first used.
 HOMES = {
@@ -83,7 +86,7 @@ HOMES = {
     ".format.saving": "save save_array save_group load tree",
     ".graph.lazy": "LazyArray",
     ".graph.explain": "Plan",
-    ".verbs": "from_zarr from_array compute elementwise",
+    ".verbs": "from_zarr from_array from_map compute elementwise apply_gufunc reduction",
 }
 MODULES = ("codecs", "errors", "storage")
 

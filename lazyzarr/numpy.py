@@ -19,8 +19,9 @@ import numpy
 from numpy.typing import DTypeLike
 
 from lazyzarr.graph.chunking import normalize_chunks
-from lazyzarr.graph.functions import lines
+from lazyzarr.graph.functions import blockwise, grouping, gufunc, lines
 from lazyzarr.graph.functions.arguments import as_node
+from lazyzarr.graph.functions.ufuncs import METHODS, apply_ufunc
 from lazyzarr.graph.lazy import LazyArray
 from lazyzarr.graph.lift import lift
 from lazyzarr.graph.node import Node
@@ -46,9 +47,20 @@ __all__ = [
     "zeros_like",
 ]
 
+# Names that dask.array, xarray or nobody has; NumPy's own are those of FUNCTIONS.
+_BESIDE = (
+    *(
+        blockwise.coarsen,
+        blockwise.from_map,
+        blockwise.map_blocks,
+        blockwise.map_overlap,
+        blockwise.reduction,
+    ),
+    *(gufunc.apply_gufunc, grouping.groupby_reduce),
+    *(lines.apply_along_axis, lines.argtopk, lines.bfill, lines.ffill, lines.topk),
+)
 _LAZY = {function.__name__: lazy for function, lazy in FUNCTIONS.items()} | {
-    "topk": lines.topk,
-    "apply_along_axis": lines.apply_along_axis,
+    function.__name__: function for function in _BESIDE
 }
 
 
@@ -65,16 +77,20 @@ def _wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _ufunc(function: numpy.ufunc) -> Callable[..., LazyArray]:
-    """A ufunc of lazy arrays."""
+def _ufunc(function: numpy.ufunc) -> Callable[..., Any]:
+    """A ufunc of lazy arrays, with those of its methods that are lazy."""
 
-    def call(*operands: Any, **keywords: Any) -> LazyArray:
-        lifted = [lift(operand) for operand in operands]
-        if not any(isinstance(each, Node) for each in lifted):
-            lifted = [as_node(operand) for operand in operands]
-        return LazyArray(elementwise.ufunc(function, *lifted, **keywords))
+    def lazily(method: str, *operands: Any, **keywords: Any) -> Any:
+        if not any(isinstance(lift(operand), Node) for operand in operands):
+            operands = tuple(map(as_node, operands))
+        return apply_ufunc(function, method, operands, keywords)
+
+    def call(*operands: Any, **keywords: Any) -> Any:
+        return _wrapped(lazily)("__call__", *operands, **keywords)
 
     call.__name__, call.__doc__ = function.__name__, function.__doc__
+    for method in METHODS.keys() - {"__call__"}:
+        setattr(call, method, functools.partial(_wrapped(lazily), method))
     return call
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Required, Unpack, overload
 
 import numpy as np
@@ -13,6 +13,7 @@ from lazyzarr.format.creation import from_array as stored_from_array
 from lazyzarr.format.open import open_array
 from lazyzarr.format.options import ArrayOptions
 from lazyzarr.format.resolve import StoreLike
+from lazyzarr.graph.functions import blockwise, gufunc
 from lazyzarr.graph.functions.values import where
 from lazyzarr.graph.lazy import LazyArray, compute_outputs
 from lazyzarr.graph.lazy import elementwise_call as elementwise
@@ -20,7 +21,7 @@ from lazyzarr.graph.lift import array_node, stored_node
 from lazyzarr.graph.ops.elementwise import astype
 from lazyzarr.graph.run import Job
 
-__all__ = ["compute", "elementwise", "from_array", "from_zarr"]
+__all__ = ["apply_gufunc", "compute", "elementwise", "from_array", "from_map", "from_zarr", "reduction"]
 
 
 def from_zarr(
@@ -153,6 +154,150 @@ def _lazy_over(x: ArrayLike, chunks: Any, *, dims: Sequence[str | None] | None) 
     if isinstance(x, str):
         raise TypeError(f"from_array takes arrays; to open a stored one: from_zarr({x!r})")
     return LazyArray(array_node(x, chunks, None if dims is None else tuple(dims)))
+
+
+def from_map(
+    function: Callable[..., Any],
+    shape: int | Sequence[int],
+    dtype: Any,
+    chunks: Any = "auto",
+    *,
+    dims: Sequence[str | None] | None = None,
+    keywords: Mapping[str, Any] | None = None,
+) -> LazyArray:
+    """The LazyArray of blocks that a function makes of where they lie: a stack of files, a simulation, a service.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a tuple of slices, where a chunk lies; gives that chunk as a NumPy array. Called once a chunk when
+        values are wanted. It may take `block_id`, the chunk's index, and `block_info`, as in `map_blocks`.
+    shape : int or sequence of int
+        The lengths of the axes.
+    dtype : dtype
+        Of the values.
+    chunks : optional
+        Lengths, "auto", a size in bytes, or a mapping from axis number or dimension name.
+    dims : sequence of str or None, optional
+        The name of each axis.
+    keywords : mapping, optional
+        Further keyword arguments of the function.
+
+    Computing raises ShapeMismatchError where the function gives another shape than its chunk's.
+
+    >>> def squares(where):
+    ...     return np.arange(where[0].start, where[0].stop) ** 2
+    >>> lz.from_map(squares, 6, "i8", chunks=4, dims=["n"]).compute()
+    array([ 0,  1,  4,  9, 16, 25])
+    """
+    return LazyArray(blockwise.from_map(function, shape, dtype, chunks, dims, keywords))
+
+
+def apply_gufunc(
+    function: Callable[..., Any],
+    signature: str,
+    *args: Any,
+    axes: Any = None,
+    axis: Any = None,
+    keepdims: bool = False,
+    output_dtypes: Any = None,
+    output_sizes: Mapping[str, int] | None = None,
+    vectorize: bool = False,
+    allow_rechunk: bool = True,
+    **keywords: Any,
+) -> Any:
+    """The results of a function of whole vectors or matrices, as LazyArray, or a tuple of them.
+
+    Parameters
+    ----------
+    function : callable
+        Takes blocks whose last axes are the core ones, whole; gives arrays with the loop axes and its own core axes.
+    signature : str
+        The core axes of each array and each output: "(i,j),(j)->(i)", "(i)->(),()".
+    *args : array
+        Their other axes, the loop, broadcast together; chunks are cut along these.
+    axes : list of tuple, optional
+        Where the core axes of each array and output stand, by number or dimension name; default: last.
+    axis : int or str, optional
+        Where the one core axis stands that all share.
+    keepdims : bool
+        Whether core axes stay with length 1, where outputs have none.
+    output_dtypes : dtype or list, optional
+        The dtype of each output; without it the function is called once with ones.
+    output_sizes : mapping, optional
+        The lengths of core axes that only outputs have.
+    vectorize : bool
+        Whether the function takes the core axes of one place of the loop alone.
+    allow_rechunk : bool
+        Whether a core axis of several chunks is given whole, in blocks of less along the others, or refused.
+    **keywords : optional
+        Further keyword arguments of the function.
+
+    Several outputs without core axes come of one call a block, others of one call each. Raises ShapeMismatchError
+    for lengths that do not fit, ValueError for what the signature does not allow.
+
+    >>> x = lz.from_array(np.arange(6.0).reshape(2, 3), chunks=1)
+    >>> mean, spread = lz.apply_gufunc(lambda b: (b.mean(-1), np.ptp(b, -1)), "(i)->(),()", x)
+    >>> mean.compute(), spread.compute()
+    (array([1., 4.]), array([2., 2.]))
+    """
+    found = gufunc.apply_gufunc(
+        function,
+        signature,
+        *args,
+        axes=axes,
+        axis=axis,
+        keepdims=keepdims,
+        output_dtypes=output_dtypes,
+        output_sizes=output_sizes,
+        vectorize=vectorize,
+        allow_rechunk=allow_rechunk,
+        **keywords,
+    )
+    return tuple(map(LazyArray, found)) if isinstance(found, tuple) else LazyArray(found)
+
+
+def reduction(
+    x: Any,
+    chunk: Callable[..., Any],
+    aggregate: Callable[..., Any],
+    axis: Any = None,
+    keepdims: bool = False,
+    dtype: Any = None,
+    combine: Callable[..., Any] | None = None,
+    concatenate: bool = True,
+    **keywords: Any,
+) -> LazyArray:
+    """The reduction that three functions make, read once and in little memory, as dask.array's.
+
+    Parameters
+    ----------
+    x : array
+    chunk : callable
+        Called as `chunk(part, axis=..., keepdims=True)` with parts of the array, of whatever size the plan chooses.
+    aggregate : callable
+        Called so with what all parts gave, one behind the other along the first reduced axis: gives the result.
+    axis : int, str or tuple, optional
+        The axes that are reduced, by number or dimension name; default: all. Functions are given a tuple.
+    keepdims : bool
+        Whether reduced axes stay with length 1.
+    dtype : dtype, optional
+        Of the result; without it the functions are called once with ones.
+    combine : callable, optional
+        Called so with what some parts gave, as often as it takes; default: `aggregate`.
+    concatenate : bool
+        False: `combine` and `aggregate` are given a list of what parts gave, which may be anything.
+    **keywords : optional
+        Further keyword arguments of all three.
+
+    Computing raises ShapeMismatchError where `aggregate` gives other axes.
+
+    >>> x = lz.from_array(np.arange(-3.0, 3.0), chunks=2)
+    >>> lz.reduction(x, lambda b, axis, keepdims: np.sum(b * b, axis, keepdims=keepdims), np.sum).compute()
+    np.float64(19.0)
+    """
+    options = (axis, keepdims, dtype, combine, concatenate)
+    return LazyArray(blockwise.reduction(x, chunk, aggregate, *options, **keywords))
 
 
 def compute(

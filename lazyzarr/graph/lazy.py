@@ -9,23 +9,22 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 from numpy.typing import DTypeLike
 
-from lazyzarr.errors import SelectionError, ShapeMismatchError
+from lazyzarr.errors import SelectionError
 from lazyzarr.format.array import Array
 from lazyzarr.format.resolve import StoreLike
 from lazyzarr.format.selection import parse_basic
 from lazyzarr.graph import numpy_dispatch
-from lazyzarr.graph.chunking import axis_of, normalize_chunks
+from lazyzarr.graph.block_methods import BlockMethods
+from lazyzarr.graph.chunking import normalize_chunks
 from lazyzarr.graph.explain import Plan
-from lazyzarr.graph.functions import grouping, picking
-from lazyzarr.graph.functions.lines import matmul
+from lazyzarr.graph.functions import picking
+from lazyzarr.graph.functions.ufuncs import apply_ufunc
 from lazyzarr.graph.lift import array_node, lift
 from lazyzarr.graph.masked import Masked
 from lazyzarr.graph.methods import Methods
 from lazyzarr.graph.node import Chunks, Node, flatten, unflatten
 from lazyzarr.graph.operators import Operators
-from lazyzarr.graph.ops import blocks, elementwise, overlap, user, views
-from lazyzarr.graph.ops.elementwise import Constant
-from lazyzarr.graph.ops.groups import How
+from lazyzarr.graph.ops import elementwise, user, views
 from lazyzarr.graph.plan import Output
 from lazyzarr.graph.run import Job, make_spec, run
 from lazyzarr.graph.schedule import threads
@@ -37,7 +36,7 @@ from lazyzarr.settings import format_bytes
 __all__ = ["LazyArray", "compute_outputs", "elementwise_call", "lazy"]
 
 
-class LazyArray(Methods, Operators):
+class LazyArray(Methods, BlockMethods, Operators):
     """An array that is described, not held: what NumPy's operators and functions make of stored arrays.
 
     Made by `lz.from_zarr`, `lz.from_array`, `z.lazy()` and by computing with those. `compute` gives NumPy,
@@ -180,6 +179,15 @@ class LazyArray(Methods, Operators):
         self._node = picking.setitem(self._node, selection, value)
 
     @property
+    def blocks(self) -> Blocks:
+        """`x.blocks[...]`: whole chunks by their numbers along each axis, as dask.array's.
+
+        >>> lz.from_array(np.arange(10), chunks=4).blocks[1:].compute()
+        array([4, 5, 6, 7, 8, 9])
+        """
+        return Blocks(self, picking.blocks)
+
+    @property
     def oindex(self) -> Picker:
         """`x.oindex[...]`: arrays that each pick along their own axis, as zarr's."""
         return Picker(self, picking.oindex)
@@ -206,124 +214,6 @@ class LazyArray(Methods, Operators):
         """
         wanted = normalize_chunks(chunks, self.shape, self.itemsize, self.dims, self.chunks)
         return self._of(views.rechunk(self._node, wanted))
-
-    def map_blocks(
-        self,
-        function: Callable[..., Any],
-        *arrays: Any,
-        dtype: DTypeLike | None = None,
-        chunks: Any = None,
-        keywords: Mapping[str, Any] | None = None,
-    ) -> LazyArray:
-        """The results of a function called with each chunk, exactly as `.chunks` says, once each.
-
-        Parameters
-        ----------
-        function : callable
-            Takes a chunk of this array, and the chunks at the same place of `arrays`; gives a NumPy array of
-            the same shape, or of the shape that `chunks` says. It may take `block_id` (the chunk's index) and
-            `block_info` (as dask.array's). Chunks are borrowed: copy one before changing it in place.
-        arrays : array, optional
-            Further arrays with the same chunks, or with axes of length 1; numbers are handed on as they are.
-        dtype : dtype, optional
-            Of the results. Without it the function is called once with chunks of one element to learn it.
-        chunks : optional
-            The chunk sizes of the result, where the function changes shapes: one tuple of sizes an axis, or
-            one length an axis.
-        keywords : mapping, optional
-            Further keyword arguments of the function.
-
-        >>> x = lz.from_array(np.arange(6), chunks=3)
-        >>> x.map_blocks(lambda block: block - block.min(), dtype=x.dtype).compute()
-        array([0, 1, 2, 0, 1, 2])
-        """
-        arguments = [self._node, *(self._aligned(lift(array)) for array in arrays)]
-        grid = None if chunks is None else _block_chunks(chunks, self.numblocks)
-        result = None if dtype is None else np.dtype(dtype)
-        return self._of(blocks.map_blocks(function, arguments, dict(keywords or {}), result, grid))
-
-    def map_overlap(
-        self,
-        function: Callable[..., Any],
-        *arrays: Any,
-        depth: Any,
-        boundary: Any = "none",
-        dtype: DTypeLike | None = None,
-        keywords: Mapping[str, Any] | None = None,
-    ) -> LazyArray:
-        """The results of a function called with each chunk and what is around it.
-
-        Parameters
-        ----------
-        function : callable
-            Takes a chunk with `depth` elements more at each side; gives an array of that same shape, of which the
-            chunk's part is kept. What it is given is borrowed: copy it before changing it in place.
-        arrays : array, optional
-            Further arrays of this shape, which the function is given in the same way.
-        depth : int, sequence or mapping
-            Elements at each side: of all axes, of each, or by axis number or dimension name.
-        boundary : optional
-            What lies beyond the edges: "none" (nothing: chunks there are given less), "reflect", "nearest",
-            "periodic" or a number; of all axes, of each, or a mapping.
-        dtype : dtype, optional
-            Of the results. Without it the function is called once with ones to learn it.
-        keywords : mapping, optional
-            Further keyword arguments of the function.
-
-        Raises ShapeMismatchError for further arrays of another shape.
-
-        >>> x = lz.from_array(np.arange(6.0), chunks=3)
-        >>> x.map_overlap(lambda b: np.convolve(b, [1, 1, 1], "same"), depth=1, boundary=0).compute()
-        array([ 1.,  3.,  6.,  9., 12.,  9.])
-        """
-        nodes = [self._node]
-        for array in arrays:
-            other = lift(array)
-            if isinstance(other, Constant) or other.shape != self.shape:
-                raise ShapeMismatchError(f"map_overlap: further arrays have the shape {self.shape}")
-            nodes.append(other)
-        depths = [int(d) for d in _each_axis(depth, self.dims, 0)]
-        if any(d < 0 for d in depths):
-            raise ValueError(f"depth={depth!r}: elements at each side are 0 or more")
-        edges = _each_axis(boundary, self.dims, "none")
-        words = dict(keywords or {})
-        result = None if dtype is None else np.dtype(dtype)
-        return self._of(overlap.map_overlap(function, nodes, depths, edges, words, result))
-
-    def groupby_reduce(
-        self, labels: Any, how: How = "mean", axis: Any = 0, num_groups: int | None = None
-    ) -> LazyArray:
-        """The sum, mean, min, max or count of each group along an axis, of which the result has one element a group.
-
-        Parameters
-        ----------
-        labels : array of int
-            The group of each index along the axis, from 0 on; negative: of none.
-        how : {"mean", "sum", "min", "max", "count"}
-        axis : int or str
-            A number or a dimension name.
-        num_groups : int, optional
-            Default: one more than the largest label.
-
-        Raises ValueError for labels that do not fit.
-
-        >>> x = lz.from_array(np.arange(6.0), chunks=2)
-        >>> x.groupby_reduce([0, 1, 0, 1, 0, 1]).compute()
-        array([2., 3.])
-        """
-        return self._of(grouping.groupby_reduce(self._node, labels, how, axis, num_groups))
-
-    def _aligned(self, other: Node | Constant) -> Node | Constant:
-        """A further argument of map_blocks, in this one's chunks; a number as it is."""
-        if isinstance(other, Constant):
-            return other
-        own = self.chunks[self.ndim - other.ndim :] if other.ndim <= self.ndim else None
-        if own is None or any(n not in (1, sum(sizes)) for n, sizes in zip(other.shape, own, strict=True)):
-            raise ShapeMismatchError(
-                f"map_blocks: an array of shape {other.shape} has no chunks at the places of one of shape {self.shape}"
-            )
-        grid = tuple((1,) if n == 1 else sizes for n, sizes in zip(other.shape, own, strict=True))
-        return views.rechunk(other, grid)
 
     # --- answers
 
@@ -520,31 +410,18 @@ class LazyArray(Methods, Operators):
 
     # --- NumPy and Dask
 
-    def __array_ufunc__(
-        self, function: np.ufunc, method: str, *inputs: Any, out: Any = None, **keywords: Any
-    ) -> Any:
-        if out is not None:
-            raise TypeError(
-                f"np.{function.__name__} of a lazy array takes no out=; assign the result instead"
-            )
-        if method != "__call__":
-            raise TypeError(
-                f"np.{function.__name__}.{method} is not lazy; x.compute() gives NumPy, or use x.sum(), "
-                "x.max() and the like"
-            )
-        if "where" in keywords:
-            raise TypeError(
-                f"np.{function.__name__} of a lazy array takes no where=; use np.where(condition, a, b)"
-            )
-        if function is np.matmul and not keywords:
-            return self._of(matmul(*inputs))
-        return self._of(elementwise.ufunc(function, *map(lift, inputs), **keywords))
+    def __array_ufunc__(self, function: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
+        return self._wrapped(apply_ufunc(function, method, inputs, keywords))
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, keywords: Any) -> Any:
-        found = numpy_dispatch.apply_function(function, args, keywords)
+        return self._wrapped(numpy_dispatch.apply_function(function, args, keywords))
+
+    @classmethod
+    def _wrapped(cls, found: Any) -> Any:
+        """What a function gives, with lazy arrays for nodes."""
         if isinstance(found, (list, tuple)) and found and isinstance(found[0], Node):
-            return type(found)(self._of(node) for node in found)
-        return self._of(found) if isinstance(found, Node) else found
+            return type(found)(cls._of(node) for node in found)
+        return cls._of(found) if isinstance(found, Node) else found
 
     @property
     def expr(self) -> PlanExpr:
@@ -622,39 +499,22 @@ class Picker:
         return LazyArray(self._pick(self._array.__lazyzarr_node__, selection))
 
 
-def _each_axis(given: Any, dims: Sequence[str | None], other: Any) -> list[Any]:
-    """One value an axis: given for all, for each, or by number or dimension name, else `other`."""
-    if isinstance(given, Mapping):
-        found = [other] * len(dims)
-        for axis, value in given.items():
-            found[axis_of(axis, dims)] = value
-        return found
-    if isinstance(given, (tuple, list)):
-        if len(given) != len(dims):
-            raise ShapeMismatchError(f"{given!r} has {len(given)} entries for an array with {len(dims)} axes")
-        return list(given)
-    return [given] * len(dims)
+class Blocks(Picker):
+    """Brackets that pick whole chunks."""
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of chunks along each axis."""
+        return self._array.numblocks
 
-def _block_chunks(chunks: Any, numblocks: tuple[int, ...]) -> Chunks:
-    """The chunks of a map_blocks result: sizes an axis, or one length an axis repeated for each block.
+    @property
+    def size(self) -> int:
+        """The number of chunks."""
+        return self._array.npartitions
 
-    Raises ShapeMismatchError where they are not one chunk for each block of the input.
-    """
-    given = chunks if isinstance(chunks, (tuple, list)) else (chunks,) * len(numblocks)
-    grid = [
-        tuple(sizes) if isinstance(sizes, (tuple, list)) else (sizes,) * count
-        for sizes, count in zip(given, numblocks, strict=False)
-    ]
-    fits = len(given) == len(numblocks) and tuple(map(len, grid)) == numblocks
-    if not fits or not all(
-        isinstance(size, (int, np.integer)) and size >= 0 for axis in grid for size in axis
-    ):
-        raise ShapeMismatchError(
-            f"map_blocks(chunks={chunks!r}): the function is called for {numblocks} blocks, and chunks= gives the size "
-            "of what it makes of each: one length an axis, or a tuple of lengths with one for each block along it"
-        )
-    return tuple(tuple(int(size) for size in sizes) for sizes in grid)
+    def ravel(self) -> list[LazyArray]:
+        """Each chunk as an array, in C order."""
+        return [self[index] for index in np.ndindex(self.shape)]
 
 
 def lazy(array: Any) -> LazyArray:

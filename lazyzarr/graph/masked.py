@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,11 +10,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from lazyzarr.errors import SelectionError
-from lazyzarr.graph.functions import reductions
+from lazyzarr.graph.functions import grouping, reductions
 from lazyzarr.graph.functions.arguments import as_node
 from lazyzarr.graph.functions.values import where
 from lazyzarr.graph.lift import lift
 from lazyzarr.graph.node import Node
+from lazyzarr.graph.ops import elementwise
 from lazyzarr.graph.ops.elementwise import Constant, ufunc
 from lazyzarr.graph.ops.elementwise import call as elementwise_node
 from lazyzarr.graph.ops.user import UserElementwise
@@ -24,6 +26,14 @@ __all__ = ["Masked"]
 _DEFINED = {
     *(np.add, np.subtract, np.multiply, np.negative, np.positive, np.absolute),
     *(np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal),
+}
+_REDUCING: dict[np.ufunc, str] = {
+    np.add: "sum",
+    np.multiply: "prod",
+    np.minimum: "min",
+    np.maximum: "max",
+    np.logical_and: "all",
+    np.logical_or: "any",
 }
 _REDUCTIONS = {"sum", "prod", "mean", "var", "std", "any", "all", "min", "max"}
 Compute = Callable[..., Any]
@@ -48,7 +58,7 @@ class Masked:
     """The elements of an array where a mask holds, in C order: `x[x > 2]`.
 
     Operators and ufuncs give further ones, with numbers or with what the same mask picks; reductions over all of
-    them read the array once and put nothing together. Only `compute` does, and `shape` and `len` count.
+    them read the array once and put nothing together. Only `compute` does; `compute_chunk_sizes` and `len` count.
     """
 
     __slots__ = ("_compute", "_length", "_make", "_mask", "_values")
@@ -68,18 +78,28 @@ class Masked:
         return 1
 
     @property
-    def shape(self) -> tuple[int]:
-        """The number of elements, which is computed when it is first asked for."""
-        return (len(self),)
+    def shape(self) -> tuple[float]:
+        """The number of elements, NaN until `compute_chunk_sizes()` or `len` has counted them."""
+        return (math.nan if self._length is None else self._length,)
+
+    def compute_chunk_sizes(self, **job: Any) -> Masked:
+        """This array, of which the elements are counted now: `shape` is known then.
+
+        Options as `LazyArray.compute` takes them.
+        """
+        (count,) = self._compute([self.count()], **job)
+        self._length = int(count)
+        return self
 
     def __len__(self) -> int:
         if self._length is None:
-            self._length = int(self.count().compute())
-        return self._length
+            self.compute_chunk_sizes()
+        return self._length or 0
 
     def __repr__(self) -> str:
-        known = "?" if self._length is None else f"{self._length:,}"
-        return f"<Masked {known} of {self._values.shape} {self.dtype}; len() counts, compute() picks>"
+        known = "" if self._length is not None else "; compute_chunk_sizes() counts"
+        (shape,) = self.shape
+        return f"<Masked ({shape},) of {self._values.shape} {self.dtype}{known}; compute() picks>"
 
     def compute(self, **job: Any) -> np.ndarray[Any, Any]:
         """The elements as a NumPy array; options as `LazyArray.compute` takes them.
@@ -127,6 +147,14 @@ class Masked:
         )
 
     def __array_ufunc__(self, function: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
+        named = _REDUCING.get(function)
+        if (
+            method == "reduce"
+            and named
+            and set(keywords) <= {"axis"}
+            and keywords.get("axis", 0) in (0, None)
+        ):
+            return getattr(self, named)()
         if method != "__call__" or "out" in keywords:
             raise TypeError(
                 f"np.{function.__name__} of what a lazy mask picks is called plainly; compute() first"
@@ -134,6 +162,8 @@ class Masked:
         return self._apply(function, *inputs, **keywords)
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, keywords: Any) -> Any:
+        if function is np.histogram:
+            return self._histogram(*args[1:], **keywords)
         name = {"amin": "min", "amax": "max"}.get(function.__name__, function.__name__)
         words = {word: value for word, value in keywords.items() if value is not None}
         if name not in _REDUCTIONS or len(args) != 1 or set(words) - {"dtype", "ddof"}:
@@ -188,11 +218,11 @@ class Masked:
         return self._make(reductions.mean(self._values, None, dtype, where=self._mask))
 
     def var(self, ddof: float = 0) -> Any:
-        """The variance, in two passes."""
+        """The variance."""
         return self._make(reductions.var(self._values, ddof=ddof, where=self._mask))
 
     def std(self, ddof: float = 0) -> Any:
-        """The standard deviation, in two passes."""
+        """The standard deviation."""
         return self._make(reductions.std(self._values, ddof=ddof, where=self._mask))
 
     def any(self) -> Any:
@@ -210,6 +240,18 @@ class Masked:
     def max(self) -> Any:
         """The maximum. Computing raises ValueError where there are no elements."""
         return self._extremum(reductions.max, -1)
+
+    def _histogram(self, bins: Any = 10, range: Any = None, density: Any = None) -> tuple[Any, Any]:
+        """The counts of the elements in bins, and the bins' edges, as NumPy's histogram."""
+        picked = elementwise.astype(self._mask, np.dtype(np.intp))
+        low = high = None
+        if range is None and isinstance(bins, (int, np.integer)):
+            low, high = (
+                reduction(self._values, initial=_worst(self.dtype, sign), where=self._mask)
+                for reduction, sign in ((reductions.min, 1), (reductions.max, -1))
+            )
+        counts, edges = grouping.counted(self._values, bins, range, density, picked, low, high)
+        return self._make(counts), self._make(edges)
 
     def _extremum(self, reduction: Callable[..., Node], sign: int) -> Any:
         worst = _worst(self.dtype, sign)

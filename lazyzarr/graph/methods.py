@@ -69,9 +69,12 @@ class Methods:
         ddof: float = 0,
         keepdims: bool = False,
         where: Any = True,
+        correction: float | None = None,
     ) -> Any:
-        """The standard deviation over axes, with `ddof` taken from the count; in one pass, with `where=` in two."""
-        return self._of(reductions.std(self.__lazyzarr_node__, axis, dtype, ddof, keepdims, where))
+        """The standard deviation over axes, with `ddof` taken from the count."""
+        return self._of(
+            reductions.std(self.__lazyzarr_node__, axis, dtype, ddof, keepdims, where, correction)
+        )
 
     def var(
         self: Lazy,
@@ -80,9 +83,12 @@ class Methods:
         ddof: float = 0,
         keepdims: bool = False,
         where: Any = True,
+        correction: float | None = None,
     ) -> Any:
-        """The variance over axes, with `ddof` taken from the count; in one pass, with `where=` in two."""
-        return self._of(reductions.var(self.__lazyzarr_node__, axis, dtype, ddof, keepdims, where))
+        """The variance over axes, with `ddof` taken from the count."""
+        return self._of(
+            reductions.var(self.__lazyzarr_node__, axis, dtype, ddof, keepdims, where, correction)
+        )
 
     def min(
         self: Lazy, axis: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True
@@ -119,6 +125,17 @@ class Methods:
     def cumprod(self: Lazy, axis: Any = None, dtype: DTypeLike | None = None) -> Any:
         """The running product along an axis; None: of the raveled array."""
         return self._of(lines.cumprod(self.__lazyzarr_node__, axis, dtype))
+
+    def ffill(self: Lazy, axis: Any = -1, limit: int | None = None) -> Any:
+        """The values with each NaN (NaT) replaced by the last value before it along an axis.
+
+        `limit`: at most so many in a row are filled. Raises ValueError for one below 1.
+        """
+        return self._of(lines.ffill(self.__lazyzarr_node__, axis, limit))
+
+    def bfill(self: Lazy, axis: Any = -1, limit: int | None = None) -> Any:
+        """The values with each NaN (NaT) replaced by the next value after it along an axis, as `ffill`."""
+        return self._of(lines.bfill(self.__lazyzarr_node__, axis, limit))
 
     # --- values
 

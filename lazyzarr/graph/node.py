@@ -46,6 +46,11 @@ class Node:
         """The word that names this operation in plans and task keys."""
         return "node"
 
+    @property
+    def hint(self) -> str:
+        """What a plan's reader is told of this operation; empty: nothing."""
+        return ""
+
     def infer(self) -> None:
         """Sets shape, dtype, chunks and dims from the inputs and parameters."""
         raise NotImplementedError

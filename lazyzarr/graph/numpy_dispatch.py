@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lazyzarr.graph.functions import grouping, lines, reductions, shapes, values
+from lazyzarr.graph.functions import grouping, lines, reductions, shapes, unique, values
 from lazyzarr.graph.lift import lift
 
 __all__ = ["FUNCTIONS", "apply_function"]
@@ -18,7 +18,7 @@ Function = Callable[..., Any]
 
 FUNCTIONS: dict[Function, Function] = {
     getattr(np, name): getattr(module, name)
-    for module in (grouping, lines, reductions, shapes, values)
+    for module in (grouping, lines, reductions, shapes, unique, values)
     for name in module.__all__
     if hasattr(np, name)
 }

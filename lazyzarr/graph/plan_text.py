@@ -123,7 +123,8 @@ def notes(planned: Stages, facts: Sequence[StageFacts]) -> list[str]:
         later = f"; nothing is written before stage {first}" if first > 1 else ""
         count = f"{writers:,} chunks or shards" if writers > 1 else "one chunk or shard"
         found.append(f"{count} written, one writer each{later}")
-    return found
+    hints = (node.hint for node in walk([output.node for output in planned.outputs]))
+    return [*found, *dict.fromkeys(filter(None, hints))]
 
 
 def _decoded_again(stages: Sequence[Stage]) -> list[str]:

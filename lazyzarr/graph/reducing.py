@@ -9,10 +9,12 @@ import numpy as np
 
 from lazyzarr.graph.chunking import axes_of
 from lazyzarr.graph.node import Node
+from lazyzarr.graph.ops import moments
 from lazyzarr.graph.ops.elementwise import astype
 from lazyzarr.graph.ops.reductions import Extremum, Logical, Mean, Reduce, Sum, Variance, reduce_node
+from lazyzarr.graph.ops.ufuncs import JOINABLE, UfuncReduce
 
-__all__ = ["extremum", "logical", "mean", "total", "variance"]
+__all__ = ["extremum", "joined", "logical", "mean", "picked_variance", "total", "variance"]
 
 Axis = Any
 
@@ -71,13 +73,42 @@ def variance(node: Node, axis: Axis, dtype: Any, ddof: float, keepdims: bool, ro
     return reduce_node(Variance, operand, axes_of(axis, node.dims), keepdims, result, ddof, root)
 
 
+def picked_variance(
+    node: Node, counts: Node, axis: Axis, dtype: Any, ddof: float, keepdims: bool, root: bool, quiet: bool
+) -> Reduce:
+    """The node of the variance of those values that count, or of its root; `quiet`: NaN where too few do."""
+    plain = variance(node, axis, dtype, ddof, keepdims, root)
+    return moments.picked_variance(
+        plain.operand, counts, plain.axes, keepdims, plain.dtype, ddof, root, quiet
+    )
+
+
+def joined(node: Node, axis: Axis, dtype: Any, keepdims: bool, function: np.ufunc) -> Reduce:
+    """The node of all values joined by a ufunc, in NumPy's dtype for it; raises ValueError where there are none."""
+    if function not in JOINABLE:
+        raise TypeError(
+            f"np.{function.__name__}.reduce depends on the order of the values and is not lazy; "
+            f"np.{function.__name__}.reduce(x.compute()) works in memory"
+        )
+    axes = axes_of(axis, node.dims)
+    sample = np.ones(1, node.dtype)
+    result = function.reduce(sample, **({} if dtype is None else {"dtype": dtype})).dtype
+    if function.identity is None and math.prod(node.shape[i] for i in axes) == 0:
+        raise _nothing(node, function)
+    return reduce_node(UfuncReduce, node, axes, keepdims, result, function)
+
+
+def _nothing(node: Node, function: np.ufunc) -> ValueError:
+    return ValueError(
+        f"zero-size array of shape {node.shape} to reduction operation {function.__name__} which has no identity"
+    )
+
+
 def extremum(node: Node, axis: Axis, keepdims: bool, function: np.ufunc) -> Reduce:
     """The node of a minimum or maximum; raises ValueError where there is nothing to compare."""
     axes = axes_of(axis, node.dims)
     if math.prod(node.shape[i] for i in axes) == 0:
-        raise ValueError(
-            f"zero-size array of shape {node.shape} to reduction operation {function.__name__} which has no identity"
-        )
+        raise _nothing(node, function)
     if node.dtype.kind in "SUTO" or node.dtype.type is np.void:
         raise TypeError(f"{function.__name__} of {node.dtype} values is not computed here")
     if function in (np.fmin, np.fmax) and node.dtype.kind not in "fcmM":

@@ -15,9 +15,7 @@ import numpy as np
 from lazyzarr.errors import SourceChangedError
 from lazyzarr.graph.check import check
 from lazyzarr.graph.node import token_of, walk
-from lazyzarr.graph.ops.blocks import MapBlocks
 from lazyzarr.graph.ops.sources import MemorySource, ZarrSource
-from lazyzarr.graph.ops.user import UserElementwise
 from lazyzarr.graph.plan import Output
 from lazyzarr.graph.progress import progress_bar
 from lazyzarr.graph.schedule import Scheduler, choose_scheduler, gather_as_completed, on_all_workers
@@ -148,8 +146,7 @@ def _refuse_large_captures(spec: Spec) -> None:
 def blas_threads_capped(spec: Spec) -> Iterator[None]:
     """Within: BLAS uses one thread a task, where several tasks may call it: only users' functions do."""
     called = any(
-        isinstance(node, (MapBlocks, UserElementwise))
-        for node in walk([output.node for output in spec.outputs])
+        node.calls_user for node in walk([output.node for output in spec.outputs])
     )
     if not called or spec.stages.workers == 1 or threading.current_thread() is not threading.main_thread():
         yield

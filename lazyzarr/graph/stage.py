@@ -35,7 +35,7 @@ from lazyzarr.graph.layout import (
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.blocks import MapBlocks
 from lazyzarr.graph.ops.computed import Computed
-from lazyzarr.graph.ops.reductions import Reduce, Variance
+from lazyzarr.graph.ops.reductions import Reduce
 from lazyzarr.graph.ops.scans import Scan
 from lazyzarr.graph.ops.sources import ZarrSource
 from lazyzarr.graph.program import Program, compile_program
@@ -241,7 +241,7 @@ def _driver_cuts(
 
 def _needs_small_tiles(roots: Sequence[Node], reduces: Sequence[Reduce], tiles: Sequence[Cuts]) -> bool:
     """Whether a program makes values between the chunk and the result, which should not leave the cache."""
-    if any(isinstance(reduce, Variance) for reduce in reduces):
+    if any(reduce.copies for reduce in reduces):
         return True
     return compile_program(roots, tuple(int(np.diff(cuts).max(initial=0)) for cuts in tiles)).computes
 
@@ -401,9 +401,7 @@ def _memory(stage: Stage, layout: Layout, kept: int) -> Memory:
         ]
         state = math.prod(extents) * sum(dtype.itemsize for dtype in reduce.state_dtypes())
         # The state, a finished copy, and what folding a tile makes on the way.
-        accumulators += 2 * state + (
-            2 * tile * max(reduce.operand.dtype.itemsize, 8) if isinstance(reduce, Variance) else 0
-        )
+        accumulators += 2 * state + reduce.copies * tile * max(reduce.operand.dtype.itemsize, 8)
     unit = sum(layout.largest(layout.units) * sink.itemsize * 17 // 8 + 65536 for sink in stage.sinks if sink)
     chunks = stage.memory.nested + kept
     return dataclasses.replace(stage.memory, chunks=chunks, accumulators=accumulators, unit=unit)

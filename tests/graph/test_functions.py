@@ -387,7 +387,7 @@ def test_the_lazy_namespace():
         lnp.apply_along_axis(np.ptp, 0, A).compute(), np.apply_along_axis(np.ptp, 0, A)
     )
     with pytest.raises(AttributeError, match="not lazy"):
-        _ = lnp.unique
+        _ = lnp.nonzero
     with pytest.raises(AttributeError, match="no 'frobnicate'"):
         _ = lnp.frobnicate
 
@@ -474,8 +474,6 @@ def test_histograms(chunks):
     whole = np.abs(A).astype("i4")
     found = np.bincount(lz.from_array(whole, chunks=chunks).ravel(), minlength=50)
     np.testing.assert_array_equal(found.compute(), np.bincount(whole.ravel(), minlength=50))
-    with pytest.raises(ValueError, match="range="):
-        np.histogram(x)
     with pytest.raises(ValueError, match="occurs"):
         np.bincount(lz.from_array(whole, chunks=chunks).ravel(), minlength=2).compute()
 

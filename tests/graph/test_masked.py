@@ -59,12 +59,35 @@ def test_values_that_are_not_picked_do_not_matter(x):
 
 def test_picked_values_and_their_number(x):
     picked = x[x > 2]
-    assert repr(picked).startswith("<Masked ? of (5, 6, 7) float64")
+    assert np.isnan(picked.shape[0])
+    assert "<Masked (nan,) of (5, 6, 7) float64; compute_chunk_sizes() counts" in repr(picked)
     np.testing.assert_array_equal(picked.compute(memory="100MB"), A[A > 2])
     np.testing.assert_array_equal(np.asarray(picked * 2), A[A > 2] * 2)
-    assert len(picked) == picked.shape[0] == picked.count().compute() == (A > 2).sum()
-    assert repr(picked).startswith(f"<Masked {len(picked)} of")
+    assert picked.compute_chunk_sizes(scheduler="sync") is picked
+    assert len(picked) == picked.shape[0] == picked.count().compute() == len(x[x > 2]) == (A > 2).sum()
+    assert repr(picked).startswith(f"<Masked ({len(picked)},) of")
     assert picked.ndim == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [{}, {"bins": 7}, {"bins": 7, "range": (-5, 8)}, {"bins": [-3, 0, 4]}, {"bins": 5, "density": True}],
+)
+def test_histograms(words, x):
+    """Of what is picked alone: what is not may be anything."""
+    bad = lz.from_array(np.where(A > 2, A, np.nan), chunks=3)
+    for found, expected in zip(
+        np.histogram(bad[x > 2], **words), np.histogram(A[A > 2], **words), strict=True
+    ):
+        assert found.dtype == expected.dtype
+        np.testing.assert_allclose(found.compute(), expected, rtol=1e-13)
+    np.testing.assert_array_equal(np.histogram(x[x > 1e9])[1].compute(), np.histogram(A[A > 1e9])[1])
+
+
+def test_reduced_by_ufuncs(x):
+    for function in (np.add, np.multiply, np.maximum, np.minimum):
+        expected = function.reduce(A[A > 20])
+        np.testing.assert_allclose(function.reduce(x[x > 20]).compute(), expected, rtol=1e-13)
 
 
 def test_one_pass(x):

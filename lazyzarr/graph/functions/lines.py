@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -12,18 +13,24 @@ from lazyzarr.graph.functions.arguments import as_node, axes_in, axis_in
 from lazyzarr.graph.functions.shapes import expand_dims, moveaxis, ravel, reshape
 from lazyzarr.graph.functions.values import where
 from lazyzarr.graph.node import Chunks, Node
-from lazyzarr.graph.ops import products, scans
+from lazyzarr.graph.ops import filling, products, scans
+from lazyzarr.graph.ops import topk as best
 from lazyzarr.graph.ops.blocks import map_blocks
 from lazyzarr.graph.ops.elementwise import Constant, astype, ufunc
-from lazyzarr.graph.ops.joining import part
+from lazyzarr.graph.ops.joining import along, part
+from lazyzarr.graph.ops.ufuncs import JOINABLE
 from lazyzarr.graph.ops.views import rechunk
 
 __all__ = [
+    "accumulated",
     "apply_along_axis",
     "argsort",
+    "argtopk",
+    "bfill",
     "cumprod",
     "cumsum",
     "dot",
+    "ffill",
     "matmul",
     "median",
     "nancumprod",
@@ -31,6 +38,7 @@ __all__ = [
     "nanmedian",
     "nanpercentile",
     "nanquantile",
+    "outer",
     "percentile",
     "quantile",
     "sort",
@@ -68,10 +76,43 @@ def _filled(node: Node, value: Any) -> Node:
 
 
 def _scanned(a: Any, axis: Any, dtype: Any, function: np.ufunc) -> Node:
-    node = ravel(a) if axis is None else as_node(a)
-    result = np.dtype(dtype) if dtype is not None else function.accumulate(np.zeros(1, node.dtype)).dtype
+    return accumulated(ravel(a) if axis is None else as_node(a), 0 if axis is None else axis, dtype, function)
+
+
+def accumulated(node: Node, axis: Any, dtype: Any, function: np.ufunc) -> Node:
+    """What a ufunc gives for the values up to each one along an axis.
+
+    Raises TypeError for one that depends on how the values are grouped, or that takes no such values.
+    """
+    if function not in JOINABLE:
+        raise TypeError(
+            f"np.{function.__name__}.accumulate depends on how values are grouped and is not lazy; "
+            f"np.{function.__name__}.accumulate(x.compute()) works in memory"
+        )
+    if axis is None:
+        raise ValueError("accumulate does not allow multiple axes")
+    given = {} if dtype is None else {"dtype": np.dtype(dtype)}
+    result = function.accumulate(np.zeros(1, node.dtype), **given).dtype
     operand = astype(node, result) if dtype is not None else node
-    return scans.scan(operand, function, 0 if axis is None else axis_in(node, axis), result)
+    return scans.scan(operand, function, axis_in(node, axis), result)
+
+
+def ffill(a: Any, axis: Any = -1, limit: int | None = None) -> Node:
+    """The values with each NaN (NaT) replaced by the last value before it along an axis, `limit` steps on at most.
+
+    Raises ValueError for a limit below 1.
+    """
+    node = as_node(a)
+    if limit is not None and operator.index(limit) < 1:
+        raise ValueError(f"limit={limit}: at least one NaN is filled, or all (None)")
+    return filling.fill(node, axis_in(node, axis), limit)
+
+
+def bfill(a: Any, axis: Any = -1, limit: int | None = None) -> Node:
+    """As ffill, by the next value after each NaN."""
+    node = as_node(a)
+    where_ = axis_in(node, axis)
+    return along(ffill(along(node, where_, None, None, -1), where_, limit), where_, None, None, -1)
 
 
 def _lines(node: Node, axis: int) -> Node:
@@ -104,7 +145,7 @@ def _by_line(
 ) -> Node:
     """A function of whole lines, which makes them so long (None: as long as they were)."""
     node = _lines(as_node(a), axis)
-    grid = None if length is None else (*node.chunks[:axis], (length,), *node.chunks[axis + 1 :])
+    grid = node.chunks if length is None else (*node.chunks[:axis], (length,), *node.chunks[axis + 1 :])
     return map_blocks(function, [node], words, dtype, grid)
 
 
@@ -126,18 +167,23 @@ def argsort(a: Any, axis: Any = -1, kind: Any = None, *, stable: bool | None = N
 
 def topk(a: Any, k: int, axis: Any = -1) -> Node:
     """The k largest values along an axis, largest first; with k < 0 the smallest, smallest first."""
-    node = as_node(a)
+    return _topk(as_node(a), k, axis, False)
+
+
+def argtopk(a: Any, k: int, axis: Any = -1) -> Node:
+    """The positions of what topk gives along an axis; of equal values the first ones."""
+    return _topk(as_node(a), k, axis, True)
+
+
+def _topk(node: Node, k: int, axis: Any, positions: bool) -> Node:
     where_ = axis_in(node, axis)
-    count = min(abs(k), node.shape[where_])
-    return _by_line(_topk, node, where_, count, node.dtype, {"k": k, "axis": where_})
-
-
-def _topk(block: Any, k: int, axis: int) -> Any:
-    """The first |k| of the sorted block, from its end for k > 0."""
-    ordered = np.sort(block, axis=axis)
-    if k > 0:
-        ordered = np.flip(ordered, axis)
-    return ordered[(*(slice(None),) * axis, slice(0, abs(k)))]
+    if node.dtype.kind not in "biufmM":
+        raise TypeError(f"topk compares numbers and times, not {node.dtype} values")
+    count = min(abs(operator.index(k)), node.shape[where_])
+    if not count:
+        empty = along(node, where_, 0, 0)
+        return astype(empty, np.dtype(np.intp)) if positions else empty
+    return best.topk(node, count, where_, k > 0, positions)
 
 
 def apply_along_axis(
@@ -254,3 +300,8 @@ def dot(a: Any, b: Any) -> Node:
     if not one.ndim or not other.ndim:
         return ufunc(np.multiply, one, other)
     return tensordot(one, other, ([one.ndim - 1], [max(other.ndim - 2, 0)]))
+
+
+def outer(a: Any, b: Any) -> Node:
+    """The products of each value of one array with each of another, both raveled."""
+    return ufunc(np.multiply, part(ravel(a), (slice(None), None)), ravel(b))

@@ -13,12 +13,12 @@ from lazyzarr.format.selection import parse_basic
 from lazyzarr.graph.functions.arguments import as_node
 from lazyzarr.graph.functions.shapes import positions_in
 from lazyzarr.graph.node import Node
-from lazyzarr.graph.ops import points, reshaping, sources, views
+from lazyzarr.graph.ops import computed, joining, points, reshaping, sources, views
 from lazyzarr.graph.ops.elementwise import astype, ufunc
 from lazyzarr.graph.ops.elementwise import where as choose
 from lazyzarr.graph.ops.joining import part
 
-__all__ = ["getitem", "has_arrays", "oindex", "setitem", "vindex"]
+__all__ = ["blocks", "getitem", "has_arrays", "oindex", "setitem", "vindex"]
 
 Points = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -205,6 +205,34 @@ def vindex(node: Node, selection: Any) -> Node:
     count = _broadcast([each.positions if isinstance(each, Mask) else each for each in picked])[0].ndim
     order = [*range(places[0], places[0] + count), *range(places[0]), *range(places[0] + count, found.ndim)]
     return views.transpose(found, order)
+
+
+def blocks(node: Node, selection: Any) -> Node:
+    """Whole chunks, by their numbers along each axis: integers, slices, and a list along one axis.
+
+    Raises BoundsCheckError for a chunk that there is not, SelectionError for what picks no chunks.
+    """
+    parts = _expanded(list(selection) if isinstance(selection, tuple) else [selection], node.ndim)
+    if any(each is None for each in parts) or sum(isinstance(each, (list, np.ndarray)) for each in parts) > 1:
+        raise SelectionError("x.blocks takes integers and slices, and a list along one axis")
+    for axis, each in enumerate(parts):
+        sizes = node.chunks[axis]
+        try:
+            numbers = np.atleast_1d(np.arange(len(sizes))[each])
+        except IndexError as error:
+            raise BoundsCheckError(f"axis {axis} has {len(sizes)} chunks: {error}") from None
+        if numbers.ndim > 1:
+            raise SelectionError("x.blocks takes integers and slices, and a list along one axis")
+        cuts = computed.cuts_of(sizes)
+        own = tuple(sizes[number] for number in numbers) or (0,)
+        if len(numbers) == 0 or (np.diff(numbers) == 1).all():
+            first, last = (numbers[0], numbers[-1] + 1) if len(numbers) else (0, 0)
+            node = joining.along(node, axis, int(cuts[first]), int(cuts[last]))
+        else:
+            places = np.concatenate([np.arange(cuts[number], cuts[number + 1]) for number in numbers])
+            node = points.take(node, places, axis)
+        node = views.rechunk(node, (*node.chunks[:axis], own, *node.chunks[axis + 1 :]))
+    return node
 
 
 def setitem(node: Node, selection: Any, value: Any) -> Node:

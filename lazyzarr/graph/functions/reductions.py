@@ -55,12 +55,17 @@ def _where(node: Node, where: Any, other: Any) -> Node:
     """The values where they count, elsewhere another; the array itself where all count."""
     if not _given(where) or where is True:
         return node
-    mask = as_node(where)
-    if mask.dtype != bool:
-        raise TypeError(f"where= takes a mask of bools, not of {mask.dtype}")
+    mask = _mask(where)
     return choose(
         views.broadcast_to(mask, np.broadcast_shapes(mask.shape, node.shape)), node, _as(other, node.dtype)
     )
+
+
+def _mask(where: Any) -> Node:
+    mask = as_node(where)
+    if mask.dtype != bool:
+        raise TypeError(f"where= takes a mask of bools, not of {mask.dtype}")
+    return mask
 
 
 def _as(value: Any, dtype: np.dtype[Any]) -> Constant:
@@ -123,15 +128,8 @@ def var(
     where: Any = True,
     correction: Any = None,
 ) -> Node:
-    """The variance over axes, with `ddof` taken from the count; in one pass, with `where=` in two."""
-    ddof = correction if _given(correction) else ddof
-    node = as_node(a)
-    plain = reducing.variance(node, axis, dtype, ddof, bool(keepdims), False)
-    if where is True or not _given(where):
-        return plain
-    return astype(
-        _spread(node, views.broadcast_to(as_node(where), node.shape), axis, ddof, keepdims), plain.dtype
-    )
+    """The variance over axes, with `ddof` taken from the count."""
+    return _variance(as_node(a), axis, dtype, ddof, keepdims, where, correction, False)
 
 
 def std(
@@ -143,27 +141,26 @@ def std(
     where: Any = True,
     correction: Any = None,
 ) -> Node:
-    """The standard deviation over axes, with `ddof` taken from the count; in one pass, with `where=` in two."""
+    """The standard deviation over axes, with `ddof` taken from the count."""
+    return _variance(as_node(a), axis, dtype, ddof, keepdims, where, correction, True)
+
+
+def _variance(
+    node: Node,
+    axis: Axis,
+    dtype: Any,
+    ddof: float,
+    keepdims: Any,
+    where: Any,
+    correction: Any,
+    root: bool,
+    quiet: bool = False,
+) -> Node:
     ddof = correction if _given(correction) else ddof
-    node = as_node(a)
-    plain = reducing.variance(node, axis, dtype, ddof, bool(keepdims), True)
     if where is True or not _given(where):
-        return plain
-    spread = _spread(node, views.broadcast_to(as_node(where), node.shape), axis, ddof, keepdims)
-    return astype(ufunc(np.sqrt, spread), plain.dtype)
-
-
-def _spread(node: Node, counts: Node, axis: Axis, ddof: float, keepdims: bool) -> Node:
-    """The variance of the values that count, in the accumulator's dtype; NaN where too few do."""
-    wide = np.result_type(node.dtype, np.float64)
-    values = astype(node, wide)
-    number = sum(counts, axis, None, True)
-    mean = ufunc(np.true_divide, sum(values, axis, None, True, None, counts), number)
-    apart = choose(counts, ufunc(np.subtract, values, mean), _as(0, wide))
-    squares = ufunc(np.square, ufunc(np.absolute, apart))
-    free = ufunc(np.subtract, sum(counts, axis, None, keepdims), Constant(ddof))
-    spread = ufunc(np.true_divide, sum(squares, axis, None, keepdims), free)
-    return choose(ufunc(np.greater, free, Constant(0)), spread, Constant(np.nan))
+        return reducing.variance(node, axis, dtype, ddof, bool(keepdims), root)
+    counts = views.broadcast_to(_mask(where), node.shape)
+    return reducing.picked_variance(node, counts, axis, dtype, ddof, bool(keepdims), root, quiet)
 
 
 def min(a: Any, axis: Axis = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Node:
@@ -306,19 +303,33 @@ def nanmean(a: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False
 
 
 def nanvar(
-    a: Any, axis: Axis = None, dtype: Any = None, ddof: float = 0, keepdims: bool = False, where: Any = True
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    ddof: float = 0,
+    keepdims: bool = False,
+    where: Any = True,
+    correction: Any = None,
 ) -> Node:
-    """As var, NaN passed over; in two passes."""
+    """As var, NaN passed over; NaN where too few numbers are left."""
     node = as_node(a)
-    return var(node, axis, dtype, ddof, keepdims, _both(_numbers(node), where))
+    where = _both(_numbers(node), where)
+    return _variance(node, axis, dtype, ddof, keepdims, where, correction, False, True)
 
 
 def nanstd(
-    a: Any, axis: Axis = None, dtype: Any = None, ddof: float = 0, keepdims: bool = False, where: Any = True
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    ddof: float = 0,
+    keepdims: bool = False,
+    where: Any = True,
+    correction: Any = None,
 ) -> Node:
-    """As std, NaN passed over; in two passes."""
+    """As std, NaN passed over; NaN where too few numbers are left."""
     node = as_node(a)
-    return std(node, axis, dtype, ddof, keepdims, _both(_numbers(node), where))
+    where = _both(_numbers(node), where)
+    return _variance(node, axis, dtype, ddof, keepdims, where, correction, True, True)
 
 
 def _both(one: Node | None, where: Any) -> Any:

@@ -24,6 +24,7 @@ __all__ = [
     "common_chunks",
     "field",
     "power",
+    "refine",
     "ufunc",
     "where",
 ]
@@ -291,11 +292,11 @@ def common_chunks(shape: tuple[int, ...], nodes: Sequence[Node]) -> Chunks:
             own = axis - len(shape) + node.ndim
             if own >= 0 and node.shape[own] == n:
                 candidates.append(node.chunks[own])
-        result.append(_refine(candidates) if candidates else (n,))
+        result.append(refine(candidates) if candidates else (n,))
     return tuple(result)
 
 
-def _refine(candidates: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+def refine(candidates: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     """Chunk sizes cut at the boundaries of all candidates."""
     first = candidates[0]
     if all(other is first or other == first for other in candidates):

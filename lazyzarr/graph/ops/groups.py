@@ -1,4 +1,4 @@
-"""Reductions that sort values apart: histograms, counts of integers, and reductions by group."""
+"""Reductions by group: the group of each index along an axis is known."""
 
 from __future__ import annotations
 
@@ -7,82 +7,21 @@ from typing import Any, Literal
 import numpy as np
 
 from lazyzarr.graph.node import Node, make
+from lazyzarr.graph.ops.moments import merge_moments
 from lazyzarr.graph.ops.reductions import Reduce, State, Tile, accumulator
 from lazyzarr.graph.ops.sources import Held
 
-__all__ = ["Bincount", "GroupReduce", "Histogram", "How", "bincount", "group_reduce", "histogram"]
+__all__ = ["GroupReduce", "GroupVariance", "How", "group_reduce"]
 
 Array = np.ndarray[Any, Any]
-How = Literal["sum", "mean", "min", "max", "count"]
-
-
-class Histogram(Reduce):
-    """How many values lie in each bin; options: the edges (held). The only axis of the result runs over the bins."""
-
-    __slots__ = ()
-    name = "histogram"
-
-    @property
-    def edges(self) -> Array:
-        """The edges of the bins, ascending."""
-        return self.params[3][0].value  # type: ignore[no-any-return]
-
-    @property
-    def width(self) -> int:
-        """The number of bins."""
-        return len(self.edges) - 1
-
-    def infer(self) -> None:
-        """One axis of bins."""
-        self.shape, self.chunks, self.dims = (self.width,), ((self.width,),), (None,)
-        self.dtype = np.dtype(self.params[2])
-
-    def state_dtypes(self) -> tuple[np.dtype[Any], ...]:
-        """The counts."""
-        return (np.dtype(np.int64),)
-
-    def fold(self, state: State, tile: Tile, before: int) -> None:
-        """Counts the tile's values."""
-        state[0][...] += np.histogram(tile.values, self.edges)[0].reshape(state[0].shape)
-
-    def join(self, state: State, other: State, before: int, count: int) -> None:
-        """Adds the other's counts."""
-        np.add(state[0], other[0], out=state[0])
-
-    def finish(self, state: State, count: int) -> Array:
-        """The counts."""
-        return state[0].astype(self.dtype)
-
-    def shaped(self, result: Array) -> Array:
-        """The counts along one axis."""
-        return result.reshape(self.shape)
-
-
-class Bincount(Histogram):
-    """How often each integer from 0 on occurs; options: how many of them."""
-
-    __slots__ = ()
-    name = "bincount"
-
-    @property
-    def width(self) -> int:
-        """One more than the largest integer."""
-        return int(self.params[3][0])
-
-    def fold(self, state: State, tile: Tile, before: int) -> None:
-        """Counts the tile's values. Raises ValueError for one that is not counted."""
-        counts = np.bincount(tile.values.reshape(-1), minlength=self.width)
-        if len(counts) > self.width:
-            raise ValueError(
-                f"bincount: {len(counts) - 1} occurs, and minlength={self.width} counts up to it only"
-            )
-        state[0][...] += counts.reshape(state[0].shape)
+How = Literal["sum", "mean", "min", "max", "count", "var", "std", "first", "last"]
 
 
 class GroupReduce(Reduce):
     """A reduction of the elements of each group along an axis; options: what, labels (held), number of groups."""
 
     __slots__ = ()
+    copies = 1
 
     @property
     def label(self) -> str:
@@ -125,15 +64,18 @@ class GroupReduce(Reduce):
             own = labels == group
             values = tile.values if own.all() else tile.values[(*front, own)]
             here = (*front, slice(group, group + 1))
-            count = values.shape[axis]
-            if self.how in ("min", "max"):
-                function = np.minimum if self.how == "min" else np.maximum
-                part = function.reduce(values, axis=axis, keepdims=True)
-            elif self.how == "count":
-                part = np.zeros((), state[0].dtype)
-            else:
-                part = np.add.reduce(values, axis=axis, dtype=state[0].dtype, keepdims=True)
-            self._join((state[0][here], state[1][here]), part, np.int64(count))
+            self.take(tuple(part[here] for part in state), values, axis)
+
+    def take(self, state: State, values: Array, axis: int) -> None:
+        """Takes elements of one group into its state."""
+        if self.how in ("min", "max"):
+            function = np.minimum if self.how == "min" else np.maximum
+            part = function.reduce(values, axis=axis, keepdims=True)
+        elif self.how == "count":
+            part = np.zeros((), state[0].dtype)
+        else:
+            part = np.add.reduce(values, axis=axis, dtype=state[0].dtype, keepdims=True)
+        self._join(state, part, np.int64(values.shape[axis]))
 
     def _join(self, state: State, part: Any, count: Any) -> None:
         """Takes values that stand for so many elements each into the state; of none they say nothing."""
@@ -168,19 +110,47 @@ class GroupReduce(Reduce):
         return result
 
 
-def histogram(node: Node, edges: Array) -> Node:
-    """The counts of values in bins between ascending edges."""
-    return make(Histogram, (node,), (tuple(range(node.ndim)), False, np.dtype(np.intp), (Held(edges),)))
+class GroupVariance(GroupReduce):
+    """The variance, or its root, of each group along an axis; options as GroupReduce, and ddof."""
+
+    __slots__ = ()
+    copies = 3
+
+    def state_dtypes(self) -> tuple[np.dtype[Any], ...]:
+        """The mean, the squared deviations, and how many elements each group had."""
+        wide = accumulator(self.dtype)
+        mean = np.result_type(wide, np.complex128) if self.operand.dtype.kind == "c" else wide
+        return mean, wide, np.dtype(np.int64)
+
+    def take(self, state: State, values: Array, axis: int) -> None:
+        """Joins the elements' own mean and squared deviations."""
+        n = values.shape[axis]
+        mean = np.add.reduce(values, axis=axis, dtype=state[0].dtype, keepdims=True) / n
+        apart = values - mean
+        rest = np.add.reduce(apart, axis=axis, keepdims=True) / n
+        squares = np.add.reduce(np.square(np.abs(apart)), axis=axis, keepdims=True)
+        merge_moments(state, mean + rest, squares - n * np.square(np.abs(rest)), np.int64(n))
+
+    def join(self, state: State, other: State, before: int, count: int) -> None:
+        """Joins the other's groups."""
+        merge_moments(state, *other)
+
+    def finish(self, state: State, count: int) -> Array:
+        """The squared deviations over count - ddof, or their root; NaN where there are too few elements."""
+        free = np.maximum(state[2] - self.params[3][3], 0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            result = np.where(free > 0, np.true_divide(np.maximum(state[1], 0), free), np.nan)
+        return (np.sqrt(result) if self.how == "std" else result).astype(self.dtype)
 
 
-def bincount(node: Node, length: int) -> Node:
-    """How often each integer below `length` occurs."""
-    return make(Bincount, (node,), (tuple(range(node.ndim)), False, np.dtype(np.intp), (length,)))
-
-
-def group_reduce(node: Node, labels: Array, groups: int, how: How, axis: int) -> Node:
+def group_reduce(node: Node, labels: Array, groups: int, how: How, axis: int, ddof: float = 0) -> Node:
     """A reduction of each group along an axis; `labels` says the group of each index, below `groups`."""
     dtype: np.dtype[Any]
+    if how in ("var", "std"):
+        real = np.zeros(0, node.dtype).real.dtype
+        dtype = np.dtype(np.float64) if node.dtype.kind in "biu" else real.newbyteorder("=")
+        options = how, Held(labels), groups, ddof
+        return make(GroupVariance, (node,), ((axis,), False, dtype, options))
     if how == "count":
         dtype = np.dtype(np.int64)
     elif how == "mean":

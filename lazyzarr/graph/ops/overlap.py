@@ -23,8 +23,8 @@ _PADDING: dict[object, PadMode] = {"reflect": "symmetric", "nearest": "edge", "p
 
 
 class MapOverlap(Computed):
-    """A function of chunks and what is around them; parameters: function, keywords, dtype, chunks, depth,
-    padded (whether an axis of the inputs is longer at both ends, by its depth)."""
+    """A function of chunks and what is around them; parameters: function, keywords, dtype, chunks, depth
+    before and after along each axis, padded (whether the inputs are longer there, by so much)."""
 
     __slots__ = ()
     calls_user: ClassVar[bool] = True
@@ -44,10 +44,11 @@ class MapOverlap(Computed):
         """Each block asks for its chunk and `depth` more at each side."""
         *_, depth, padded = self.params
         found = []
-        for sizes, d, longer in zip(self.chunks, depth, padded, strict=True):
+        for sizes, (less, more), longer in zip(self.chunks, depth, padded, strict=True):
             cuts = cuts_of(sizes)
-            lows, highs = (cuts[:-1], cuts[1:] + 2 * d) if longer else (cuts[:-1] - d, cuts[1:] + d)
-            most = int(cuts[-1]) + 2 * d * longer
+            both = less + more
+            lows, highs = (cuts[:-1], cuts[1:] + both) if longer else (cuts[:-1] - less, cuts[1:] + more)
+            most = int(cuts[-1]) + both * longer
             found.append((np.maximum(lows, 0), np.minimum(highs, most)))
         return [tuple(found)] * len(self.inputs)
 
@@ -74,11 +75,10 @@ class MapOverlap(Computed):
         *_, depth, padded = self.params
         starts, extents, inside = [], [], []
         own = zip(*self.box(coords), self.shape, depth, padded, strict=True)
-        for start, extent, n, d, longer in own:
-            low, high = (
-                (start, start + extent + 2 * d) if longer else (max(0, start - d), min(n, start + extent + d))
-            )
-            first = d if longer else start - low
+        for start, extent, n, (less, more), longer in own:
+            stop = start + extent
+            low, high = (start, stop + less + more) if longer else (max(0, start - less), min(n, stop + more))
+            first = less if longer else start - low
             starts.append(low)
             extents.append(high - low)
             inside.append(slice(first, first + extent))
@@ -88,18 +88,18 @@ class MapOverlap(Computed):
 def map_overlap(
     function: Callable[..., Any],
     nodes: Sequence[Node],
-    depth: Sequence[int],
+    depth: Sequence[tuple[int, int]],
     boundary: Sequence[Boundary],
     keywords: dict[str, Any],
     dtype: np.dtype[Any] | None,
 ) -> MapOverlap:
-    """The node of a function of chunks and `depth` elements around them, along each axis.
+    """The node of a function of chunks and `depth` elements before and after them, along each axis.
 
     All nodes have the first one's shape. Without `dtype` the function is asked once, with ones.
     """
     chunks = nodes[0].chunks
     if dtype is None:
-        ones = [np.ones([2 * d + 1 for d in depth], node.dtype) for node in nodes]
+        ones = [np.ones([sum(pair) + 1 for pair in depth], node.dtype) for node in nodes]
         try:
             with np.errstate(all="ignore"):
                 dtype = np.asarray(function(*ones, **keywords)).dtype
@@ -108,7 +108,7 @@ def map_overlap(
                 "map_overlap called the function with a small block of ones to learn its dtype; give dtype="
             )
             raise
-    padded = tuple(bool(d) and edge != "none" for d, edge in zip(depth, boundary, strict=True))
+    padded = tuple(any(pair) and edge != "none" for pair, edge in zip(depth, boundary, strict=True))
     sources = tuple(_padded(rechunk(node, chunks), depth, boundary) for node in nodes)
     return make(
         MapOverlap,
@@ -117,10 +117,10 @@ def map_overlap(
     )
 
 
-def _padded(node: Node, depth: Sequence[int], boundary: Sequence[Boundary]) -> Node:
+def _padded(node: Node, depth: Sequence[tuple[int, int]], boundary: Sequence[Boundary]) -> Node:
     """The array with what lies beyond its edges."""
-    for axis, (d, edge) in enumerate(zip(depth, boundary, strict=True)):
-        if d and edge != "none":
+    for axis, ((less, more), edge) in enumerate(zip(depth, boundary, strict=True)):
+        if edge != "none":
             mode = _PADDING.get(edge, "constant")
-            node = pad(node, axis, d, d, mode, (edge, edge))
+            node = pad(node, axis, less, more, mode, (edge, edge))
     return node

@@ -68,6 +68,8 @@ class Reduce(Node):
 
     __slots__ = ()
     name = ""
+    copies = 0
+    """How many arrays as large as a tile are made while it is folded."""
 
     @property
     def label(self) -> str:
@@ -198,6 +200,7 @@ class Variance(Reduce):
     """The variance or standard deviation; options: ddof, whether the root is taken."""
 
     __slots__ = ()
+    copies = 2
 
     @property
     def label(self) -> str:

@@ -1,4 +1,4 @@
-"""Scans: running totals along an axis, block by block, with what the blocks before amount to."""
+"""Scans: running totals and extrema along an axis, block by block, with what the blocks before amount to."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from lazyzarr.graph.ops.reductions import accumulator
 __all__ = ["Scan", "scan"]
 
 Array = np.ndarray[Any, Any]
+Carry = Any
+"""What the blocks before amount to."""
 
 
 class Scan(Computed):
-    """Running totals along an axis; parameters: the ufunc, axis, dtype."""
+    """What a ufunc gives for the values up to each one along an axis; parameters: the ufunc, axis, dtype."""
 
     __slots__ = ()
 
     @property
     def label(self) -> str:
-        """cumsum or cumprod."""
-        return {"add": "cumsum", "multiply": "cumprod"}[self.params[0].__name__]
+        """cumsum, cumprod, or the ufunc's name."""
+        name: str = self.params[0].__name__
+        return {"add": "cumsum", "multiply": "cumprod"}.get(name, f"{name}-accumulate")
 
     @property
     def axis(self) -> int:
@@ -46,7 +49,7 @@ class Scan(Computed):
 
     def session(self) -> Session:
         """What makes blocks, and knows what the one before amounted to: in ascending order each is read once."""
-        carried: dict[tuple[int, ...], tuple[int, Array]] = {}
+        carried: dict[tuple[int, ...], tuple[int, Carry | None]] = {}
 
         def block(coords: tuple[int, ...], get: Get) -> Array:
             axis, beside = self.axis, (*coords[: self.axis], *coords[self.axis + 1 :])
@@ -66,10 +69,11 @@ class Scan(Computed):
 
         return block
 
-    def _block(self, coords: tuple[int, ...], get: Get, carry: Array | None) -> tuple[Array, Array]:
+    def _block(self, coords: tuple[int, ...], get: Get, carry: Carry | None) -> tuple[Array, Carry]:
         """A block's running totals, and the last of them."""
         function: np.ufunc = self.params[0]
-        piece, wide = get(0, self.box(coords)), accumulator(self.dtype)
+        piece = get(0, self.box(coords))
+        wide = accumulator(self.dtype) if function in (np.add, np.multiply) else self.dtype
         # Times have no other dtype to be summed in, and NumPy takes no unit here.
         values = function.accumulate(piece, axis=self.axis, dtype=None if piece.dtype == wide else wide)
         if carry is not None:
