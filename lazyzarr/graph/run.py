@@ -145,9 +145,7 @@ def _refuse_large_captures(spec: Spec) -> None:
 @contextmanager
 def blas_threads_capped(spec: Spec) -> Iterator[None]:
     """Within: BLAS uses one thread a task, where several tasks may call it: only users' functions do."""
-    called = any(
-        node.calls_user for node in walk([output.node for output in spec.outputs])
-    )
+    called = any(node.calls_user for node in walk([output.node for output in spec.outputs]))
     if not called or spec.stages.workers == 1 or threading.current_thread() is not threading.main_thread():
         yield
         return

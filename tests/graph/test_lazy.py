@@ -208,7 +208,9 @@ def test_blocks_are_given_once_each_exactly_as_chunks_say(a):
 
 
 def test_blocks_that_break_their_promise(x):
-    with pytest.raises(ShapeMismatchError, match=r"map_blocks\(lambda\), test_lazy.py:\d+, block \(.*chunks="):
+    with pytest.raises(
+        ShapeMismatchError, match=r"map_blocks\(lambda\), test_lazy.py:\d+, block \(.*chunks="
+    ):
         x.map_blocks(lambda block: block[0], dtype="i4").compute()
     doubled = x.map_blocks(
         lambda block: np.repeat(block, 2, axis=1), dtype="i4", chunks=((1, 1), (4, 2), (4,))

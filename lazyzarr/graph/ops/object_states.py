@@ -97,7 +97,11 @@ class UserReduce(ObjectReduce):
     def _last(self, parts: list[Any], shape: tuple[int, ...]) -> Array:
         values = np.asarray(self._call(self.params[3][2], self._together(parts), True, "aggregate"))
         return promised(
-            values, shape, self.dtype, lambda: user_call("reduction", self), "; aggregate= is called with keepdims=True"
+            values,
+            shape,
+            self.dtype,
+            lambda: user_call("reduction", self),
+            "; aggregate= is called with keepdims=True",
         )
 
 
