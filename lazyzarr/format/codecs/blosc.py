@@ -17,6 +17,7 @@ from numcodecs import blosc
 from numpy.typing import NDArray
 
 from ...errors import ChunkDecodeError, MetadataValidationError
+from .blosc_decoder import decode_into
 from .protocol import Buffer, BytesBytesCodec, ChunkSpec, EncodedSize, check_configuration, joined
 
 __all__ = ["BloscCodec"]
@@ -27,7 +28,6 @@ MEMBERS = ("typesize", "cname", "clevel", "shuffle", "blocksize")
 LARGEST = 2**31 - 1 - blosc.MAX_OVERHEAD  # sizes in the header are signed 32-bit numbers
 
 _header = struct.Struct("<4x3I").unpack_from
-_decompress = blosc.decompress
 _compress = blosc.compress
 
 
@@ -131,7 +131,7 @@ class BloscCodec(BytesBytesCodec):
                 f"there are {len(buffer):,}, and the chunk has {out.nbytes:,}",
                 codec="blosc",
             )
-        _decompress(buffer, out)
+        decode_into(buffer, out)
 
     def decoded_size(self, buffer: Buffer) -> int | None:
         """What the header says."""

@@ -11,10 +11,10 @@ import threading
 from collections.abc import Callable
 from typing import Any, cast
 
-import numpy as np
 from numcodecs import zstd
 from numpy.typing import NDArray
 
+from .c_functions import address, c_function
 from .protocol import Buffer
 
 __all__ = ["decode_into"]
@@ -28,18 +28,13 @@ class _Library:
 
     def __init__(self) -> None:
         library = ctypes.CDLL(zstd.__file__)
-        self.create = self._function(library.ZSTD_createDCtx, _POINTER)
-        self.free = self._function(library.ZSTD_freeDCtx, _SIZE, _POINTER)
-        self.decode = self._function(
+        self.create = c_function(library.ZSTD_createDCtx, _POINTER)
+        self.free = c_function(library.ZSTD_freeDCtx, _SIZE, _POINTER)
+        self.decode = c_function(
             library.ZSTD_decompressDCtx, _SIZE, _POINTER, _POINTER, _SIZE, _POINTER, _SIZE
         )
-        self.failed = self._function(library.ZSTD_isError, ctypes.c_uint, _SIZE)
-        self.error_name = self._function(library.ZSTD_getErrorName, ctypes.c_char_p, _SIZE)
-
-    @staticmethod
-    def _function(function: Any, result: Any, *arguments: Any) -> Any:
-        function.restype, function.argtypes = result, arguments
-        return function
+        self.failed = c_function(library.ZSTD_isError, ctypes.c_uint, _SIZE)
+        self.error_name = c_function(library.ZSTD_getErrorName, ctypes.c_char_p, _SIZE)
 
 
 class _Context:
@@ -67,10 +62,7 @@ def _by_context(library: _Library) -> DecodeInto:
     decode, failed, contexts = library.decode, library.failed, _Contexts(library)
 
     def decode_into(buffer: Buffer, out: NDArray[Any]) -> None:
-        stored = np.frombuffer(buffer, np.uint8)
-        source = stored.__array_interface__["data"][0]
-        target = out.__array_interface__["data"][0]
-        size = decode(contexts.own.address, target, out.nbytes, source, stored.nbytes)
+        size = decode(contexts.own.address, address(out), out.nbytes, address(buffer), len(buffer))
         if failed(size):
             raise RuntimeError(
                 f"Zstd decompression error: {cast('bytes', library.error_name(size)).decode()}"

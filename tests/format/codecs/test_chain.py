@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lazyzarr.errors import ChunkDecodeError, ChunkEncodeError, MetadataValidationError, UnknownCodecError
-from lazyzarr.format.codecs import zstd_decoder
+from lazyzarr.format.codecs import blosc_decoder, zstd_decoder
 from lazyzarr.format.codecs.blosc import BloscCodec
 from lazyzarr.format.codecs.bytes import BytesCodec
 from lazyzarr.format.codecs.chain import CodecChain, build_chain
@@ -333,6 +333,27 @@ def test_decoding_zstd_with_kept_contexts():
     twice = np.zeros(10_000, "u1")
     ZstdCodec().decode_into(frame + skippable + frame, twice)
     np.testing.assert_array_equal(twice, np.concatenate([raw, raw]))
+
+
+def test_decoding_blosc_by_the_library():
+    """As numcodecs decodes, from any kind of buffer into any kind of elements; damage is an error."""
+    raw = np.arange(6000, dtype="i8").reshape(20, 300)
+    stored = numcodecs.Blosc("lz4", 5, 1).encode(raw)
+    for decode in (blosc_decoder.decode_into, blosc_decoder._by_library()):
+        for buffer in (stored, bytearray(stored), memoryview(stored), memoryview(bytearray(stored))):
+            for dtype in ("i8", "M8[ns]", "V8", "c8"):
+                out = np.zeros(raw.shape, dtype)
+                decode(buffer, out)
+                np.testing.assert_array_equal(out.view("i8"), raw)
+        damaged = stored[:40] + bytes(len(stored) - 40)
+        for wrong, n in ((damaged, 6000), (stored, 5999)):
+            with pytest.raises(RuntimeError):
+                decode(wrong, np.zeros(n, "i8"))
+        fixed = np.zeros(raw.shape, "i8")
+        fixed.flags.writeable = False
+        with pytest.raises(ValueError, match="read-only"):
+            decode(stored, fixed)
+        assert not fixed.any()
 
 
 def test_zstd_decoding_in_threads_that_come_and_go():
