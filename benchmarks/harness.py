@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import itertools
 import json
+import math
 import os
 import platform
 import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-LOOPS = (
-    "loop-1",
-    "loop-2",
-)  # the hand-written loop on one and on two threads: the better one of a row counts
+# A peer may come in variants, "peer-variant", of which the better one of a row counts.
+LOOPS = ("loop-1", "loop-2")  # the hand-written loop on one and on two threads
 RELATIVE = 1e-4  # float32 sums in another order
+SLOW, VERY_SLOW = 1.0, 8.0  # seconds: such runs of peers are done in 3 rounds, and in 1
+PACKAGES = "numpy numcodecs zarr tensorstore dask dask-array xarray cubed blosc2".split()
+OURS = ("lazyzarr", "loop")
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,9 @@ class Worker:
     """The process of one peer, alive for all rounds."""
 
     def __init__(self, peer: str, root: str) -> None:
-        name, _, threads = peer.partition("-")
+        name, _, variant = peer.partition("-")
         command = [sys.executable, str(HERE / "worker.py"), name, root]
-        env = {**os.environ, "LOOP_THREADS": threads or "1", "PYTHONPATH": str(HERE.parent)}
+        env = {**os.environ, "VARIANT": variant, "PYTHONPATH": str(HERE.parent)}
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env, cwd=HERE
         )
@@ -61,24 +63,52 @@ class Worker:
 
 
 def measure(rows: list[Row], peers: list[str], rounds: int, root: str) -> list[dict]:
-    """One record a row, peer and round; round 0, which warms up, is left out."""
-    records = []
+    """One record a row, peer and round; round 0, which warms up, is left out but for what a peer cannot do.
+
+    Ours and the loop run in every round; how many rounds a slow peer runs in, the warm-up decides.
+    """
+    records: list[dict] = []
     with contextlib.ExitStack() as stack:
         workers = {peer: stack.enter_context(contextlib.closing(Worker(peer, root))) for peer in peers}
+        rounds_of: dict[tuple[str, str], int] = {}
         for number in range(rounds + 1):
             turn = peers[number % len(peers) :] + peers[: number % len(peers)]
             for row in rows:
-                answers = {
-                    peer: once(workers[peer], row, f"{root}/out-{peer}-{number}.zarr") for peer in turn
-                }
-                compare(row, {peer: answer["value"] for peer, answer in answers.items()})
-                records += [record(row, peer, number, answers[peer]) for peer in peers]
+                now = [peer for peer in turn if number <= rounds_of.get((row.name, peer), rounds)]
+                answers = {peer: once(workers[peer], row, f"{root}/out-{peer}-{number}.zarr") for peer in now}
+                for peer, a in answers.items():
+                    if a.get("value") is False and peer.partition("-")[0] not in OURS:
+                        answers[peer] = {"error": "wrong values were written"}
+                compare(row, {peer: a["value"] for peer, a in answers.items() if "value" in a})
+                records += [record(row, peer, number, answers[peer]) for peer in now]
+                if number == 0:
+                    rounds_of |= {(row.name, p): n for p, n in rounds_due(answers, rounds).items()}
             print(f"round {number} of {rounds} done", file=sys.stderr)
-    return [found for found in records if found["round"]]
+    return [found for found in records if found["round"] or "error" in found]
+
+
+def rounds_due(answers: dict[str, dict], rounds: int) -> dict[str, int]:
+    """In how many rounds each peer runs a row, by its warm-up; no more where it failed or its sibling is far ahead."""
+    due = {}
+    for peer, answer in answers.items():
+        name, took = peer.partition("-")[0], answer.get("seconds", math.inf)
+        siblings = [a.get("seconds", math.inf) for p, a in answers.items() if p.partition("-")[0] == name]
+        if name in OURS:
+            due[peer] = rounds
+        elif took == math.inf or (took > SLOW and took > 1.5 * min(siblings)):
+            due[peer] = 0
+        else:
+            due[peer] = min(rounds, rounds if took < SLOW else 3 if took < VERY_SLOW else 1)
+    return due
 
 
 def record(row: Row, peer: str, number: int, answer: dict) -> dict:
-    return {"row": row.name, "peer": peer, "round": number, "ms": round(answer["seconds"] * 1e3, 2)}
+    found = {"row": row.name, "peer": peer, "round": number}
+    if "error" in answer:
+        if peer.partition("-")[0] in OURS:
+            raise SystemExit(f"{row.name}: {peer} failed: {answer['error']}")
+        return {**found, "error": answer["error"]}
+    return {**found, "ms": round(answer["seconds"] * 1e3, 2)}
 
 
 def once(worker: Worker, row: Row, out: str) -> dict:
@@ -100,16 +130,14 @@ def compare(row: Row, values: dict) -> None:
             raise SystemExit(f"{row.name}: {peer} has wrong values: {value}, others {first}")
 
 
-def milliseconds(records: list[dict], row: str) -> dict[str, list[float]]:
-    """The rounds of one row by peer; the better loop stands as "loop"."""
-    mine = sorted((r for r in records if r["row"] == row), key=lambda r: (r["peer"], r["round"]))
-    found = {
-        peer: [r["ms"] for r in group] for peer, group in itertools.groupby(mine, key=lambda r: r["peer"])
-    }
-    loops = [found.pop(loop) for loop in LOOPS if loop in found]
-    if loops:
-        found["loop"] = min(loops, key=statistics.median)
-    return found
+def milliseconds(records: list[dict], row: str) -> dict[str, dict[int, float]]:
+    """The times of one row by peer and round; the better variant stands for its peer."""
+    found: dict[str, dict[int, float]] = {}
+    for r in records:
+        if r["row"] == row and "ms" in r:
+            found.setdefault(r["peer"], {})[r["round"]] = r["ms"]
+    better = sorted(found.items(), key=lambda item: -statistics.median(item[1].values()))
+    return {peer.partition("-")[0]: times for peer, times in better}
 
 
 def ratio(ours: list[float], theirs: list[float]) -> float:
@@ -118,40 +146,70 @@ def ratio(ours: list[float], theirs: list[float]) -> float:
 
 
 def table(rows: list[Row], records: list[dict], peers: list[str]) -> str:
-    """Markdown: medians in ms, then our time as a multiple of each peer's, with its goals."""
+    """Markdown: medians in ms, then our time as a multiple of each peer's, with its goals; then who failed at what."""
     names = [peer for peer in dict.fromkeys(p.partition("-")[0] for p in peers) if peer != "lazyzarr"]
-    head = ["workload", "lazyzarr ms", *(f"{n} ms" for n in names), *(f"of {n}" for n in names)]
+    shown = [name.replace("_", "-") for name in names]
+    common = {
+        n: goal for n in names if len(goals := {row.goals.get(n) for row in rows}) == 1 for goal in goals
+    }
+    goals = [f"of {n.replace('_', '-')}{_goal(common.get(n))}" for n in names]
+    head = ["workload", "lazyzarr ms", *(f"{n} ms" for n in shown), *goals]
     lines = [head, ["---"] + ["---:"] * (len(head) - 1)]
     for row in rows:
         times = milliseconds(records, row.name)
-        ours = times.get("lazyzarr")
-        cells = [f"{statistics.median(times[n]):.0f}" if n in times else "" for n in ("lazyzarr", *names)]
-        multiples = [multiple(row, n, ours, times.get(n)) for n in names]
-        lines.append([row.name, *cells, *multiples])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        cells = [
+            f"{statistics.median(times[n].values()):.0f}" if n in times else "-" for n in ("lazyzarr", *names)
+        ]
+        lines.append([row.name, *cells, *(multiple(row, n, times, n not in common) for n in names)])
+    below = [
+        f"{name.replace('_', '-')} cannot: {', '.join(works)}." for name, works in failures(records).items()
+    ]
+    return "\n".join([*("| " + " | ".join(line) + " |" for line in lines), *([""] if below else []), *below])
 
 
-def multiple(row: Row, peer: str, ours: list[float] | None, theirs: list[float] | None) -> str:
-    """Our time as a multiple of a peer's, and the goal where there is one."""
-    if not ours or not theirs:
+def failures(records: list[dict]) -> dict[str, list[str]]:
+    """By peer, the rows at which all of its variants failed, and how."""
+    done = {(r["row"], r["peer"].partition("-")[0]) for r in records if "ms" in r}
+    found: dict[str, dict[str, str]] = {}
+    for r in records:
+        peer = r["peer"].partition("-")[0]
+        if "error" in r and (r["row"], peer) not in done:
+            found.setdefault(peer, {})[r["row"]] = f"{r['row']} ({r['error'][:100]})"
+    return {peer: list(rows.values()) for peer, rows in found.items()}
+
+
+def _goal(goal: float | None) -> str:
+    return "" if goal is None else f" (goal {goal:g})"
+
+
+def multiple(row: Row, peer: str, times: dict[str, dict[int, float]], with_goal: bool = True) -> str:
+    """Our time as a multiple of a peer's in the rounds of both, and the goal where there is one."""
+    if not {peer, "lazyzarr"} <= times.keys():
         return ""
-    value, goal = ratio(ours, theirs), row.goals.get(peer)
-    if goal is None:
-        return f"{value:.2f}"
-    return f"{value:.2f} (goal {goal:g}{'' if value <= goal else ', missed'})"
+    both = sorted(times["lazyzarr"].keys() & times[peer].keys())
+    value = ratio([times["lazyzarr"][r] for r in both], [times[peer][r] for r in both])
+    goal = row.goals.get(peer)
+    missed = "" if goal is None or value <= goal else ", missed"
+    return f"{value:.2f}{_goal(goal) if with_goal else ''}{missed}"
 
 
 def machine() -> dict:
     """What was measured on and with."""
-    names = "numpy numcodecs zarr tensorstore dask".split()
     cpu = next((line.split(":")[1].strip() for line in lines_of("/proc/cpuinfo") if "model name" in line), "")
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": cpu,
         "cores used": 2,
-        **{name: version(name) for name in names},
+        **{name: version(name) for name in PACKAGES if installed(name)},
     }
+
+
+def installed(package: str) -> bool:
+    """Whether a package of that name is there."""
+    with contextlib.suppress(PackageNotFoundError):
+        return bool(version(package))
+    return False
 
 
 def lines_of(path: str) -> list[str]:
@@ -163,6 +221,9 @@ def arguments(question: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=question)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--root", default="/dev/shm/lazyzarr-bench", help="a memory-backed folder")
+    parser.add_argument(
+        "--disk", default=tempfile.gettempdir(), help="a folder on a disk with 25 GB free, for memory.py"
+    )
     parser.add_argument(
         "--quick", action="store_true", help="small data and 2 rounds, to try the benchmark itself"
     )
@@ -188,13 +249,29 @@ def save(name: str, options: argparse.Namespace, result: dict) -> None:
 
 
 def compete(name: str, question: str, rows: list[Row], quick: list[Row], peers: list[str]) -> None:
-    """Measures, prints and saves one table of peers."""
+    """Measures, prints and saves one table of peers; peers that are not installed are named below it."""
     options = arguments(question)
-    peers = [peer for peer in peers if peer.partition("-")[0] not in options.without.split(",")]
+    without = options.without.split(",")
+    peers = [peer for peer in peers if peer.partition("-")[0] not in without]
+    peers, missing = available(peers)
     rows = [row for row in (quick if options.quick else rows) if options.rows in row.name]
     try:
         records = measure(rows, peers, options.rounds, options.root)
     finally:
         shutil.rmtree(options.root, ignore_errors=True)
-    print(table(rows, records, peers))
-    save(name, options, {"rounds": options.rounds, "table": table(rows, records, peers), "records": records})
+    text = table(rows, records, peers)
+    if missing:
+        text += f"\n\nNot installed, and so left out: {', '.join(missing)} (`pip install 'lazyzarr[bench]'`)."
+    print(text)
+    save(name, options, {"rounds": options.rounds, "table": text, "records": records})
+
+
+def available(peers: list[str]) -> tuple[list[str], list[str]]:
+    """The peers that can run here, and the names of those that are not installed."""
+    here = [peer for peer in peers if peer.partition("-")[0] in OURS or installed(package_of(peer))]
+    return here, list(dict.fromkeys(package_of(peer) for peer in peers if peer not in here))
+
+
+def package_of(peer: str) -> str:
+    """The name that pip knows a peer by."""
+    return peer.partition("-")[0].replace("_", "-")

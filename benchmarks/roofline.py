@@ -3,6 +3,7 @@
 Plain Zarr v3 files of float32 chunks: one open directory handle per leading index, each file read into a
 kept buffer, decoded into scratch, computed in tiles that stay in the cache; one thread or two. It knows only
 what its workloads need (whole chunks, shapes that the chunks divide). It may be improved, never weakened.
+What it computes lies in loops.py.
 """
 
 from __future__ import annotations
@@ -97,11 +98,13 @@ class Files:
 
 
 class Buffers(threading.local):
-    """What one thread keeps: room for the encoded bytes and for two decoded chunks."""
+    """What one thread keeps: room for the encoded bytes, two decoded chunks, and a tile of numbers and of a mask."""
 
     def __init__(self, chunks: Index) -> None:
         self.raw = bytearray(math.prod(chunks) * 4 + 65536)
         self.a, self.b = np.empty(chunks, "f4"), np.empty(chunks, "f4")
+        self.tile = np.empty(max(TILE, math.prod(chunks[1:])), "f4")
+        self.mask = np.empty(TILE, bool)
 
 
 def each(work: Callable, items: Iterable, threads: int) -> list:
@@ -135,58 +138,3 @@ def read(files: Files, threads: int) -> np.ndarray:
 
     each(one, files.indices(), threads)
     return out
-
-
-def total(u: Files, threads: int) -> float:
-    """u.sum()"""
-    kept = Buffers(u.chunks)
-
-    def one(index: Index) -> float:
-        return float(np.add.reduce(u.read(index, kept.raw, kept.a), axis=None, dtype="f8"))
-
-    return math.fsum(each(one, u.indices(), threads))
-
-
-def mean0(u: Files, threads: int) -> np.ndarray:
-    """u.mean(axis=0)"""
-    kept, lock, out = Buffers(u.chunks), threading.Lock(), np.zeros(u.shape[1:], "f8")
-
-    def one(index: Index) -> None:
-        part = u.read(index, kept.raw, kept.a).sum(axis=0, dtype="f8")
-        with lock:
-            out[u.where(index)[1:]] += part
-
-    each(one, u.indices(), threads)
-    return (out / u.shape[0]).astype("f4")
-
-
-def quad(u: Files, v: Files, threads: int) -> float:
-    """((u * u + v * v) ** 0.5).mean()"""
-    kept = Buffers(u.chunks)
-
-    def one(index: Index) -> float:
-        x = u.read(index, kept.raw, kept.a).reshape(-1)
-        y = v.read(index, kept.raw, kept.b).reshape(-1)
-        return sum(tile(x[k : k + TILE], y[k : k + TILE]) for k in range(0, x.size, TILE))
-
-    def tile(p: np.ndarray, q: np.ndarray) -> float:
-        np.multiply(p, p, out=p)
-        np.multiply(q, q, out=q)
-        np.add(p, q, out=p)
-        return float(np.sqrt(p, out=p).sum(dtype="f8"))
-
-    return math.fsum(each(one, u.indices(), threads)) / math.prod(u.shape)
-
-
-def map_write(u: Files, path: str, threads: int) -> None:
-    """u * 2 + 1 written"""
-    out, kept = Files(path, u.shape, u.chunks, create=True), Buffers(u.chunks)
-
-    def one(index: Index) -> None:
-        a = u.read(index, kept.raw, kept.a)
-        a *= 2
-        a += 1
-        out.write(index, a)
-
-    each(one, u.indices(), threads)
-    out.close()

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SCRIPTS = ["eager", "sharding", "lazy", "memory", "plan", "hierarchy", "remote", "import_time"]
+SCRIPTS = ["eager", "sharding", "lazy", "coiled", "memory", "plan", "hierarchy", "remote", "import_time"]
 HEAD = """# Benchmarks
 
 `make bench` runs these and writes this file. Each peer is one process that lives through all rounds; the
@@ -20,9 +20,11 @@ peers in every round. A time is the median of the rounds in milliseconds; "of X"
 per-round ratios, our time divided by X's, so **below 1 we are faster**. Storage is memory-backed; two
 cores; float32; blosc-lz4 (level 5), in shards zstd (level 3).
 
-The peers: **loop** is the hand-written loop of `roofline.py` on one or two threads, whichever is faster in
-that row; **zarr** is zarr-python with its FusedCodecPipeline; **tensorstore** runs without fsync; **dask**
-is dask.array over that same zarr-python. `results/` holds every single time.
+The peers: **loop** is the hand-written loop of `roofline.py` and `loops.py` on one or two threads, whichever is
+faster in that row; **zarr** is zarr-python with its FusedCodecPipeline; **tensorstore** runs without fsync; **dask**
+is dask.array, **dask-array** the package of that name, **xarray** xarray over dask.array, all over that same
+zarr-python and with two threads, as is **cubed**; **blosc2** is python-blosc2 with two threads. Those that the tests do
+not need come with `pip install 'lazyzarr[bench]'`; without it they are left out. `results/` holds every single time.
 """
 
 

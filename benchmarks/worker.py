@@ -12,29 +12,36 @@ import json
 import os
 import sys
 import time
+import traceback
 
 import data
 import numpy as np
 import roofline
+from lazy_work import LazyWork
 
 POINTS = 200
 
 
-class Bench:
+class Bench(LazyWork):
     """The workloads, with sources opened once and kept; only the call of the peer is timed."""
 
     def __init__(self, peer: str, root: str) -> None:
         self.peer, self.root = importlib.import_module(f"peers.{peer}"), root
+        self.lazy = self.peer.Lazy() if hasattr(self.peer, "Lazy") else None
         self.kept: dict = {}
 
     def field(self, name: str, shape: list[int]) -> np.ndarray:
         key = f"{name}-{'x'.join(map(str, shape))}"
         return self.once(key, lambda: data.field(f"{self.root}/{key}.npy", tuple(shape), ord(name)))
 
-    def source(self, name: str, shape: list[int], chunks: list[int], opened_by: str):
+    def source(self, name: str, shape: list[int], chunks: list[int], open_it):
         key = f"{name}-{'x'.join(map(str, shape))}-{'x'.join(map(str, chunks))}.zarr"
         path = data.stored(f"{self.root}/{key}", self.field(name, shape), tuple(chunks))
-        return self.once(key + opened_by, lambda: getattr(self.peer, opened_by)(path))
+        return self.once(key, lambda: open_it(path))
+
+    def opened(self, name: str, shape: list[int], chunks: list[int], out: str):
+        """A field as the peer opens it lazily; `out` is not needed for that."""
+        return self.source(name, shape, chunks, self.lazy.open)
 
     def once(self, key: str, make):
         if key not in self.kept:
@@ -47,7 +54,7 @@ class Bench:
         yield bool(np.array_equal(stored_values(out), field))
 
     def read(self, shape, chunks, out):
-        z = self.source("u", shape, chunks, "open_array")
+        z = self.source("u", shape, chunks, self.peer.open_array)
         got = yield lambda: self.peer.read(z)
         yield bool(np.array_equal(got, self.field("u", shape)))
 
@@ -83,26 +90,6 @@ class Bench:
         """The number of the round, which a folder's name ends in: peers pick the same points in it."""
         return int(out.rpartition("-")[2].removesuffix(".zarr"))
 
-    def total(self, shape, chunks, out):
-        u = self.source("u", shape, chunks, "open_lazy")
-        got = yield lambda: self.peer.total(u)
-        yield [float(got)]
-
-    def mean0(self, shape, chunks, out):
-        u = self.source("u", shape, chunks, "open_lazy")
-        got = yield lambda: self.peer.mean0(u)
-        yield [float(got.mean(dtype="f8")), float(got.min()), float(got.max()), *map(float, got[::100, 7])]
-
-    def quad(self, shape, chunks, out):
-        u, v = (self.source(name, shape, chunks, "open_lazy") for name in "uv")
-        got = yield lambda: self.peer.quad(u, v)
-        yield [float(got)]
-
-    def map_write(self, shape, chunks, out):
-        u = self.source("u", shape, chunks, "open_lazy")
-        yield lambda: self.peer.map_write(u, out)
-        yield bool(np.array_equal(stored_values(out), self.field("u", shape) * 2 + 1))
-
 
 def stored_values(path: str) -> np.ndarray:
     """All values of what a peer wrote, read by the loop."""
@@ -123,6 +110,17 @@ def timed(steps) -> tuple[float, object]:
     return seconds, steps.send(got)
 
 
+def answer(bench: Bench, order: dict) -> dict:
+    """What one order gives; a peer that cannot do it says so."""
+    try:
+        seconds, value = timed(getattr(bench, order.pop("work"))(**order))
+    except Exception as error:
+        traceback.print_exc()
+        lines = str(error).strip().splitlines() or [""]
+        return {"error": f"{type(error).__name__}: {lines[0]}"}
+    return {"seconds": seconds, "value": value}
+
+
 def main(peer: str, root: str) -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
@@ -130,9 +128,7 @@ def main(peer: str, root: str) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no answer
     for line in sys.stdin:
-        order = json.loads(line)
-        seconds, value = timed(getattr(bench, order.pop("work"))(**order))
-        print(json.dumps({"seconds": seconds, "value": value}), file=answers, flush=True)
+        print(json.dumps(answer(bench, json.loads(line))), file=answers, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,26 +1,31 @@
-"""dask.array over zarr-python with its FusedCodecPipeline, on the threaded scheduler with two workers."""
+"""dask.array over zarr-python with its FusedCodecPipeline, on the threaded scheduler with two workers.
+
+The variant "auto" lets Dask choose larger chunks than the stored ones, as its users do where these are small.
+"""
 
 from __future__ import annotations
 
+import os
+
+import dask
 import dask.array as da
-from peers import zarr as _zarr  # sets the pipeline
+from peers.numpy_face import NumpyFace
+from peers.zarr import CODEC  # sets the pipeline
 
 JOB = {"scheduler": "threads", "num_workers": 2}
 
-open_lazy = da.from_zarr
 
+class Lazy(NumpyFace):
+    """The workloads, and how they run."""
 
-def total(u):
-    return u.sum().compute(**JOB)
+    array = da
 
+    def open(self, path):
+        return self.array.from_zarr(path, chunks=os.environ["VARIANT"] or None)
 
-def mean0(u):
-    return u.mean(axis=0).compute(**JOB)
+    def compute(self, *values):
+        return dask.compute(*values, **JOB)
 
-
-def quad(u, v):
-    return ((u * u + v * v) ** 0.5).mean().compute(**JOB)
-
-
-def map_write(u, path):
-    (u * 2 + 1).to_zarr(path, compressors=_zarr.CODEC, compute=False).compute(**JOB)
+    def save(self, value, path, chunks):
+        written = value.to_zarr(path, chunks=chunks, compressors=CODEC, compute=False)
+        self.compute(written)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from peers.numpy_face import NumpyFace
+
 import lazyzarr as lz
 from lazyzarr.codecs import BloscCodec, ZstdCodec
 
 CODEC = BloscCodec(cname="lz4", clevel=5, shuffle="shuffle")  # as the peers write it: without our crc32c
 # How many threads is left to the plan, as a user leaves it: as many as cores, one where chunks are tiny.
 JOB = {"scheduler": "threads", "memory": "1GB"}
-
-open_lazy = lz.from_zarr
 
 
 def open_array(path):
@@ -37,17 +37,14 @@ def points(z, points):
     return z.vindex[points]
 
 
-def total(u):
-    return u.sum().compute(**JOB)
+class Lazy(NumpyFace):
+    """The workloads, and how they run."""
 
+    def open(self, path):
+        return lz.from_zarr(path)
 
-def mean0(u):
-    return u.mean(axis=0).compute(**JOB)
+    def compute(self, *values):
+        return lz.compute(*values, **JOB)
 
-
-def quad(u, v):
-    return ((u * u + v * v) ** 0.5).mean().compute(**JOB)
-
-
-def map_write(u, path):
-    (u * 2 + 1).to_zarr(path, compressors=CODEC, **JOB)
+    def save(self, value, path, chunks):
+        value.to_zarr(path, chunks=chunks, compressors=CODEC, **JOB)
