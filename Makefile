@@ -37,7 +37,7 @@ format: $(VENV)/.test
 
 laws: $(VENV)/.test
 	$(SAY)
-	LAZYZARR_LAWS=3000 $(BIN)/python -m pytest -s tests/graph/test_laws.py
+	LAZYZARR_LAWS=3000 $(BIN)/python -m pytest -s tests/graph/test_laws.py tests/graph/test_laws_elsewhere.py
 
 faults: $(VENV)/.test
 	$(SAY)

@@ -8,7 +8,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lazyzarr.errors import MemoryBudgetError, StoreReachError, TargetIsSourceError, WriteConflictError
+from lazyzarr.errors import (
+    MemoryBudgetError,
+    PlanError,
+    StoreReachError,
+    TargetIsSourceError,
+    WriteConflictError,
+)
 from lazyzarr.graph.blame import accusation
 from lazyzarr.graph.cures import Cure, find_cures
 from lazyzarr.graph.layout import Cuts
@@ -24,6 +30,7 @@ __all__ = [
     "cure_lines",
     "enough_memory",
     "one_writer",
+    "rewrite_keeps",
     "stores_in_reach",
     "target_is_no_source",
 ]
@@ -37,6 +44,17 @@ def check(planned: Stages, reach: str) -> None:
     """Raises for the first law that the plan breaks; `reach`: where its tasks run (thread, host, anywhere)."""
     for law in LAWS:
         law(planned, reach)
+
+
+def rewrite_keeps(rule: str, before: Node, after: Node) -> None:
+    """What a rule makes of a node has its shape, dtype, chunks and names."""
+    for fact in ("shape", "dtype", "chunks", "dims"):
+        was, now = getattr(before, fact), getattr(after, fact)
+        if was != now:
+            raise PlanError(
+                f"the rule {rule!r} made {fact} {now} of {was} ({before.label}). Nothing was computed. This is an "
+                "error in the planning itself: please report it with the expression"
+            )
 
 
 def one_writer(planned: Stages, reach: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import DTypeLike
 
 from lazyzarr.graph.functions import lines, reductions, shapes, values
@@ -147,9 +146,9 @@ class Methods:
         """The values rounded to so many decimals, halves to even."""
         return self._of(values.round(self.__lazyzarr_node__, decimals))
 
-    def conj(self: Any) -> Any:
-        """The complex conjugate."""
-        return np.conjugate(self)
+    def conj(self: Lazy) -> Any:
+        """The complex conjugate; what is not complex, in its own dtype."""
+        return self._of(values.conj(self.__lazyzarr_node__))
 
     @property
     def real(self: Lazy) -> Any:

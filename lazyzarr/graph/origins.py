@@ -11,12 +11,15 @@ import itertools
 import linecache
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import CodeType, FrameType
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Origin", "Place", "caller", "place_of"]
+__all__ = ["Origin", "Place", "caller", "on_behalf", "place_of"]
 
 
 class Place(NamedTuple):
@@ -47,8 +50,24 @@ _BETWEEN = (
 _MOST_TEXT = 48
 
 
+_spoken_for: ContextVar[Origin | None] = ContextVar("spoken_for", default=None)
+
+
+@contextmanager
+def on_behalf(origin: Origin | None) -> Iterator[None]:
+    """Within: what is made has that origin, rather than the line that is running."""
+    token = _spoken_for.set(origin)
+    try:
+        yield
+    finally:
+        _spoken_for.reset(token)
+
+
 def caller() -> Origin | None:
     """The first call below which all is lazyzarr's own: the user's line."""
+    spoken_for = _spoken_for.get()
+    if spoken_for is not None:
+        return spoken_for
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_BETWEEN):
         frame = frame.f_back

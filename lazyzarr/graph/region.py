@@ -146,6 +146,8 @@ def _offset(want: Span, have: Span) -> slice | None:
     """The slice of `have` that is `want`, or None."""
     if want.axis != have.axis or want.rate != have.rate:
         return None
+    if not want.count:
+        return slice(0, 0, 1)
     first, remainder = divmod(want.start - have.start, have.step)
     step, odd = divmod(want.step, have.step) if want.count > 1 else (1, 0)
     last = first + step * (want.count - 1)

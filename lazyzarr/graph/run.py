@@ -16,6 +16,7 @@ from lazyzarr.errors import SourceChangedError
 from lazyzarr.graph.check import check
 from lazyzarr.graph.node import token_of, walk
 from lazyzarr.graph.ops.sources import MemorySource, ZarrSource
+from lazyzarr.graph.optimize import optimize_outputs
 from lazyzarr.graph.plan import Output
 from lazyzarr.graph.progress import progress_bar
 from lazyzarr.graph.schedule import Scheduler, choose_scheduler, gather_as_completed, on_all_workers
@@ -50,7 +51,7 @@ def make_spec(outputs: Sequence[Output], job: Job) -> tuple[Spec, Scheduler]:
     scheduler = choose_scheduler(job.scheduler, job.num_workers)
     given = job.num_workers or setting("num_workers")
     budget = Budget(_budget_bytes(job.memory), scheduler.workers, scheduler.name == "threads" and not given)
-    return Spec(outputs, budget, _run_token(outputs), dict(np.geterr())), scheduler
+    return Spec(optimize_outputs(outputs), budget, _run_token(outputs), dict(np.geterr())), scheduler
 
 
 def _budget_bytes(memory: str | float | None) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from lazyzarr.errors import ShapeMismatchError
 from lazyzarr.graph import reducing
 from lazyzarr.graph.functions.arguments import as_node, axis_in
+from lazyzarr.graph.functions.shapes import atleast_1d
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops import binning, groups, points
 from lazyzarr.graph.ops.elementwise import astype, ufunc
@@ -28,8 +29,8 @@ def histogram(
     Of a number of bins without a range, a pass over the values finds the range first. Raises ValueError where the
     edges do not ascend, TypeError for what is no number, ShapeMismatchError for weights of another shape.
     """
-    node = as_node(a)
-    given = None if weights is None else _weights(node, weights)
+    node = atleast_1d(a)
+    given = None if weights is None else _weights(node, atleast_1d(weights))
     low, high = (None, None) if _has_range(node, bins, range) else _limits(node)
     return counted(node, bins, range, density, given, low, high)
 

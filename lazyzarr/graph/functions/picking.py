@@ -241,7 +241,7 @@ def setitem(node: Node, selection: Any, value: Any) -> Node:
     Raises SelectionError, BoundsCheckError, and ValueError for a value that does not fit.
     """
     given = astype(as_node(value), node.dtype)
-    if getattr(selection, "dtype", None) == np.dtype(bool) and getattr(selection, "ndim", None):
+    if getattr(selection, "dtype", None) == np.dtype(bool):
         wanted = as_node(selection)
         if wanted.shape != node.shape:
             raise BoundsCheckError(

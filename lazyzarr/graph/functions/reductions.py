@@ -12,9 +12,10 @@ from lazyzarr.graph.functions.arguments import as_node, axes_in
 from lazyzarr.graph.functions.values import where as choose
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops import joining, views
-from lazyzarr.graph.ops.elementwise import Constant, astype, ufunc
+from lazyzarr.graph.ops.elementwise import Constant, astype, call, ufunc
 from lazyzarr.graph.ops.positions import Position
 from lazyzarr.graph.ops.reductions import Product, accumulator, reduce_node
+from lazyzarr.graph.ops.user import UserElementwise
 
 __all__ = [
     "all",
@@ -55,10 +56,7 @@ def _where(node: Node, where: Any, other: Any) -> Node:
     """The values where they count, elsewhere another; the array itself where all count."""
     if not _given(where) or where is True:
         return node
-    mask = _mask(where)
-    return choose(
-        views.broadcast_to(mask, np.broadcast_shapes(mask.shape, node.shape)), node, _as(other, node.dtype)
-    )
+    return choose(views.broadcast_to(_mask(where), node.shape), node, _as(other, node.dtype))
 
 
 def _mask(where: Any) -> Node:
@@ -69,7 +67,7 @@ def _mask(where: Any) -> Node:
 
 
 def _as(value: Any, dtype: np.dtype[Any]) -> Constant:
-    return Constant(np.asarray(value).astype(dtype)[()])
+    return Constant(np.array(value, dtype)[()])  # OverflowError for what it cannot hold, as in NumPy
 
 
 def _start(node: Node, function: np.ufunc, initial: Any) -> Node:
@@ -217,16 +215,23 @@ def average(a: Any, axis: Axis = None, weights: Any = None, keepdims: bool = Fal
     node = as_node(a)
     if weights is None:
         return mean(node, axis, None, keepdims)
-    given = as_node(weights)
+    given, over = as_node(weights), axis
     if given.shape != node.shape:
         (along,) = axes_in(node, axis)
         if given.shape != (node.shape[along],):
             raise ValueError(f"weights of shape {given.shape} do not fit {node.shape} along axis {axis}")
-        behind = (None,) * (node.ndim - along - 1)
-        given = views.broadcast_to(joining.part(given, (slice(None), *behind)), node.shape)
+        given, over = joining.part(given, (slice(None), *(None,) * (node.ndim - along - 1))), 0
     dtype = np.result_type(node.dtype, given.dtype, "f8" if node.dtype.kind in "biu" else node.dtype)
     total = sum(ufunc(np.multiply, node, given, dtype=dtype), axis, None, keepdims)
-    return ufunc(np.true_divide, total, sum(given, axis, dtype, keepdims))
+    weight = sum(given, over, dtype, keepdims)
+    return ufunc(np.true_divide, total, call(UserElementwise, _some_weight, [weight], (), weight.dtype))
+
+
+def _some_weight(weight: Any) -> Any:
+    """The sums of weights. Raises ZeroDivisionError for one that is zero, as NumPy does."""
+    if np.size(weight) and not np.all(weight):
+        raise ZeroDivisionError("Weights sum to zero, can't be normalized")
+    return weight
 
 
 def argmin(a: Any, axis: Axis = None, keepdims: bool = False) -> Node:
@@ -258,7 +263,7 @@ def _position(node: Node, axis: Axis, keepdims: Any, function: np.ufunc, passes_
     if node.dtype.kind in "SU":
         raise TypeError("positions of extremal strings are not computed here")
     if not node.ndim:
-        return joining.full((), 0, np.dtype(np.intp))
+        node, axes, keepdims = joining.part(node, None), (0,), False
     return reduce_node(Position, node, axes, keepdims is True, np.dtype(np.intp), function, passes_nan)
 
 

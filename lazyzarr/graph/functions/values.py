@@ -65,6 +65,12 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
     low = min if a_min is None else a_min
     high = max if a_max is None else a_max
     node = as_node(a)
+    if node.dtype.kind in "iu":  # Python integers beyond what the dtype holds bound nothing, as in NumPy
+        ends = np.iinfo(node.dtype)
+        low = None if type(low) is int and low <= ends.min else low
+        high = None if type(high) is int and high >= ends.max else high
+    if low is None and high is None:
+        return ufunc(np.positive, node)
     if low is not None:
         node = ufunc(np.maximum, node, lift(low))
     return node if high is None else ufunc(np.minimum, node, lift(high))
@@ -116,6 +122,13 @@ def real(val: Any) -> Node:
 def imag(val: Any) -> Node:
     """The imaginary part."""
     return _by_value(np.imag, as_node(val))
+
+
+def conj(node: Node) -> Node:
+    """The complex conjugate, by the rules of NumPy's method: other numbers stay as they are, bools too."""
+    if node.dtype.kind not in "biufc":
+        raise TypeError(f"cannot conjugate non-numeric dtype {node.dtype}")
+    return ufunc(np.conjugate, node) if node.dtype.kind == "c" else node
 
 
 def angle(z: Any, deg: bool = False) -> Node:

@@ -1,0 +1,78 @@
+"""What the law machine found: each was wrong once, or refused what NumPy takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lazyzarr as lz
+
+
+def test_the_conjugate_of_bools_is_bool_by_the_method_and_int8_by_the_function() -> None:
+    held = np.array([True, False])
+    x = lz.from_array(held)
+    assert (x.conj().dtype, np.conj(x).dtype) == (held.conj().dtype, np.conj(held).dtype)
+    with pytest.raises(TypeError, match="cannot conjugate"):
+        lz.from_array(np.array(["a"])).conj()
+
+
+def test_a_mask_without_axes_changes_an_array_without_axes() -> None:
+    x = lz.from_array(np.array(7))
+    x[x > 3] = 1
+    assert x.compute() == 1
+
+
+def test_weights_that_sum_to_zero_are_refused() -> None:
+    x = lz.from_array(np.ones((2, 3)), chunks=1)
+    with pytest.raises(ZeroDivisionError, match="sum to zero"):
+        np.average(x, axis=1, weights=[1, -1, 0]).compute(scheduler="sync")
+    assert np.average(x, axis=0, weights=[3, 1], keepdims=True).compute().tolist() == [[1.0, 1.0, 1.0]]
+
+
+@pytest.mark.parametrize("name", ["sum", "max", "prod"])
+def test_an_initial_value_that_the_dtype_cannot_hold_is_refused(name: str) -> None:
+    held = np.ones(3, "u4")
+    with pytest.raises(OverflowError):
+        getattr(held, name)(initial=-5)
+    with pytest.raises(OverflowError):
+        getattr(lz.from_array(held), name)(initial=-5)
+    assert lz.from_array(held.astype(int)).sum(initial=2.7).compute() == held.astype(int).sum(initial=2.7)
+
+
+def test_where_does_not_stretch_what_is_reduced() -> None:
+    with pytest.raises(ValueError, match="broadcast"):
+        lz.from_array(np.ones((1, 3))).sum(where=np.ones((2, 3), bool))
+
+
+def test_the_histogram_of_a_number() -> None:
+    counts, _ = np.histogram(lz.from_array(np.array(3.0)), bins=3, range=(0, 9))
+    assert counts.compute().tolist() == [0, 1, 0]
+
+
+def test_counts_are_of_one_axis() -> None:
+    with pytest.raises(ValueError, match="one axis"):
+        np.bincount(lz.from_array(np.array([[1]])), minlength=3)
+
+
+def test_products_over_an_empty_axis_are_zero() -> None:
+    x = lz.from_array(np.ones((7, 0)), chunks=2)
+    np.testing.assert_array_equal((x @ np.ones((0, 4))).compute(), np.zeros((7, 4)))
+
+
+def test_the_position_of_nothing_but_nan_is_refused_without_axes_too() -> None:
+    with pytest.raises(ValueError, match="All-NaN"):
+        np.nanargmax(lz.from_array(np.array(np.nan))).compute(scheduler="sync")
+    assert np.argmin(lz.from_array(np.array(3.0)), keepdims=True).compute() == 0
+
+
+@pytest.mark.parametrize("bounds", [(-5, 300), (None, 300), (None, None), (-5, 2.5), (0, 255)])
+def test_bounds_beyond_the_dtype_bound_nothing(bounds: Any) -> None:
+    held = np.arange(5, dtype="u1")
+    found = np.clip(lz.from_array(held), *bounds).compute()
+    expected = np.clip(held, *bounds)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)
+    with pytest.raises(OverflowError):
+        np.clip(lz.from_array(held), 300, None)
