@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from lazyzarr.graph.access import block_capacities
-from lazyzarr.graph.leaves import ChunkCache, ChunkedLeaf, Leaf, Locators, open_leaf
+from lazyzarr.graph.leaves import ChunkCache, ChunkedLeaf, Leaf, Locators, is_uniform, open_leaf
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.blocks import MapBlocks, kept_copy
 from lazyzarr.graph.ops.computed import Box, Computed, cuts_of
 from lazyzarr.graph.ops.elementwise import Constant, Elementwise
+from lazyzarr.graph.ops.sources import ZarrSource
+from lazyzarr.graph.ops.user import UserElementwise
 from lazyzarr.graph.program import Program, Step, compile_program, view_of
 
 __all__ = ["Arena", "Array", "Bound", "Evaluator", "Leaves", "Values"]
@@ -120,6 +122,8 @@ class Bound:
         # The value of a root that is computed is computed where it is wanted.
         self._direct = [r in self._slots and program.roots.count(r) == 1 for r in program.roots]
         self._steps = [self._bind(step) for step in program.steps]
+        self._sparse = _sparse_loads(program, leaves)
+        self._constants: list[Array] | None = None
 
     def release(self) -> None:
         """Lets go of the chunks that the last run borrowed."""
@@ -174,9 +178,21 @@ class Bound:
         self.origin, registers = origin, self._registers
         for register, load in self._loads:
             registers[register] = load(origin)
+        if self._sparse and self._nothing_stored():
+            if self._constants is None:
+                self._constants = [_uniform(value) for value in self._run(registers)]
+            return self._constants
+        return self._run(registers)
+
+    def _run(self, registers: list[Any]) -> list[Array]:
+        """The roots' values, from what was loaded."""
         for step in self._steps:
             step(registers)
         return [registers[register] for register in self._roots]
+
+    def _nothing_stored(self) -> bool:
+        """Whether nothing that was loaded is stored: then the roots are what they were where that was so before."""
+        return all(leaf.uniform and is_uniform(self._registers[r]) for r, leaf in self._sparse)
 
     def put(self, origin: tuple[int, ...], targets: Sequence[Array]) -> None:
         """Puts the roots' values for a tile into arrays of its shape."""
@@ -184,12 +200,34 @@ class Bound:
         for register, direct, target in zip(self._roots, self._direct, targets, strict=True):
             if direct:
                 registers[register] = target
-        self.values(origin)
-        for register, direct, target in zip(self._roots, self._direct, targets, strict=True):
+        values = self.values(origin)
+        for register, direct, target, value in zip(self._roots, self._direct, targets, values, strict=True):
             if direct:
                 registers[register] = self._slots[register]
-            else:
-                np.copyto(target, registers[register])
+            if value is not target:
+                np.copyto(target, value)
+
+
+def _sparse_loads(program: Program, leaves: Leaves) -> list[tuple[int, ChunkedLeaf]]:
+    """The loads of stored arrays, where all else is the same for each tile; none where it may not be."""
+    for step in program.steps:  # users' functions may give what they like
+        if not step.is_view and (
+            isinstance(step.node, UserElementwise) or not isinstance(step.node, Elementwise)
+        ):
+            return []
+    found = []
+    for load in program.loads:
+        leaf = leaves[load.leaf]
+        if isinstance(load.leaf, ZarrSource) and isinstance(leaf, ChunkedLeaf):
+            found.append((load.register, leaf))
+        elif math.prod(load.shape) != 1 or any(span.axis is not None for span in load.region):
+            return []
+    return found
+
+
+def _uniform(values: Array) -> Array:
+    """The array of one value throughout as a view of one element, which is a copy."""
+    return np.broadcast_to(values[(slice(0, 1),) * values.ndim].copy(), values.shape)
 
 
 def _bind_ufunc(function: Callable[..., Any], places: list[int], r: int) -> Callable[[list[Any]], None]:

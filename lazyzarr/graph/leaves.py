@@ -15,7 +15,7 @@ from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.sources import ForeignSource, MemorySource, ZarrSource
 from lazyzarr.graph.region import Region, Span, place
 
-__all__ = ["ArrayLeaf", "Buffer", "ChunkCache", "ChunkedLeaf", "Leaf", "Locators", "open_leaf"]
+__all__ = ["ArrayLeaf", "Buffer", "ChunkCache", "ChunkedLeaf", "Leaf", "Locators", "is_uniform", "open_leaf"]
 
 Array = np.ndarray[Any, Any]
 Loader = Callable[[tuple[int, ...]], Array]
@@ -46,6 +46,15 @@ class ArrayLeaf:
 def _moved(span: Span, origin: tuple[int, ...]) -> slice:
     start = span.start if span.axis is None else span.start + span.rate * origin[span.axis]
     return slice(start, start + (span.count - 1) * span.step + 1, span.step)
+
+
+def is_uniform(values: Array) -> bool:
+    """Whether an array shows one element throughout, as chunks do that are not stored.
+
+    >>> is_uniform(np.broadcast_to(1, (2, 3))), is_uniform(np.ones((2, 3)))
+    (True, False)
+    """
+    return values.ndim > 0 and not any(values.strides)
 
 
 class ChunkCache:
@@ -88,6 +97,8 @@ class ChunkedLeaf:
         """Along each axis the chunks' length, or where they end."""
         self.read_ahead = read_ahead
         """Lets the next chunks, given in their order, be asked for ahead, so many at once; 0: no longer."""
+        self.uniform = False
+        """Whether there was a chunk that is one value throughout: one that is not stored."""
 
     def loader(self, region: Region, buffer: Buffer, locators: Locators) -> Loader:
         """What gives the region's values for a tile at an origin; parts of chunks are put together in `buffer`."""
@@ -117,10 +128,12 @@ class ChunkedLeaf:
                 part if isinstance(part, list) else [(coord, part, slice(None))]
                 for coord, part in zip(coords, places, strict=True)
             ]
+            same = True
             for combination in itertools.product(*parts):
                 chunk = get(tuple(part[0] for part in combination))
                 out[tuple(part[2] for part in combination)] = chunk[tuple(part[1] for part in combination)]
-            return out
+                same = same and is_uniform(chunk)
+            return np.broadcast_to(chunk[(slice(0, 1),) * chunk.ndim], shape) if same else out
 
         return gather
 
@@ -228,23 +241,31 @@ def open_leaf(node: Node, capacity: int, values: Mapping[Node, Array]) -> Leaf:
 def _zarr_leaf(reader: ChunkReader, capacity: int) -> ChunkedLeaf:
     """A stored array's chunks, decoded into kept buffers."""
     scratch, even = reader.new_scratch(), isinstance(reader.grid, RegularGrid)
+    buffers: list[Array] = []  # those that a missing chunk left unused
+    fill = np.asarray(reader.fill, reader.dtype)
 
     def fetch(coords: tuple[int, ...], spare: Array | None) -> Array:
+        if spare is None or is_uniform(spare):
+            spare = buffers.pop() if buffers else None
         fits = spare is not None and (even or spare.shape == reader.grid.stored_shape(coords))
         chunk = spare if spare is not None and fits else reader.new_chunk(coords)
         chunk.flags.writeable = True
-        reader.read_into(coords, chunk, scratch)
+        if not reader.read_into(coords, chunk, scratch) and chunk.ndim:
+            buffers.append(chunk)
+            leaf.uniform = True
+            return np.broadcast_to(fill, chunk.shape)
         # Decoded chunks are lent to programs and to users' functions.
         chunk.flags.writeable = False
         return chunk
 
-    return ChunkedLeaf(
+    leaf = ChunkedLeaf(
         tuple(map(_axis_cuts, reader.grid.axes)),
         ChunkCache(fetch, capacity),
         reader.dtype,
         lambda: reader.check(scratch),
         reader.ask_ahead,
     )
+    return leaf
 
 
 def _axis_cuts(axis: Axis) -> list[int] | int:
