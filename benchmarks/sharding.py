@@ -1,8 +1,8 @@
 """How long does it take to write and to read shards of many inner chunks, whole and at random points?
 
 Float32 in shards of 256^3 with inner chunks of 32^3, zstd (level 3). The points are 200, other ones in each round;
-all peers read what tensorstore wrote. "decode" is no reader: it is what decoding the chunks of the points alone takes on
-two threads, with their bytes at hand; the goal for the points lies below it.
+all peers read what tensorstore wrote. "decode" is no reader: it is what decoding the chunks of the points alone takes
+on two threads, with their bytes at hand; the goal for the points lies below it.
 """
 
 from __future__ import annotations
