@@ -302,6 +302,10 @@ class MemoryBudgetError(PlanError, MemoryError):
         return type(self), (str(self.args[0]), self.needed, self.allowed, self.cures)
 
 
+class TemporarySpaceError(PlanError, OSError):
+    """Temporary arrays that the disk has no room for."""
+
+
 class WriteConflictError(PlanError):
     """Two writers for one chunk or shard."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Required, Unpack, overload
 
@@ -306,6 +307,7 @@ def compute(
     num_workers: int | None = None,
     memory: str | float | None = None,
     progress: bool | None = None,
+    temp: str | os.PathLike[str] | None = None,
 ) -> tuple[Any, ...]:
     """The values of several lazy arrays, in as few passes over their sources as they allow.
 
@@ -320,7 +322,7 @@ def compute(
     found: dict[LazyArray, None] = {}
     _find(values, found)
     arrays = list(found)
-    answers = compute_outputs(arrays, Job(scheduler, num_workers, memory, progress)) if arrays else []
+    answers = compute_outputs(arrays, Job(scheduler, num_workers, memory, progress, temp)) if arrays else []
     by_array = dict(zip(arrays, answers, strict=True))
     return tuple(_put(value, by_array) for value in values)
 

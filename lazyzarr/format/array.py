@@ -131,9 +131,11 @@ class ArrayHandle:
     """The documents of the array that is stored, where this is a view on it."""
 
     @classmethod
-    def of(cls, store: Store, path: str, metadata: ArrayMetadata) -> ArrayHandle:
+    def of(
+        cls, store: Store, path: str, metadata: ArrayMetadata, config: ArrayConfig | None = None
+    ) -> ArrayHandle:
         """The handle of an array whose metadata is known; nothing is read."""
-        return Array(store, path, metadata, place=None).handle
+        return Array(store, path, metadata, config, place=None).handle
 
     def open(self) -> Array:
         """The array; the same object as long as one is in use in this process, and no I/O."""

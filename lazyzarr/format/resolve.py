@@ -25,7 +25,7 @@ from .stores.wrappers import ReadOnlyStore
 from .stores.zarr_python import adapted
 from .stores.zip import ZipStore
 
-__all__ = ["StoreLike", "StorePath", "is_remote", "resolve"]
+__all__ = ["StoreLike", "StorePath", "folder_store", "is_remote", "resolve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,15 @@ def resolve(
             f"storage_options= are for the URLs of remote stores, {store.url(place)} is not one: leave them out"
         )
     return store, join_path(place, below)
+
+
+def folder_store(folder: str) -> Store:
+    """The store in a folder, whatever is there or above it; nothing is looked at.
+
+    >>> folder_store("scratch").url("a")
+    'file://scratch/a'
+    """
+    return LocalStore(folder)
 
 
 def _split_off(store: Store, chunk_store: StoreLike, read_only: bool) -> Store:

@@ -22,6 +22,7 @@ from lazyzarr.graph.region import Region, whole
 __all__ = [
     "accesses",
     "block_capacities",
+    "bytes_below",
     "decoded_bytes",
     "inline_blocks",
     "leaf_name",
@@ -79,24 +80,42 @@ def _by_chunks(access: Access) -> Access:
 
 def decoded_bytes(found: Sequence[Access], blocks: Sequence[Cuts], domain: tuple[int, ...]) -> int:
     """Bytes decoded when each block decodes every chunk that it touches once."""
-    return sum(_decoded(access, blocks, domain) for access in found if access.decodes)
+    boxes = [(cuts[:-1], cuts[1:]) for cuts in blocks]
+    return sum(_decoded(access, boxes, domain) for access in found if access.decodes)
 
 
-def _decoded(access: Access, blocks: Sequence[Cuts], domain: tuple[int, ...]) -> int:
+def bytes_below(node: Computed) -> tuple[int, int]:
+    """Bytes decoded below a computed node when each of its blocks is made once; and if none were decoded twice."""
+    again = once = 0
+    for source, intervals in zip(node.inputs, node.intervals(), strict=True):
+        whole_box = [(np.array([0]), np.array([n])) for n in source.shape]
+        for access in accesses((source,), source.shape, frozenset()):
+            if not access.decodes or 0 in source.shape:
+                continue
+            asked, least = (_decoded(access, boxes, source.shape) for boxes in (intervals, whole_box))
+            if isinstance(access.leaf, Computed):
+                again_each, least = bytes_below(access.leaf)
+                asked = asked * again_each // max(access.leaf.nbytes, 1)
+            again, once = again + asked, once + least
+    return again, once
+
+
+def _decoded(access: Access, boxes: Sequence[tuple[Cuts, Cuts]], domain: tuple[int, ...]) -> int:
+    """Bytes decoded for all boxes between these starts and stops along each axis."""
     count, moved = 1, set()
     for own, span in enumerate(access.region):
-        cuts = blocks[span.axis] if span.axis is not None else np.array([0, 1])
-        first, last = access.touched(own, cuts[:-1], cuts[1:], domain)
+        starts, stops = boxes[span.axis] if span.axis is not None else (np.array([0]), np.array([1]))
+        first, last = access.touched(own, starts, stops, domain)
         touched = last - first + 1
         if span.axis is not None and abs(span.rate) == span.step:
             # Steps longer than a chunk pass over some: no more are touched than there are elements.
             beyond = (span.last - span.start) // span.step + 1 - domain[span.axis]
-            touched = np.minimum(touched, np.diff(cuts) + beyond)
+            touched = np.minimum(touched, stops - starts + beyond)
         count *= int(touched.sum())
         moved.add(span.axis)
-    for axis, cuts in enumerate(blocks):
+    for axis, (starts, _) in enumerate(boxes):
         if axis not in moved:
-            count *= len(cuts) - 1
+            count *= len(starts)
     return count * access.chunk_nbytes
 
 

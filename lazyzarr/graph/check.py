@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import textwrap
 from collections.abc import Sequence
 
@@ -13,6 +14,7 @@ from lazyzarr.errors import (
     PlanError,
     StoreReachError,
     TargetIsSourceError,
+    TemporarySpaceError,
     WriteConflictError,
 )
 from lazyzarr.graph.blame import accusation
@@ -22,6 +24,7 @@ from lazyzarr.graph.node import Node, walk
 from lazyzarr.graph.ops.sources import ZarrSource
 from lazyzarr.graph.plan import Stages
 from lazyzarr.graph.sink import Sink
+from lazyzarr.graph.temporary import free_bytes
 from lazyzarr.settings import format_bytes
 
 __all__ = [
@@ -29,6 +32,7 @@ __all__ = [
     "check",
     "cure_lines",
     "enough_memory",
+    "enough_space",
     "one_writer",
     "rewrite_keeps",
     "stores_in_reach",
@@ -174,4 +178,18 @@ def cure_lines(cures: Sequence[Cure]) -> list[str]:
     ]
 
 
-LAWS = [one_writer, target_is_no_source, stores_in_reach, enough_memory]
+def enough_space(planned: Stages, reach: str) -> None:
+    """Temporary arrays fit the disk that they are to lie on."""
+    if not planned.spills:
+        return
+    free, directory = free_bytes(planned.folder), os.path.dirname(planned.folder)
+    if planned.temporary_bytes > free:
+        raise TemporarySpaceError(
+            f"temporary arrays of {format_bytes(planned.temporary_bytes)} do not fit {directory}, where "
+            f"{format_bytes(free)} are free. "
+            'Name a larger disk: temp="/scratch", or lz.config.set(temporary_directory="/scratch"); with more '
+            "memory= there may be no need of them"
+        )
+
+
+LAWS = [one_writer, target_is_no_source, stores_in_reach, enough_memory, enough_space]

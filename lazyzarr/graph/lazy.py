@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NoReturn
 
@@ -224,6 +225,7 @@ class LazyArray(Methods, BlockMethods, Operators):
         num_workers: int | None = None,
         memory: str | float | None = None,
         progress: bool | None = None,
+        temp: str | os.PathLike[str] | None = None,
     ) -> Any:
         """The values as a NumPy array (a NumPy scalar where there are no axes).
 
@@ -238,10 +240,14 @@ class LazyArray(Methods, BlockMethods, Operators):
             a worker's, on a cluster. Default: half of what is available.
         progress : bool, optional
             Whether to show a progress bar; default: `lz.config`'s, off.
+        temp : path, optional
+            The directory for temporary arrays, where a step goes through one; default: `lz.config`'s
+            `temporary_directory`, else the system's.
 
-        Raises MemoryBudgetError where a step cannot fit `memory`, before anything is read.
+        Raises MemoryBudgetError where a step cannot fit `memory`, TemporarySpaceError where the disk has no room for
+        temporary arrays, before anything is read.
         """
-        return compute_outputs([self], Job(scheduler, num_workers, memory, progress))[0]
+        return compute_outputs([self], Job(scheduler, num_workers, memory, progress, temp))[0]
 
     result = compute
 
@@ -252,12 +258,13 @@ class LazyArray(Methods, BlockMethods, Operators):
         num_workers: int | None = None,
         memory: str | float | None = None,
         progress: bool | None = None,
+        temp: str | os.PathLike[str] | None = None,
     ) -> LazyArray:
         """The array over its computed values, which are held in memory; options as `compute` takes them.
 
         Raises MemoryBudgetError where they do not fit.
         """
-        job = Job(scheduler, num_workers, memory, progress)
+        job = Job(scheduler, num_workers, memory, progress, temp)
         values = np.asarray(compute_outputs([self], job)[0])
         return self._of(array_node(values, self.chunks, self.dims))
 
@@ -266,7 +273,12 @@ class LazyArray(Methods, BlockMethods, Operators):
         return dask_array(_Computing(self), self.chunks)
 
     def explain(
-        self, *, scheduler: Any = None, num_workers: int | None = None, memory: str | float | None = None
+        self,
+        *,
+        scheduler: Any = None,
+        num_workers: int | None = None,
+        memory: str | float | None = None,
+        temp: str | os.PathLike[str] | None = None,
     ) -> Plan:
         """The plan of `compute`: stages, tasks, bytes, memory; known before anything is read.
 
@@ -274,7 +286,7 @@ class LazyArray(Methods, BlockMethods, Operators):
         >>> x.mean(axis=0).explain(memory="100MB").peak_memory < 100e6
         True
         """
-        job = Job(scheduler, num_workers, memory, False)
+        job = Job(scheduler, num_workers, memory, False, temp)
         spec, chosen = make_spec([Output(self._node)], job)
         return Plan(spec.stages, chosen.reach, lambda: compute_outputs([self], job)[0])
 
@@ -300,6 +312,7 @@ class LazyArray(Methods, BlockMethods, Operators):
         num_workers: int | None = None,
         memory: str | float | None = None,
         progress: bool | None = None,
+        temp: str | os.PathLike[str] | None = None,
     ) -> Any:
         """Writes the values to a new Zarr array, each chunk by one task, and gives the opened array.
 
@@ -323,7 +336,7 @@ class LazyArray(Methods, BlockMethods, Operators):
             Of a remote store.
         compute : bool
             False: gives the Plan, whose `run()` writes.
-        scheduler, num_workers, memory, progress : optional
+        scheduler, num_workers, memory, progress, temp : optional
             As `compute` takes them.
 
         Raises ContainsArrayError, MemoryBudgetError, WriteConflictError, StoreReachError before anything is
@@ -347,7 +360,7 @@ class LazyArray(Methods, BlockMethods, Operators):
             mode,
         )
         target = new_target(self._node, store, path, options, storage_options)
-        job = Job(scheduler, num_workers, memory, progress)
+        job = Job(scheduler, num_workers, memory, progress, temp)
 
         def write() -> Array:
             return write_new([target], job)[0]
@@ -429,7 +442,7 @@ class LazyArray(Methods, BlockMethods, Operators):
 
         `memory=` does not reach it there: `lz.config.set(memory="2GB")` does.
         """
-        spec, _ = make_spec([Output(self._node)], Job(scheduler="threads"))
+        spec, _ = make_spec([Output(self._node)], Job(scheduler="threads"), guarded=False)
         return PlanExpr(f"{self._node.label}-{spec.token}", spec)  # type: ignore[no-untyped-call]
 
     def __dask_graph__(self) -> dict[Any, Any]:

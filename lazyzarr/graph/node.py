@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -14,7 +14,7 @@ from lazyzarr.format.array import ArrayHandle
 from lazyzarr.graph.origins import Origin, Place, caller, place_of
 from lazyzarr.graph.region import Region
 
-__all__ = ["Chunks", "Flat", "Node", "flatten", "make", "token_of", "unflatten", "walk"]
+__all__ = ["Chunks", "Flat", "Node", "flatten", "make", "substitute", "token_of", "unflatten", "walk"]
 
 Chunks = tuple[tuple[int, ...], ...]
 """Chunk sizes along each axis, as Dask writes them."""
@@ -186,6 +186,17 @@ def walk(roots: Iterable[Node], inputs: Callable[[Node], Sequence[Node]] | None 
             done.add(node)
             order.append(node)
     return order
+
+
+def substitute(roots: Sequence[Node], others: Mapping[Node, Node]) -> list[Node]:
+    """The roots with some nodes below them, or themselves, exchanged for others of the same shape."""
+    made: dict[Node, Node] = dict(others)
+    for node in walk(roots, lambda node: () if node in others else node.inputs):
+        if node not in made:
+            inputs = tuple(made[source] for source in node.inputs)
+            changed = inputs != node.inputs
+            made[node] = make(type(node), inputs, node.params, node.origin) if changed else node
+    return [made[root] for root in roots]
 
 
 Flat = list[tuple[type[Node], tuple[int, ...], tuple[Any, ...], Place | None]]

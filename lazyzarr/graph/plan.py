@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lazyzarr.graph.node import Node, walk
-from lazyzarr.graph.ops.reductions import Reduce
-from lazyzarr.graph.sink import Sink
+from lazyzarr.graph.exchange import Cut, proposals, work
+from lazyzarr.graph.node import substitute
+from lazyzarr.graph.order import Output, groups
 from lazyzarr.graph.stage import (
     Budget,
     Stage,
@@ -19,20 +19,17 @@ from lazyzarr.graph.stage import (
     with_groups,
     with_read_ahead,
 )
+from lazyzarr.graph.temporary import Spill, make_spill
 from lazyzarr.settings import SMALL_CHUNK, format_bytes
 
 __all__ = ["BASE", "Budget", "Output", "Stages", "plan_stages"]
 
 # What a run needs besides what is counted: task objects, small buffers, the allocator's leftovers.
 BASE = 32_000_000
-
-
-@dataclass(frozen=True)
-class Output:
-    """A node whose values are wanted, and where they are to be written, if anywhere."""
-
-    node: Node
-    sink: Sink | None = None
+# Temporary arrays put into a plan, at most: each is tried with all that is planned before it.
+MOST_EXCHANGES = 12
+# A temporary array has to save this much: the disk it is written to may be slower than what is decoded.
+WORTH_IT = 0.75
 
 
 @dataclass(frozen=True)
@@ -46,13 +43,29 @@ class Stages:
     asked: Budget
     """What it was planned for; `workers` may be fewer."""
     workers_why: str = ""
+    made: tuple[Output, ...] = ()
+    """The outputs as they are made: read from temporary arrays where stages write some."""
+    spills: tuple[Spill, ...] = ()
+    """The temporary arrays."""
+    folder: str = ""
+    """The folder that they lie in."""
+    spills_why: tuple[str, ...] = ()
+    """Why they are there."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "made", self.made or self.outputs)
+
+    @property
+    def temporary_bytes(self) -> int:
+        """Bytes that temporary arrays take on disk."""
+        return sum(spill.nbytes for spill in self.spills)
 
     @property
     def results(self) -> int:
         """Bytes of all answers, and of reductions that later stages read (R)."""
         answers = sum(output.node.nbytes for output in self.outputs if output.sink is None)
         inner = {reduce for stage in self.stages for reduce in stage.reduces} - {
-            output.node for output in self.outputs
+            output.node for output in self.made
         }
         return answers + sum(node.nbytes for node in inner)
 
@@ -73,57 +86,91 @@ class Stages:
 
 
 def plan_stages(outputs: Sequence[Output], budget: Budget) -> Stages:
-    """The stages of the outputs, in blocks that fit the budget where they can."""
-    asked = budget
-    groups = [*_reduce_groups(outputs), *_map_groups(outputs)]
-    stages = [make_stage(kind, roots, reduces, sinks, budget) for kind, roots, reduces, sinks in groups]
+    """The stages of the outputs, in blocks that fit the budget where they can.
+
+    Where a stage does not fit, or decodes its sources again and again, and the budget names a folder,
+    it is tried with temporary arrays before it.
+    """
+    first = planned = _planned(Stages(tuple(outputs), (), budget.workers, budget.memory, budget), budget)
+    for _ in range(MOST_EXCHANGES if budget.folder else 0):
+        better = _exchanged(planned, budget)
+        if better is None:
+            break
+        planned = better
+    return planned if planned.peak_memory <= planned.memory else first
+
+
+def _planned(draft: Stages, budget: Budget) -> Stages:
+    """The draft with the stages of its outputs and temporary arrays."""
+    stages = [make_stage(*group, budget) for group in groups(draft.made, draft.spills)]
     why = ""
     if budget.fewer_if_tiny and budget.workers > 1 and _tiny_chunks(stages):
         budget = dataclasses.replace(budget, workers=1)
         stages = [respread(stage, budget) for stage in stages]
         small = format_bytes(SMALL_CHUNK)
         why = f"1 thread: chunks are smaller than {small}, where a second one only waits for the first"
-    return _fit(Stages(tuple(outputs), tuple(stages), budget.workers, budget.memory, asked, why))
+    return _fit(
+        dataclasses.replace(
+            draft, stages=tuple(stages), workers=budget.workers, workers_why=why, folder=budget.folder
+        )
+    )
 
 
-Group = tuple[str, tuple[Node, ...], tuple[Reduce, ...], tuple[Sink | None, ...]]
+def _exchanged(planned: Stages, budget: Budget) -> Stages | None:
+    """The plan with temporary arrays before one of its stages, where that is better; else None."""
+    tiny = planned.workers_why.startswith("1 thread")
+    at_once = planned.workers if tiny else budget.workers
+    room = max(0, planned.memory - planned.results - BASE) // at_once
+    for stage in planned.stages:
+        fits = planned.peak(stage) <= planned.memory and planned.workers == at_once
+        tried = [_planned(_changed(planned, cut), budget) for cut in proposals(stage, room, fits)]
+        best = min(tried, key=_rank, default=None)
+        if best is not None and _is_better(best, planned):
+            why = (_why(planned, stage, best),) if len(best.spills) > len(planned.spills) else ()
+            return dataclasses.replace(best, spills_why=(*planned.spills_why, *why))
+    return None
 
 
-def _reduce_groups(outputs: Sequence[Output]) -> list[Group]:
-    """Reductions that can share a pass, in the order in which they can run: the same depth and domain."""
-    level: dict[Node, int] = {}
-    groups: dict[tuple[int, tuple[int, ...]], list[Reduce]] = {}
-    for node in walk([output.node for output in outputs]):
-        level[node] = max((level[source] for source in node.inputs), default=0)
-        if isinstance(node, Reduce):
-            groups.setdefault((level[node], node.operand.shape), []).append(node)
-            level[node] += 1
-    result: list[Group] = []
-    for key in sorted(groups, key=lambda key: key[0]):
-        reduces = tuple(groups[key])
-        roots = tuple(dict.fromkeys(reduce.operand for reduce in reduces))
-        result.append(("reduce", roots, reduces, ()))
-    return result
+def _why(planned: Stages, stage: Stage, better: Stages) -> str:
+    """Why a stage is given temporary arrays to read."""
+    more = len(better.stages) - len(planned.stages) + 1
+    stages = {2: "two stages", 3: "three stages"}.get(more, f"{more} stages")
+    if planned.peak(stage) > planned.memory:
+        return f"{stages}, because {stage.name} alone would need {format_bytes(planned.peak(stage))}"
+    nbytes = work(stage) - stage.write
+    times = nbytes / max(stage.least_decode, 1)
+    return f"{stages}, because in one each source chunk would be decoded {times:.1f} times ({format_bytes(nbytes)})"
 
 
-def _map_groups(outputs: Sequence[Output]) -> list[Group]:
-    """Outputs that can share a pass: the same shape, written in the same units."""
-    groups: dict[object, list[Output]] = {}
-    for output in outputs:
-        if output.sink is None and isinstance(output.node, Reduce):
-            continue  # its stage gives the answer itself
-        sink = output.sink
-        key = (output.node.shape, (sink.unit, sink.edges, sink.start) if sink else None)
-        groups.setdefault(key, []).append(output)
-    return [
-        ("map", tuple(o.node for o in group), (), tuple(o.sink for o in group))
-        for group in (_without_twins(group) for group in groups.values())
+def _changed(planned: Stages, cut: Cut) -> Stages:
+    """The draft of a plan in which other nodes, and temporary arrays, take the place of some."""
+    first = len(planned.spills)
+    new = [
+        make_spill(node, chunks, planned.folder, first + i)
+        for i, (node, chunks) in enumerate(cut.spills.items())
     ]
+    nodes = substitute([o.node for o in planned.made] + [s.node for s in planned.spills], cut.others)
+    nodes = substitute(nodes, {spill.node: spill.source for spill in new})
+    outputs = [Output(node, o.sink) for node, o in zip(nodes, planned.made, strict=False)]
+    old = [
+        dataclasses.replace(spill, node=node)
+        for node, spill in zip(nodes[len(outputs) :], planned.spills, strict=True)
+    ]
+    return dataclasses.replace(planned, made=tuple(outputs), spills=(*old, *new))
 
 
-def _without_twins(group: list[Output]) -> list[Output]:
-    """Outputs without the second of two that ask the same answer."""
-    return list(dict.fromkeys(group))
+def _rank(planned: Stages) -> tuple[int, float]:
+    """What is better: first that little is over the budget, then that each worker decodes and writes little."""
+    over = sum(max(0, planned.peak(stage) - planned.memory) for stage in planned.stages)
+    return over, sum(
+        work(stage) / max(1, min(planned.workers, stage.layout.tasks)) for stage in planned.stages
+    )
+
+
+def _is_better(new: Stages, old: Stages) -> bool:
+    """Whether a plan is better by more than estimates are wrong."""
+    (over, cost), (over_before, cost_before) = _rank(new), _rank(old)
+    return over < over_before or (over == over_before and cost < WORTH_IT * cost_before)
 
 
 def _tiny_chunks(stages: Sequence[Stage]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Sequence
 
@@ -14,6 +15,7 @@ from lazyzarr.graph.origins import Place
 from lazyzarr.graph.outline import StageFacts, decoded_once, expression, line_of, target_name
 from lazyzarr.graph.plan import Stages
 from lazyzarr.graph.stage import Stage
+from lazyzarr.graph.temporary import free_bytes
 from lazyzarr.settings import format_bytes
 
 __all__ = ["COLUMNS", "heading", "notes", "plan_text", "rows"]
@@ -116,6 +118,7 @@ def notes(planned: Stages, facts: Sequence[StageFacts]) -> list[str]:
     """What the table does not say."""
     fits = planned.peak_memory <= planned.memory
     found = [planned.workers_why] if planned.workers_why and fits else []
+    found += _temporary(planned)
     found += _decoded_again(planned.stages)
     writers = sum(stage.writers for stage in facts)
     if writers:
@@ -125,6 +128,14 @@ def notes(planned: Stages, facts: Sequence[StageFacts]) -> list[str]:
         found.append(f"{count} written, one writer each{later}")
     hints = (node.hint for node in walk([output.node for output in planned.outputs]))
     return [*found, *dict.fromkeys(filter(None, hints))]
+
+
+def _temporary(planned: Stages) -> list[str]:
+    """Why there are temporary arrays, and the disk that they take."""
+    if not planned.spills:
+        return []
+    needs, free = format_bytes(planned.temporary_bytes), format_bytes(free_bytes(planned.folder))
+    return [*planned.spills_why, f"{os.path.dirname(planned.folder)}: needs {needs}, {free} free"]
 
 
 def _decoded_again(stages: Sequence[Stage]) -> list[str]:

@@ -6,7 +6,7 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from lazyzarr.graph.schedule import Scheduler, choose_scheduler, gather_as_compl
 from lazyzarr.graph.spec import Shared, Spec, stop_run
 from lazyzarr.graph.stage import Budget
 from lazyzarr.graph.tasks import build_graph, final_key, run_inline
+from lazyzarr.graph.temporary import choose_folder, temporary_folder
 from lazyzarr.settings import available_memory, format_bytes, parse_bytes, setting
 
 __all__ = ["Job", "make_spec", "run"]
@@ -44,13 +45,19 @@ class Job:
     num_workers: int | None = None
     memory: str | float | None = None
     progress: bool | None = None
+    temp: str | os.PathLike[str] | None = None
+    """The directory for temporary arrays; None: that of the settings, or the system's."""
 
 
-def make_spec(outputs: Sequence[Output], job: Job) -> tuple[Spec, Scheduler]:
-    """The spec of a run, planned but not checked, and the scheduler that is to run it."""
+def make_spec(outputs: Sequence[Output], job: Job, guarded: bool = True) -> tuple[Spec, Scheduler]:
+    """The spec of a run, planned but not checked, and the scheduler that is to run it.
+
+    Only what `run` guards may write temporary arrays: it removes them.
+    """
     scheduler = choose_scheduler(job.scheduler, job.num_workers)
     given = job.num_workers or setting("num_workers")
-    budget = Budget(_budget_bytes(job.memory), scheduler.workers, scheduler.name == "threads" and not given)
+    tiny, folder = scheduler.name == "threads" and not given, choose_folder(job.temp) if guarded else ""
+    budget = Budget(_budget_bytes(job.memory), scheduler.workers, tiny, folder)
     return Spec(optimize_outputs(outputs), budget, _run_token(outputs), dict(np.geterr())), scheduler
 
 
@@ -80,7 +87,8 @@ def run(outputs: Sequence[Output], job: Job, commit: Callable[[], None] | None =
     spec, scheduler = make_spec(outputs, job)
     check(spec.stages, scheduler.reach)
     refuse_changed_sources(outputs)
-    with progress_bar(spec.stages, job.progress) as advance:
+    folder = temporary_folder(spec.stages.folder) if spec.stages.spills else nullcontext()
+    with folder, progress_bar(spec.stages, job.progress) as advance:
         spec.on_block = advance
         try:
             return _run(spec, scheduler, commit)

@@ -34,7 +34,7 @@ class Shared:
         self.values: dict[Node, Array] = {}
         """Finished reductions, reduced axes of length 1 until they are joined."""
         self.results: dict[Node, Array] = {
-            output.node: _result(output.node) for output in stages.outputs if output.sink is None
+            output.node: _result(output.node) for output in stages.made if output.sink is None
         }
         for reduce in (reduce for stage in stages.stages for reduce in stage.reduces):
             self.values[reduce] = np.empty(reduce.kept_shape, reduce.dtype)
@@ -115,6 +115,8 @@ class Spec:
     def _run_block(self, number: int, index: tuple[int, ...], values: Mapping[Node, Array]) -> BlockResult:
         stage = self.stages.stages[number]
         with self._changed:
+            for other in self._idle.keys() - {number}:
+                del self._idle[other]  # their buffers are memory that this stage may need
             idle = self._idle.get(number)
             runner = idle.pop() if idle else None
         runner = runner or StageRunner(stage, values, lambda: self.stopped)

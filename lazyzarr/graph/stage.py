@@ -47,6 +47,7 @@ __all__ = [
     "Budget",
     "Memory",
     "Stage",
+    "driver_cuts",
     "make_stage",
     "partial_bytes",
     "respread",
@@ -75,6 +76,8 @@ class Budget:
     """Tasks at once, at most."""
     fewer_if_tiny: bool = False
     """Whether one task at once is enough where chunks are tiny: the user named no number."""
+    folder: str = ""
+    """The folder for temporary arrays; empty: there may be none."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,8 @@ class Memory:
 
 @dataclass(frozen=True)
 class Stage:
-    """A walk over one domain: `map` computes roots, `reduce` folds operands into accumulators."""
+    """A walk over one domain: `map` computes roots, `reduce` folds operands into accumulators, `spill` writes
+    roots to temporary arrays that later stages read."""
 
     kind: str
     roots: tuple[Node, ...]
@@ -182,7 +186,7 @@ def make_stage(
     units = targets[0].cuts(domain) if targets else None
     inline = inline_blocks(roots, domain, units)
     found = accesses(roots, domain, inline)
-    drive = _driver_cuts(found, domain, inline)
+    drive = driver_cuts(found, domain, inline)
     cells = tuple(thin(unit, cut) for unit, cut in zip(units, drive, strict=True)) if units else drive
     tiles = tuple(map(join_cuts, units, drive)) if units else drive
     if not inline and _needs_small_tiles(roots, reduces, tiles):
@@ -225,7 +229,7 @@ def _empty_stage(
     )
 
 
-def _driver_cuts(
+def driver_cuts(
     found: Sequence[Access], domain: tuple[int, ...], inline: frozenset[Node]
 ) -> tuple[Cuts, ...]:
     """Cuts of the domain at the chunk boundaries of the leaf that costs most, axis by axis."""
@@ -413,7 +417,8 @@ def _encoded(found: Sequence[Access]) -> int:
 
 def _registers(program: Program) -> int:
     """Bytes of slots, of what is put together from several chunks, and of what functions return."""
-    returned = sum(step.nbytes for step in program.steps if isinstance(step.node, MapBlocks))
+    calls = [(step, step.node) for step in program.steps if isinstance(step.node, MapBlocks)]
+    returned = sum(step.nbytes + node.working_bytes for step, node in calls)
     return sum(program.slots) + sum(load.nbytes for load in program.loads) + returned
 
 
@@ -424,6 +429,7 @@ def _block_memory(leaf: Computed) -> Memory:
     while pending:
         node = pending.pop()
         kept = block_capacities(node)
+        registers += node.working_bytes
         for source, intervals in zip(node.inputs, node.intervals(), strict=True):
             block = tuple(int((stops - starts).max(initial=0)) for starts, stops in intervals)
             registers += _registers(compile_program((source,), block))

@@ -1,7 +1,7 @@
 """From a plan to Dask: the only file that imports Dask's types.
 
-One task a block; one that joins the blocks of a reduce stage; one at the end that gathers or commits. Keys read
-("<operation>-<variable>-<token>", i, j, k).
+One task a block; one that joins the blocks of a stage that others read; one at the end that gathers or
+commits. Keys read ("<operation>-<variable>-<token>", i, j, k).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def build_graph(spec: Spec, commit: Commit | None = None) -> dict[Key, Any]:
         for key in keys:
             # Reads are marked as what produces data, so that a cluster starts no more than it has room for.
             graph[key] = Task(key, run_block, carried, number, key[1:], needs, _data_producer=True)
-        if stage.kind == "reduce":
+        if stage.kind != "map":
             key = f"join-{prefix}"
             graph[key] = Task(key, join_blocks, carried, number, List(*map(TaskRef, keys)))
             joined.append(TaskRef(key))
@@ -82,7 +82,7 @@ def run_block(
 def stage_values(spec: Spec, joined: Sequence[list[Array] | None]) -> Mapping[Node, Array]:
     """The finished reductions of earlier stages, shaped as their nodes are."""
     values: dict[Node, Array] = {}
-    stages = [stage for stage in spec.stages.stages if stage.kind == "reduce"]
+    stages = [stage for stage in spec.stages.stages if stage.kind != "map"]
     for stage, results in zip(stages, joined, strict=False):
         for i, reduce in enumerate(stage.reduces):
             whole = results[i] if results is not None else _shared_values(spec)[reduce]
@@ -96,7 +96,7 @@ def _shared_values(spec: Spec) -> dict[Node, Array]:
 
 
 def join_blocks(spec: Spec, number: int, parts: Sequence[BlockResult | None]) -> list[Array] | None:
-    """The finished reductions of a stage, reduced axes kept; None where they went into place."""
+    """The finished reductions of a stage, reduced axes kept; None where they went into place, or there are none."""
     stage = spec.stages.stages[number]
     places = None if spec.shared is None else spec.shared.values
     results = []
@@ -105,7 +105,7 @@ def join_blocks(spec: Spec, number: int, parts: Sequence[BlockResult | None]) ->
         with np.errstate(**spec.errors):
             _join(stage, reduce, [None if part is None else part[i] for part in parts], out)
         results.append(out)
-    return results if places is None else None
+    return results if places is None and results else None
 
 
 def _join(stage: Stage, reduce: Reduce, parts: Sequence[Any], out: Array) -> None:
@@ -153,7 +153,7 @@ def finish(
             commit()
     return [
         None if o.sink is not None else values[o.node] if isinstance(o.node, Reduce) else made[o.node]
-        for o in spec.outputs
+        for o in spec.stages.made
     ]
 
 
@@ -173,7 +173,7 @@ def run_inline(spec: Spec, commit: Commit | None) -> list[Array | None]:
     blocks = []
     for number, stage in enumerate(spec.stages.stages):
         parts = [run_block(spec, number, index, joined) for index in stage.blocks()]
-        if stage.kind == "reduce":
+        if stage.kind != "map":
             joined.append(join_blocks(spec, number, parts))
         else:
             blocks.append(parts)

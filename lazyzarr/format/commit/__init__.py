@@ -24,7 +24,7 @@ from .nodes import (
     edit_attributes,
 )
 from .opened import Opened
-from .runs import repair
+from .runs import begin_run, end_run, new_run, repair
 from .shapes import append, resize
 from .staging import StagedArray, stage_array
 
@@ -34,6 +34,7 @@ __all__ = [
     "StagedArray",
     "add_arrays",
     "append",
+    "begin_run",
     "consolidate_group",
     "create_array",
     "create_filled_group",
@@ -41,7 +42,9 @@ __all__ = [
     "create_hierarchy",
     "delete_node",
     "edit_attributes",
+    "end_run",
     "move_node",
+    "new_run",
     "refresh_whole",
     "repair",
     "resize",

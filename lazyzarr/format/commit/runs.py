@@ -24,7 +24,7 @@ from .. import os_calls
 from ..keys import RESERVED_PREFIX, is_reserved, join_path
 from ..stores.protocol import Store
 
-__all__ = ["begin_run", "end_run", "repair", "trade"]
+__all__ = ["begin_run", "end_run", "new_run", "repair", "trade"]
 
 _NOTE, _OLD = "target", "old"
 _TRIES = 16  # others may sweep a folder between its making and its locking
@@ -32,14 +32,22 @@ _TRIES = 16  # others may sweep a folder between its making and its locking
 _owned: dict[str, int] = {}  # the folders of this process's runs, and the descriptors that lock them
 
 
-def begin_run(store: Store, target: str) -> str:
-    """The path of a new run's folder beside a target, its own until `end_run` or the process's end."""
+def new_run(beside: str) -> str:
+    """A path for a run's folder below another one, which nobody else comes to."""
+    return join_path(beside, f"{RESERVED_PREFIX}{uuid.uuid4().hex[:16]}")
+
+
+def begin_run(store: Store, target: str, chosen: str | None = None) -> str:
+    """The path of a new run's folder beside a target (`chosen`, from `new_run`, if that was asked before).
+
+    It is the run's own until `end_run` or the process's end.
+    """
     _forget_ended()
     beside, _, name = target.rpartition("/")
     for folder, run in _runs(store, beside):
         _sweep(store, folder, run)
     for _ in range(_TRIES):
-        run = join_path(beside, f"{RESERVED_PREFIX}{uuid.uuid4().hex[:16]}")
+        run = chosen or new_run(beside)
         note = join_path(run, _NOTE)
         try:
             store.set(note, name.encode())

@@ -12,12 +12,12 @@ import numpy as np
 from lazyzarr.graph.functions.arguments import as_node, axes_in, axis_in
 from lazyzarr.graph.functions.shapes import expand_dims, moveaxis, ravel, reshape
 from lazyzarr.graph.functions.values import where
-from lazyzarr.graph.node import Chunks, Node
+from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops import filling, products, scans
 from lazyzarr.graph.ops import topk as best
-from lazyzarr.graph.ops.blocks import map_blocks
 from lazyzarr.graph.ops.elementwise import Constant, astype, ufunc
 from lazyzarr.graph.ops.joining import along, part
+from lazyzarr.graph.ops.lines import by_line, line_chunks
 from lazyzarr.graph.ops.ufuncs import JOINABLE
 from lazyzarr.graph.ops.views import rechunk
 
@@ -123,16 +123,7 @@ def _lines(node: Node, axis: int) -> Node:
         if other != axis:
             rest = math.prod(sizes[:other]) * math.prod(sizes[other + 1 :]) * node.dtype.itemsize
             sizes[other] = max(1, min(sizes[other], LINES // max(rest, 1)))
-    chunks: Chunks = tuple(
-        own if max(own, default=1) == size and axis != i else _cut(n, size)
-        for i, (own, size, n) in enumerate(zip(node.chunks, sizes, node.shape, strict=True))
-    )
-    return rechunk(node, chunks)
-
-
-def _cut(n: int, size: int) -> tuple[int, ...]:
-    whole, rest = divmod(n, max(size, 1))
-    return (size,) * whole + ((rest,) if rest or not n else ())
+    return rechunk(node, line_chunks(node, axis, sizes))
 
 
 def _by_line(
@@ -144,9 +135,7 @@ def _by_line(
     words: dict[str, Any],
 ) -> Node:
     """A function of whole lines, which makes them so long (None: as long as they were)."""
-    node = _lines(as_node(a), axis)
-    grid = node.chunks if length is None else (*node.chunks[:axis], (length,), *node.chunks[axis + 1 :])
-    return map_blocks(function, [node], words, dtype, grid)
+    return by_line(function, _lines(as_node(a), axis), length, dtype, words | {"axis": axis})
 
 
 def sort(a: Any, axis: Any = -1, kind: Any = None, *, stable: bool | None = None) -> Node:
@@ -247,12 +236,13 @@ def quantile_like(
     axes = axes_in(node, axis)
     lines = moveaxis(node, axes, tuple(range(node.ndim - len(axes), node.ndim)))
     lines = reshape(lines, (*lines.shape[: node.ndim - len(axes)], -1)) if len(axes) != 1 else lines
-    wanted = np.asarray(q, float)
+    wanted = np.asarray(q)
     median_ = function in (np.median, np.nanmedian)
-    words: dict[str, Any] = {} if median_ else {"q": np.ravel(wanted), "method": method}
+    # A number keeps its own kind: NumPy's answer has the dtype of the values then.
+    words: dict[str, Any] = {} if median_ else {"q": np.ravel(wanted) if wanted.ndim else q, "method": method}
     # Asked of NumPy itself: the dtype of medians and quantiles follows no simple rule.
     sample = np.asarray(function(np.ones(2, node.dtype), **words))
-    given = {"function": function, "words": words, "one": median_}
+    given = {"function": function, "words": words, "one": not wanted.ndim}
     found = _by_line(_ordered, lines, lines.ndim - 1, wanted.size, sample.dtype, given)
     if keepdims:
         for place in axes:
@@ -263,9 +253,9 @@ def quantile_like(
     return found if wanted.ndim == 1 else reshape(found, (*wanted.shape, *found.shape[1:]))
 
 
-def _ordered(block: Any, function: Callable[..., Any], words: dict[str, Any], one: bool) -> Any:
+def _ordered(block: Any, function: Callable[..., Any], words: dict[str, Any], one: bool, axis: int) -> Any:
     """The function over the last axis, with its results along that."""
-    values = function(block, axis=-1, **words)
+    values = function(block, axis=axis, **words)
     return values[..., None] if one else np.moveaxis(values, 0, -1)
 
 

@@ -42,6 +42,11 @@ class Computed(Node):
         """Never asked: blocks say themselves what they need."""
         raise NotImplementedError
 
+    @property
+    def working_bytes(self) -> int:
+        """Bytes that making a block takes, beside the block and the boxes that it asks for."""
+        return 0
+
     @abstractmethod
     def intervals(self) -> list[tuple[Intervals, ...]]:
         """For each input, along each axis of it: the intervals in one of which each box lies that a block asks for."""

@@ -1,0 +1,203 @@
+"""Exchange: where a stage would do better to read a temporary array, and how that is cut into chunks.
+
+Pure integers. What is proposed here the plan tries, and keeps where it fits the budget or costs less.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lazyzarr.graph.access import accesses, bytes_below, decoded_bytes
+from lazyzarr.graph.layout import Cuts
+from lazyzarr.graph.node import Node, make
+from lazyzarr.graph.ops.computed import Computed
+from lazyzarr.graph.ops.lines import Lines
+from lazyzarr.graph.ops.sources import ZarrSource
+from lazyzarr.graph.ops.views import Rechunk
+from lazyzarr.graph.region import Span
+from lazyzarr.graph.stage import Stage, driver_cuts
+from lazyzarr.graph.temporary import can_spill
+
+__all__ = ["Cut", "between", "proposals", "work"]
+
+
+class Cut(NamedTuple):
+    """A change to a plan."""
+
+    spills: dict[Node, tuple[int, ...]]
+    """Nodes that temporary arrays take the place of, and the chunks of these."""
+    others: dict[Node, Node] = {}  # noqa: RUF012
+    """Nodes that others of the same values take the place of, before."""
+
+
+# A chunk of a temporary array is a file: below this many bytes opening it costs more than reading it.
+ENOUGH = 2_000_000
+# Amplification below this is not worth a look.
+LEAST_AMPLIFICATION = 1.3
+# Parts of a task's memory that a block may take on its way into a temporary array, and out of it.
+SHARES = (4, 10)
+# The part that a block of lines may take: it is held as it is read, put together, sorted and handed on.
+LINES_SHARE = 8
+
+
+def proposals(stage: Stage, room: int, fits: bool) -> Iterator[Cut]:
+    """What may be changed for the sake of a stage, whose tasks may take `room` bytes each."""
+    if not fits or stage.decode >= LEAST_AMPLIFICATION * stage.least_decode:
+        yield from _before_writing(stage, room)
+        yield from _before_reading(stage, room)
+    for node in _computed(stage):
+        again, once = bytes_below(node)
+        if not fits or again >= LEAST_AMPLIFICATION * once:
+            yield from _before_computing(node, room)
+
+
+def work(stage: Stage) -> float:
+    """Bytes that a stage decodes, below computed blocks too, and writes."""
+    total = float(stage.decode + stage.write)
+    for access in stage.accesses:
+        if isinstance(access.leaf, Computed) and access.leaf.nbytes:
+            made = decoded_bytes([access], stage.layout.blocks, stage.domain) / access.leaf.nbytes
+            total += made * bytes_below(access.leaf)[0]
+    return total
+
+
+def _computed(stage: Stage) -> list[Computed]:
+    """The computed nodes of a stage, and those below them."""
+    found: dict[Computed, None] = {}
+    pending = [
+        node for node in [a.leaf for a in stage.accesses] + list(stage.inline) if isinstance(node, Computed)
+    ]
+    while pending:
+        node = pending.pop()
+        if node not in found:
+            found[node] = None
+            for source in node.inputs:
+                below = accesses((source,), source.shape, frozenset())
+                pending += [access.leaf for access in below if isinstance(access.leaf, Computed)]
+    return list(found)
+
+
+def _before_computing(node: Computed, room: int) -> Iterator[Cut]:
+    """Blocks of lines cut smaller; and what blocks are made of, written first in chunks that suit them."""
+    others: dict[Node, Node] = {}
+    made: Computed = node
+    if isinstance(node, Lines):
+        sizes = _line_sizes(node, room // LINES_SHARE)
+        if sizes is None:
+            return
+        made = node.recut(sizes)
+        if made is not node:
+            others = {node: make(Rechunk, (made,), (node.chunks,), node.origin)}
+            yield Cut({}, others)
+    for source, intervals in zip(made.inputs, made.intervals(), strict=True):
+        base = source.inputs[0] if isinstance(source, Rechunk) else source
+        found = accesses((base,), base.shape, frozenset())
+        if not can_spill(base) or not any(access.decodes for access in found):
+            continue
+        reads = _lengths(driver_cuts(found, base.shape, frozenset()))
+        wants = [int((stops - starts).max(initial=1)) for starts, stops in intervals]
+        for share in SHARES if any(r > w for r, w in zip(reads, wants, strict=True)) else ():
+            chunks = between(base.shape, reads, wants, base.dtype.itemsize, room // share, fixed=True)
+            yield Cut({base: chunks}, others)
+
+
+def _line_sizes(node: Lines, limit: int) -> list[int] | None:
+    """Lengths of blocks of whole lines, whole chunks of what is read where they fit, else parts; None: not one does."""
+    source = node.inputs[0]
+    found = accesses((source,), source.shape, frozenset())
+    sizes = _lengths(driver_cuts(found, source.shape, frozenset()))
+    sizes[node.axis] = source.shape[node.axis]
+    each = max(source.dtype.itemsize * source.shape[node.axis], node.dtype.itemsize * node.shape[node.axis])
+    limit //= max(each // max(source.shape[node.axis], 1), 1)
+    while math.prod(sizes) > limit:
+        axis = next((i for i, n in enumerate(sizes) if i != node.axis and n > 1), None)
+        if axis is None:
+            return None
+        sizes[axis] = -(-sizes[axis] // 2)
+    return sizes
+
+
+def _lengths(cuts: Sequence[Cuts]) -> list[int]:
+    """The longest stretch between cuts along each axis."""
+    return [int(np.diff(axis).max(initial=1)) for axis in cuts]
+
+
+def _before_reading(stage: Stage, room: int) -> Iterator[Cut]:
+    """Each source that is decoded again and again, copied in chunks between its own and what the blocks read."""
+    for access in stage.accesses:
+        if not isinstance(access.leaf, ZarrSource) or not can_spill(access.leaf):
+            continue
+        once = decoded_bytes([access], [np.array([0, n]) for n in stage.domain], stage.domain)
+        again = decoded_bytes([access], stage.layout.blocks, stage.domain)
+        if again < LEAST_AMPLIFICATION * once or 2 * once < access.leaf.nbytes:
+            continue
+        reads = _lengths(access.grid)
+        wants = [_extent(span, stage) for span in access.region]
+        chunks = between(access.leaf.shape, reads, wants, access.leaf.dtype.itemsize, room // SHARES[0])
+        yield Cut({access.leaf: chunks})
+
+
+def _extent(span: Span, stage: Stage) -> int:
+    """How far a cell of a stage reaches along an axis of a leaf."""
+    if span.axis is None:
+        return abs(span.last - span.start) + 1
+    beyond = abs(span.last - span.start) + 1 - abs(span.rate) * stage.domain[span.axis]
+    return abs(span.rate) * int(np.diff(stage.layout.cells[span.axis]).max(initial=1)) + max(0, beyond)
+
+
+def _before_writing(stage: Stage, room: int) -> Iterator[Cut]:
+    """What the stage writes, written first in chunks between those of its sources and those of its targets."""
+    targets = [sink for sink in stage.sinks if sink]
+    if not targets or len(targets) < len(stage.roots) or not all(map(can_spill, stage.roots)):
+        return
+    reads = _lengths(driver_cuts(stage.accesses, stage.domain, stage.inline))
+    itemsize = sum(root.dtype.itemsize for root in stage.roots)
+    tried = set()
+    for share in SHARES:
+        chunks = between(stage.domain, reads, targets[0].unit, itemsize, room // share)
+        if chunks not in tried:
+            tried.add(chunks)
+            yield Cut(dict.fromkeys(stage.roots, chunks))
+
+
+def between(
+    shape: Sequence[int],
+    reads: Sequence[int],
+    writes: Sequence[int],
+    itemsize: int,
+    room: int,
+    fixed: bool = False,
+) -> tuple[int, ...]:
+    """Chunks that can be written from blocks of whole chunks of the one kind, and read for blocks of the other.
+
+    Blocks are single chunks to begin with, and grow up to `room` bytes as long as the chunks in between
+    are small; where they are `fixed`, only the former do.
+
+    >>> between((512, 512, 512), (1, 512, 512), (512, 32, 32), 4, 4_000_000)
+    (4, 32, 32)
+    >>> between((512, 512, 512), (1, 512, 512), (512, 32, 32), 4, 16_000_000)
+    (16, 64, 64)
+    """
+    sides = [[min(n, max(own, 1)) for n, own in zip(shape, side, strict=True)] for side in (reads, writes)]
+    while True:
+        chunk = [min(pair) for pair in zip(*sides, strict=True)]
+        options = [
+            (math.prod(side), i, axis)
+            for i, side in enumerate(sides[:1] if fixed else sides)
+            for axis in range(len(shape))
+            if side[axis] < sides[1 - i][axis] and 2 * math.prod(side) * itemsize <= room
+        ]
+        if not options or math.prod(chunk) * itemsize >= ENOUGH:
+            return tuple(_even(n, own) for n, own in zip(shape, chunk, strict=True))
+        _, i, axis = min(options)
+        sides[i][axis] = min(2 * sides[i][axis], sides[1 - i][axis])
+
+
+def _even(n: int, length: int) -> int:
+    """The length, or a shorter one for as many chunks where the last would be mostly empty: it is stored in full."""
+    count = -(-n // length)
+    return length if count * length <= 1.25 * n else -(-n // count)

@@ -1,0 +1,256 @@
+"""Exchange: what goes through temporary arrays, when, within which memory; and that nothing of them stays."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+import lazyzarr as lz
+from lazyzarr.errors import LazyzarrError, MemoryBudgetError, StoreError, TemporarySpaceError
+from lazyzarr.format import os_calls
+from lazyzarr.graph import check
+from lazyzarr.graph.exchange import between
+from lazyzarr.graph.plan import Budget, Output, plan_stages
+from lazyzarr.graph.targets import TargetOptions, new_target
+from lazyzarr.graph.temporary import choose_folder, make_spill, temporary_folder
+
+SHAPE = (60, 256, 256)
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path):
+    """A temporary directory of the test's own, empty afterwards."""
+    directory = tmp_path / "temporary"
+    directory.mkdir()
+    with lz.config.set(temporary_directory=str(directory)):
+        yield directory
+    assert list(directory.iterdir()) == []
+
+
+@pytest.fixture
+def slabs():
+    """16 MB of float32 in 60 chunks that pencils cut across, and the values."""
+    values = np.random.default_rng(0).random(SHAPE, "f4")
+    z = lz.create_array("slabs.zarr", shape=SHAPE, chunks=(1, 256, 256), dtype="f4", compressors=None)
+    z[...] = values
+    return lz.from_zarr("slabs.zarr"), values
+
+
+def kinds(plan):
+    return [stage.kind for stage in plan.stages]
+
+
+PENCILS = {"chunks": (60, 16, 16), "mode": "w"}
+TIGHT = {"memory": "42MB", "num_workers": 2}
+
+
+# When.
+
+
+def test_a_rechunk_that_fits_takes_one_pass(slabs):
+    x, _ = slabs
+    plan = x.to_zarr("out.zarr", **PENCILS, memory="200MB", num_workers=2, compute=False)
+    assert kinds(plan) == ["map"]
+    assert plan.amplification == 1
+
+
+def test_a_rechunk_that_does_not_fit_takes_two(slabs):
+    x, _ = slabs
+    plan = x.to_zarr("out.zarr", **PENCILS, **TIGHT, compute=False)
+    assert kinds(plan) == ["spill", "map"]
+    assert plan.fits
+    assert plan.amplification == 1
+    assert [stage.write for stage in plan.stages] == [x.nbytes] * 2
+    assert re.search(r"two stages, because read-slabs alone would need [0-9.]+ MB", str(plan))
+    assert re.search(r"/temporary: needs 15\.7 MB, [0-9.]+ [MGT]B free", " ".join(str(plan).split()))
+    assert plan._planned.temporary_bytes == x.nbytes
+
+
+def test_an_operand_that_lies_across_the_blocks_is_copied_once():
+    z = lz.create_array("a.zarr", shape=(3000, 3000), chunks=(100, 3000), dtype="f4")
+    x = lz.from_zarr(z)
+    plan = (x + x.T).to_zarr("out.zarr", chunks=(100, 3000), memory="75MB", num_workers=2, compute=False)
+    assert kinds(plan) == ["spill", "map"]
+    assert plan.fits
+    assert plan.bytes_decoded <= 3.4 * x.nbytes
+    assert "because in one each source chunk would be decoded" in " ".join(str(plan).split())
+
+
+def test_strings_and_what_dask_runs_itself_use_none(slabs):
+    x, _ = slabs
+    with pytest.raises(MemoryBudgetError):
+        x.astype("T").to_zarr("out.zarr", **PENCILS, memory="45MB", num_workers=1)
+    assert len(x.sum().__dask_graph__()) > 0
+
+
+def test_chunks_in_between_grow_until_they_are_worth_a_file():
+    assert between((1000, 1000), (1, 1000), (1000, 1), 4, 100_000) == (16, 16)
+    assert between((1000, 1000), (1, 1000), (1000, 1), 4, 4_000_000_000) == (1000, 512)
+    assert between((5, 7), (9, 9), (2, 100), 4, 100) == (2, 7)
+    assert between((101, 10), (100, 10), (101, 10), 8, 100) == (51, 10)
+
+
+# What comes of it.
+
+
+@pytest.mark.parametrize("scheduler", ["threads", "sync", "processes"])
+def test_two_passes_write_the_same_values(slabs, scheduler):
+    x, values = slabs
+    out = (x * 2).to_zarr("out.zarr", **PENCILS, memory="42MB", num_workers=2, scheduler=scheduler)
+    np.testing.assert_array_equal(out[...], values * 2)
+
+
+def test_edges_and_reductions_on_the_way(slabs):
+    x, values = slabs
+    y = x[3:, 5:251, ::-1] - x[3:].mean(axis=0)[5:251]
+    out = y.to_zarr("out.zarr", chunks=(57, 10, 11), **TIGHT)
+    expected = values[3:, 5:251, ::-1] - values[3:].mean(axis=0, dtype="f8").astype("f4")[5:251]
+    np.testing.assert_allclose(out[...], expected, rtol=1e-6, atol=1e-6)
+
+
+def test_several_outputs_share_both_passes(slabs):
+    x, _ = slabs
+    options = TargetOptions((60, 16, 16), *[None] * 7, 3, "w")
+    targets = [new_target((x + i).__lazyzarr_node__, f"{i}.zarr", None, options) for i in range(2)]
+    outputs = [Output(target.node, target.planned()) for target in targets]
+    planned = plan_stages(outputs, Budget(45_000_000, 2, False, choose_folder(None)))
+    assert [(stage.kind, len(stage.roots)) for stage in planned.stages] == [("spill", 2), ("map", 2)]
+
+
+def test_zeros_are_stored_and_what_is_missing_is_an_error(slabs):
+    x, _ = slabs
+    out = (x * 0).to_zarr("out.zarr", **PENCILS, **TIGHT)
+    assert not out[...].any()
+    spill = make_spill(x.__lazyzarr_node__, (30, 256, 256), choose_folder(None), 0)
+    with temporary_folder(os.path.dirname(spill.sink.handle.place)):
+        array, part = spill.sink.handle.open(), np.zeros((30, 256, 256), "f4")
+        writer = array.writer()
+        assert writer.write_unit((0, 0, 0), part, writer.new_scratch()) == part.nbytes
+        reader = array.reader()
+        reader.read_into((0, 0, 0), part, reader.new_scratch())
+        with pytest.raises(LazyzarrError):
+            reader.read_into((1, 0, 0), part, reader.new_scratch())
+
+
+# What stays.
+
+
+@pytest.mark.parametrize("scheduler", ["threads", "processes"])
+def test_nothing_stays_after_an_error(slabs, temporary, scheduler):
+    x, _ = slabs
+
+    def fail(block, block_id=None):
+        if block_id == (40, 0, 0):
+            raise KeyError("at 40")
+        return block
+
+    with pytest.raises(KeyError, match="at 40"):
+        x.map_blocks(fail, dtype="f4").to_zarr("out.zarr", **PENCILS, **TIGHT, scheduler=scheduler)
+    assert list(temporary.iterdir()) == []
+    assert not os.path.exists("out.zarr/zarr.json")
+
+
+JOB = """
+import sys, time
+import numpy as np
+import lazyzarr as lz
+
+lz.config.set(temporary_directory=sys.argv[1])
+x = lz.from_zarr("slabs.zarr")
+
+def last(block, block_id=None):
+    if block_id == (50, 0, 0):
+        print("there", flush=True)
+        time.sleep(float(sys.argv[2]))
+    return block
+
+x.map_blocks(last, dtype="f4").to_zarr("out.zarr", chunks=(60, 16, 16), memory="42MB", num_workers=2)
+"""
+
+
+@contextmanager
+def running(temporary, seconds=60.0):
+    """A process in the middle of writing a temporary array, for so long."""
+    command = [sys.executable, "-c", JOB, str(temporary), str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as job:
+        try:
+            assert job.stdout.readline() == "there\n"
+            yield job
+        finally:
+            job.kill()
+
+
+def test_what_a_killed_run_leaves_the_next_one_sweeps(slabs, temporary):
+    x, values = slabs
+    with running(temporary) as job:
+        job.kill()
+        job.wait()
+    (left,) = temporary.iterdir()
+    assert list(left.iterdir()) != []
+    x.sum().compute()  # needs no temporary array, and does not look
+    assert list(temporary.iterdir()) == [left]
+    out = x.to_zarr("out.zarr", **PENCILS, **TIGHT)
+    np.testing.assert_array_equal(out[...], values)
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_living_run_keeps_its_folder_while_others_sweep(slabs, temporary):
+    x, _ = slabs
+    with running(temporary):
+        held = set(temporary.iterdir())
+        assert len(held) == 1
+        x.to_zarr("other.zarr", **PENCILS, **TIGHT)
+        assert set(temporary.iterdir()) == held
+    x.to_zarr("other.zarr", **PENCILS, **TIGHT)
+
+
+def test_ctrl_c_removes_all(slabs, temporary):
+    with running(temporary, 0.5) as job:
+        job.send_signal(signal.SIGINT)
+        assert job.wait(20) != 0
+        assert list(temporary.iterdir()) == []
+
+
+def test_a_full_disk_is_told_before_the_run(slabs, temporary, monkeypatch):
+    x, _ = slabs
+    monkeypatch.setattr(check, "free_bytes", lambda folder: 1_000_000)
+    with pytest.raises(
+        TemporarySpaceError, match=r"temporary arrays of 1[0-9.]+ MB do not fit .*temp="
+    ) as caught:
+        x.to_zarr("out.zarr", **PENCILS, **TIGHT)
+    assert isinstance(caught.value, OSError)
+    assert not os.path.exists("out.zarr")
+
+
+def test_a_directory_that_cannot_be_written_is_told_with_the_cure(slabs, monkeypatch):
+    x, _ = slabs
+
+    def refuse(path, dir_fd=None):
+        if "missing" in path:
+            raise PermissionError(13, "Permission denied", path)
+        os.mkdir(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os_calls.calls, "mkdir", refuse)
+    below = lz.config.set(temporary_directory="missing")
+    with below, pytest.raises(StoreError) as caught:
+        x.to_zarr("out.zarr", **PENCILS, **TIGHT)
+    assert "temp=" in caught.value.__notes__[0]
+
+
+def test_the_call_names_the_directory_too(slabs, tmp_path):
+    x, _ = slabs
+    for plan in (
+        x.to_zarr("out.zarr", **PENCILS, **TIGHT, temp=tmp_path / "scratch", compute=False),
+        (x + x.transpose((0, 2, 1))).explain(memory="50MB", temp=tmp_path / "scratch"),
+    ):
+        assert os.path.dirname(plan._planned.folder) == str(tmp_path / "scratch")
+    x.to_zarr("out.zarr", **PENCILS, **TIGHT, temp=tmp_path / "scratch")
+    assert list((tmp_path / "scratch").iterdir()) == []
+    assert lz.compute(x.sum(), temp=tmp_path / "scratch") == (x.sum().compute(),)
