@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from collections.abc import Callable
@@ -10,14 +11,15 @@ from typing import Any
 import numpy as np
 
 from lazyzarr.graph.functions.arguments import as_node, axes_in, axis_in
-from lazyzarr.graph.functions.shapes import expand_dims, moveaxis, ravel, reshape
+from lazyzarr.graph.functions.shapes import concatenate, expand_dims, moveaxis, ravel, reshape
 from lazyzarr.graph.functions.values import where
 from lazyzarr.graph.node import Node
-from lazyzarr.graph.ops import filling, products, scans
+from lazyzarr.graph.ops import filling, products, scans, selecting
 from lazyzarr.graph.ops import topk as best
 from lazyzarr.graph.ops.elementwise import Constant, astype, ufunc
 from lazyzarr.graph.ops.joining import along, part
 from lazyzarr.graph.ops.lines import by_line, line_chunks
+from lazyzarr.graph.ops.selecting import can_select
 from lazyzarr.graph.ops.ufuncs import JOINABLE
 from lazyzarr.graph.ops.views import rechunk
 
@@ -47,6 +49,7 @@ __all__ = [
 ]
 
 LINES = 64_000_000  # bytes of whole lines that are held at once, where one line is not longer
+MOST_RANKS = 16  # of values that are found in one go, each with counts of its own
 
 
 def cumsum(a: Any, axis: Any = None, dtype: Any = None) -> Node:
@@ -242,6 +245,8 @@ def quantile_like(
     words: dict[str, Any] = {} if median_ else {"q": np.ravel(wanted) if wanted.ndim else q, "method": method}
     # Asked of NumPy itself: the dtype of medians and quantiles follows no simple rule.
     sample = np.asarray(function(np.ones(2, node.dtype), **words))
+    if _one_long_line(node, axes, method, wanted):
+        return _selected(node, wanted, q, keepdims, function, sample.dtype)
     given = {"function": function, "words": words, "one": not wanted.ndim}
     found = _by_line(_ordered, lines, lines.ndim - 1, wanted.size, sample.dtype, given)
     if keepdims:
@@ -251,6 +256,47 @@ def quantile_like(
         return part(found, (..., 0))
     found = moveaxis(found, -1, 0)
     return found if wanted.ndim == 1 else reshape(found, (*wanted.shape, *found.shape[1:]))
+
+
+def _one_long_line(node: Node, axes: tuple[int, ...], method: str, wanted: Any) -> bool:
+    """Whether all values are one line, too long to be sorted in memory for the sake of a few of them."""
+    few = wanted.size * 2 <= MOST_RANKS and method == "linear" and can_select(node.dtype)
+    return len(axes) == node.ndim > 0 and few and node.nbytes > LINES and 0 not in node.shape
+
+
+def _selected(
+    node: Node, wanted: Any, q: Any, keepdims: bool, function: Callable[..., Any], dtype: np.dtype[Any]
+) -> Node:
+    """The medians or quantiles of all values, found in passes over them."""
+    passing = function.__name__.startswith("nan")
+    shares = np.ravel(wanted / 100 if "percentile" in function.__name__ else wanted).tolist()
+    between = _between_weakly if type(q) in (int, float) else np.quantile
+    places = [(functools.partial(_place, share), between) for share in shares]
+    if "median" in function.__name__:
+        places = [(_middle, _mean_of_middle)]  # type: ignore[list-item]
+    found = [selecting.order_statistic(node, *place, passing, dtype) for place in places]
+    shape = (*wanted.shape, *(1,) * (node.ndim if keepdims else 0))
+    return reshape(concatenate(found), shape) if len(found) > 1 else reshape(found[0], shape)
+
+
+def _middle(count: int) -> tuple[int, int, Any]:
+    """The ranks of the one value in the middle, or of the two."""
+    return (count - 1) // 2, count // 2, count % 2 == 0
+
+
+def _mean_of_middle(pair: Any, even: bool) -> Any:
+    return np.median(pair if even else pair[:1])
+
+
+def _place(share: float, count: int) -> tuple[int, int, Any]:
+    """The ranks around a quantile as NumPy places it by default."""
+    at = (count - 1) * np.float64(share)
+    low = int(np.floor(at))
+    return low, min(low + 1, count - 1), at - low
+
+
+def _between_weakly(pair: Any, distance: Any) -> Any:
+    return np.quantile(pair, float(distance))
 
 
 def _ordered(block: Any, function: Callable[..., Any], words: dict[str, Any], one: bool, axis: int) -> Any:

@@ -1,0 +1,91 @@
+"""Medians and quantiles of all values, found in passes over them: NumPy's, bit for bit, in little memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import lazyzarr as lz
+import lazyzarr.numpy as lnp
+from lazyzarr.graph.functions import lines
+from lazyzarr.graph.ops.selecting import keys, value_of
+
+DTYPES = ["?", "i1", "u1", "i2", "u4", "i8", "f2", "f4", "f8", ">f4"]
+
+
+@pytest.fixture(autouse=True)
+def short_lines_are_long(monkeypatch):
+    monkeypatch.setattr(lines, "LINES", 100)
+
+
+def values_of(dtype, size, seed=0):
+    rng = np.random.default_rng(seed)
+    if np.dtype(dtype).kind == "f":
+        return (rng.standard_normal(size) * 10.0 ** rng.integers(-3, 4, size)).astype(dtype)
+    return (
+        rng.integers(0, 256, (size, np.dtype(dtype).itemsize), "u1").astype("u1").view(dtype)[:, 0]
+        if dtype != "?"
+        else rng.random(size) < 0.3
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [1000, 1001])
+def test_medians_and_quantiles_are_numpys(dtype, size):
+    values = values_of(dtype, size)
+    x = lz.from_array(values.reshape(-1, 7, 11) if size == 1001 else values.reshape(10, 100), chunks=5)
+    counts = [stage for stage in lnp.median(x).explain()._planned.stages if stage.kind == "reduce"]
+    assert len(counts) == -(-values.dtype.itemsize // 2)
+    same(lnp.median(x).compute(), np.median(values))
+    if dtype != "?":
+        same(lnp.quantile(x, 0.3).compute(), np.quantile(values, 0.3))
+        same(lnp.percentile(x, [0, 12.5, 100]).compute(), np.percentile(values, [0, 12.5, 100]))
+
+
+def same(found, expected):
+    assert np.asarray(found).dtype == np.asarray(expected).dtype
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_nan_is_given_or_passed_over():
+    values = values_of("f4", 5000)
+    values[::7] = np.nan
+    values[1::7] = np.inf
+    values[2::7] = -0.0
+    x = lz.from_array(values, chunks=600)
+    same(lnp.nanmedian(x).compute(), np.nanmedian(values))
+    same(lnp.nanquantile(x, [0.1, 0.5]).compute(), np.nanquantile(values, [0.1, 0.5]))
+    assert np.isnan(lnp.median(x).compute())
+    assert np.isnan(lnp.nanmedian(lnp.full(1000, np.nan, chunks=100)).compute())
+
+
+def test_axes_are_kept_and_several_shares_an_axis_of_their_own():
+    values = values_of("f8", 600).reshape(20, 30)
+    x = lz.from_array(values, chunks=(7, 30))
+    same(lnp.median(x, keepdims=True).compute(), np.median(values, keepdims=True))
+    wanted = [[0.1, 0.2], [0.3, 0.4]]
+    same(lnp.quantile(x, wanted, axis=(0, 1)).compute(), np.quantile(values, wanted, axis=(0, 1)))
+    same(np.median(x.ravel(), axis=0).compute(), np.median(values))
+
+
+@pytest.mark.parametrize("scheduler", ["sync", "processes"])
+def test_schedulers(scheduler):
+    values = values_of("f4", 3000)
+    same(lnp.median(lz.from_array(values, chunks=500)).compute(scheduler=scheduler), np.median(values))
+
+
+def test_a_pass_for_each_16_digits_in_little_memory():
+    z = lz.create_array("x.zarr", shape=(3_000_000_000,), chunks=(1_000_000,), dtype="f4")
+    plan = lnp.median(lz.from_zarr(z)).explain(memory="100MB", num_workers=2)
+    assert plan.fits
+    assert sum(stage.decode >= z.nbytes for stage in plan._planned.stages) == 2
+    assert plan.peak_memory < 100e6
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_keys_are_in_the_order_of_the_values_and_lead_back(dtype):
+    values = values_of(dtype, 300)
+    found = keys(values)
+    np.testing.assert_array_equal(values[np.argsort(found, kind="stable")], np.sort(values))
+    for key, value in zip(found.tolist(), values, strict=True):
+        assert value_of(key, values.dtype)[0] == value
