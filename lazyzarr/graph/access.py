@@ -96,7 +96,7 @@ def bytes_below(node: Computed) -> tuple[int, int]:
             if isinstance(access.leaf, Computed):
                 again_each, least = bytes_below(access.leaf)
                 asked = asked * again_each // max(access.leaf.nbytes, 1)
-            again, once = again + asked, once + least
+            again, once = again + round(asked * node.passes), once + least
     return again, once
 
 

@@ -13,9 +13,10 @@ import numpy as np
 
 from lazyzarr.graph.access import accesses, bytes_below, decoded_bytes
 from lazyzarr.graph.layout import Cuts
-from lazyzarr.graph.node import Node, make
+from lazyzarr.graph.node import Chunks, Node, make
 from lazyzarr.graph.ops.computed import Computed
 from lazyzarr.graph.ops.lines import Lines
+from lazyzarr.graph.ops.points import Take
 from lazyzarr.graph.ops.sources import ZarrSource
 from lazyzarr.graph.ops.views import Rechunk
 from lazyzarr.graph.region import Span
@@ -36,6 +37,8 @@ class Cut(NamedTuple):
 
 # A chunk of a temporary array is a file: below this many bytes opening it costs more than reading it.
 ENOUGH = 2_000_000
+# Rows that are picked one by one are stored one by one from this many bytes on.
+LEAST_ROW = 16_000
 # Amplification below this is not worth a look.
 LEAST_AMPLIFICATION = 1.3
 # Parts of a task's memory that a block may take on its way into a temporary array, and out of it.
@@ -83,6 +86,9 @@ def _computed(stage: Stage) -> list[Computed]:
 
 def _before_computing(node: Computed, room: int) -> Iterator[Cut]:
     """Blocks of lines cut smaller; and what blocks are made of, written first in chunks that suit them."""
+    if isinstance(node, Take):
+        yield from _before_picking(node)
+        return
     others: dict[Node, Node] = {}
     made: Computed = node
     if isinstance(node, Lines):
@@ -103,6 +109,26 @@ def _before_computing(node: Computed, room: int) -> Iterator[Cut]:
         for share in SHARES if any(r > w for r, w in zip(reads, wants, strict=True)) else ():
             chunks = between(base.shape, reads, wants, base.dtype.itemsize, room // share, fixed=True)
             yield Cut({base: chunks}, others)
+
+
+def _before_picking(node: Take) -> Iterator[Cut]:
+    """What is picked from in no order, written first in chunks of single rows, where these are worth a file."""
+    axis, source = node.params[0], node.inputs[0]
+    base = source.inputs[0] if isinstance(source, Rechunk) else source
+    found = accesses((base,), base.shape, frozenset())
+    if not can_spill(base) or not any(access.decodes for access in found):
+        return
+    reads = _lengths(driver_cuts(found, base.shape, frozenset()))
+    wants = [1 if i == axis else length for i, length in enumerate(reads)]
+    if math.prod(wants) * base.dtype.itemsize < LEAST_ROW or reads[axis] == 1:
+        return
+    rows = (1,) * base.shape[axis]
+    picked = node.from_chunks(make(Rechunk, (base,), (_replaced(source.chunks, axis, rows),), source.origin))
+    yield Cut({base: tuple(wants)}, {node: picked})
+
+
+def _replaced(chunks: Chunks, axis: int, sizes: tuple[int, ...]) -> Chunks:
+    return (*chunks[:axis], sizes, *chunks[axis + 1 :])
 
 
 def _line_sizes(node: Lines, limit: int) -> list[int] | None:

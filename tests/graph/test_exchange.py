@@ -254,3 +254,39 @@ def test_the_call_names_the_directory_too(slabs, tmp_path):
     x.to_zarr("out.zarr", **PENCILS, **TIGHT, temp=tmp_path / "scratch")
     assert list((tmp_path / "scratch").iterdir()) == []
     assert lz.compute(x.sum(), temp=tmp_path / "scratch") == (x.sum().compute(),)
+
+
+def test_rows_picked_in_no_order_are_stored_one_by_one_first():
+    values = np.random.default_rng(0).integers(0, 1000, (300, 64, 128), "i4")
+    z = lz.create_array("rows.zarr", shape=values.shape, chunks=(50, 64, 128), dtype="i4", compressors=None)
+    z[...] = values
+    x, order = lz.from_zarr("rows.zarr"), np.random.default_rng(1).permutation(300)
+    plan = x[order].to_zarr("out.zarr", compute=False, memory="60MB", num_workers=2)
+    assert kinds(plan) == ["spill", "map"]
+    np.testing.assert_array_equal(plan.run()[...], values[order])
+    # In order, or in runs, nothing is read twice.
+    for straight in (np.sort(order), np.arange(300)[::-1], np.arange(0, 300, 7)):
+        assert kinds(x[straight].to_zarr("o.zarr", compute=False, memory="60MB", num_workers=2)) == ["map"]
+    # Rows of few bytes are not worth a file each.
+    y = lz.from_array(np.zeros(10000), chunks=100)[np.random.default_rng(1).permutation(10000)]
+    assert kinds(y.explain(memory="60MB", num_workers=2)) == ["map"]
+
+
+ARRANGED = {
+    "flat": (lambda a: a.reshape(-1), (65_536,), "44MB"),
+    "other axes": (lambda a: a.reshape(1920, -1), (300, 2048), "40MB"),
+    "moved and flat": (lambda a: a.transpose(1, 0, 2).reshape(-1, 32), (4096, 32), "38MB"),
+    "swapped": (lambda a: a.transpose(0, 2, 1), (1, 256, 256), "36MB"),
+}
+
+
+@pytest.mark.parametrize(("arrange", "chunks", "memory"), ARRANGED.values(), ids=ARRANGED)
+def test_reshapes_and_transposes_in_little_memory(arrange, chunks, memory):
+    values = np.random.default_rng(0).random(SHAPE, "f4")
+    z = lz.create_array("cubes.zarr", shape=SHAPE, chunks=(20, 32, 32), dtype="f4", compressors=None)
+    z[...] = values
+    y = arrange(lz.from_zarr("cubes.zarr"))
+    plan = y.to_zarr("out.zarr", chunks=chunks, compute=False, memory=memory, num_workers=2)
+    assert plan.fits, plan
+    assert "spill" in kinds(plan)
+    np.testing.assert_array_equal(plan.run()[...], arrange(values))

@@ -43,6 +43,11 @@ class Computed(Node):
         raise NotImplementedError
 
     @property
+    def passes(self) -> float:
+        """How often, on the average, the boxes in each of the intervals are asked for until all blocks are made."""
+        return 1.0
+
+    @property
     def working_bytes(self) -> int:
         """Bytes that making a block takes, beside the block and the boxes that it asks for."""
         return 0

@@ -16,6 +16,7 @@ __all__ = ["Take", "Vindex", "take", "vindex"]
 
 Array = np.ndarray[Any, Any]
 Points = np.ndarray[Any, np.dtype[np.int64]]
+MOST_LOOKED_AT = 10_000_000  # positions that are looked through for the sake of a plan
 POINTS = 1_000_000  # in a block of picked points, at most
 
 
@@ -34,6 +35,22 @@ class Take(Computed):
         _, _, self.chunks = self.params
         self.shape = tuple(map(sum, self.chunks))
         self.dtype, self.dims = self.inputs[0].dtype, self.inputs[0].dims
+
+    @property
+    def passes(self) -> float:
+        """Blocks that each chunk along the axis has elements for."""
+        axis, held, _ = self.params
+        wanted: Points = held.value
+        if not MOST_LOOKED_AT >= len(wanted) > 0:
+            return 1.0
+        cuts = cuts_of(self.inputs[0].chunks[axis])
+        block = np.searchsorted(cuts_of(self.chunks[axis]), np.arange(len(wanted)), "right")
+        pairs = block * len(cuts) + np.searchsorted(cuts, wanted, "right")
+        return len(np.unique(pairs)) / (len(cuts) - 1)
+
+    def from_chunks(self, source: Node) -> Take:
+        """The same values, picked from an input of the same values in other chunks."""
+        return make(Take, (source,), self.params, self.origin)
 
     def intervals(self) -> list[tuple[Intervals, ...]]:
         """Boxes lie in one chunk of the input each."""

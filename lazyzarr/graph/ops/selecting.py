@@ -101,7 +101,8 @@ def keys(values: Array) -> Array:
         return bits
     top = unsigned.type(1 << (8 * unsigned.itemsize - 1))
     if values.dtype.kind == "i":
-        return np.bitwise_xor(bits, top)
+        flipped: Array = np.bitwise_xor(bits, top)
+        return flipped
     found: Array = np.where(bits & top, ~bits, bits | top)
     found[values != values] = np.iinfo(unsigned).max
     return found
@@ -127,7 +128,8 @@ def _digits(values: Array, state: Array | None = None, *, shift: int, step: int)
     """The digits that follow of the values that have the digits found so far; of others a number beyond all."""
     shape = values.shape
     key = keys(values).reshape(shape)
-    own = ((key >> key.dtype.type(shift)) & key.dtype.type(2**step - 1)).astype(np.intp)
+    last = key.dtype.type(2**step - 1)
+    own: Array = np.asarray((key >> key.dtype.type(shift)) & last).astype(np.intp)
     if state is not None and state.size:
         found = key.dtype.type(int(state.reshape(-1)[0]))
         own[(key >> key.dtype.type(shift + step)) != found] = 2**step
