@@ -573,7 +573,10 @@ def elementwise_call(
 def compute_outputs(arrays: Sequence[LazyArray], job: Job) -> list[Any]:
     """The values of several arrays in as few passes as they allow."""
     answers = run([Output(array.__lazyzarr_node__) for array in arrays], job)
-    return [_scalar(answer) for answer in answers]
+    # Equal expressions are computed once; what is done to the one answer must not show in the other.
+    again = [any(answer is earlier for earlier in answers[:i]) for i, answer in enumerate(answers)]
+    owned = [answer.copy() if twin else answer for answer, twin in zip(answers, again, strict=True)]  # type: ignore[union-attr]
+    return [_scalar(answer) for answer in owned]
 
 
 def _computed(arrays: Sequence[LazyArray], **options: Any) -> list[Any]:

@@ -61,6 +61,19 @@ def test_products_over_an_empty_axis_are_zero() -> None:
     np.testing.assert_array_equal((x @ np.ones((0, 4))).compute(), np.zeros((7, 4)))
 
 
+def test_an_empty_array_that_was_reshaped_is_multiplied() -> None:
+    x = lz.from_array(np.ones((2, 0)), chunks=1)[[[0, 1], [1, 0]]]
+    np.testing.assert_array_equal((x @ np.ones((0, 3))).compute(), np.zeros((2, 2, 3)))
+
+
+def test_answers_of_equal_expressions_are_two_arrays() -> None:
+    x = lz.from_array(np.arange(4.0), chunks=2)
+    one, other, third = lz.compute(x + 1, x + 1, (x + 1).T.T)
+    one[:] = 0
+    assert other.tolist() == third.tolist() == [1, 2, 3, 4]
+    assert not np.shares_memory(other, third)
+
+
 def test_the_position_of_nothing_but_nan_is_refused_without_axes_too() -> None:
     with pytest.raises(ValueError, match="All-NaN"):
         np.nanargmax(lz.from_array(np.array(np.nan))).compute(scheduler="sync")

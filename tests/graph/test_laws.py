@@ -22,6 +22,7 @@ from tests.graph.laws.laws import (
     written_and_read,
 )
 from tests.graph.laws.machine import expressions
+from tests.graph.laws.nearness import NAMES, floats, near_the_truth
 from tests.graph.laws.pool import Pool
 
 EXAMPLES = int(os.environ.get("LAZYZARR_LAWS", "120"))
@@ -107,3 +108,9 @@ def test_map_blocks_is_called_once_a_chunk(pool: Pool, how: tuple[str, int]) -> 
         for index in np.ndindex(lazy.numblocks)
     }
     assert calls == dict.fromkeys(expected, 1)
+
+
+@law(3)
+@given(st.sampled_from(NAMES), floats(), st.sampled_from([None, 0, -1]))
+def test_totals_of_floats_are_near_the_truth(name: str, arrays: Any, axis: Any) -> None:
+    near_the_truth(name, arrays, axis)

@@ -66,7 +66,7 @@ class Reshape(Computed):
             inner = 1
             for axis in reversed(group.own):
                 n = source.shape[axis]
-                reach = min(n, most // inner + 2)
+                reach = max(1, min(n, most // max(inner, 1) + 2))
                 starts = np.arange(0, n, reach)
                 # A box may begin anywhere: it lies in one of these.
                 found[axis] = (starts, np.minimum(starts + 2 * reach, n))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+import lazyzarr.numpy as lnp
 from tests.graph.laws.pool import Pool, exact
 from tests.graph.laws.values import Value, both, quiet, whole_numbers
 
@@ -175,7 +176,55 @@ def group(pool: Pool) -> Value | None:
     return both(grouped, value)
 
 
+def by_ufunc(pool: Pool) -> Value | None:
+    """Ufuncs' own methods, and those with several outputs."""
+    value = pool.any("iu", near=False)
+    if value is None or not value.held.ndim:
+        return None
+    axis, which = pool.axis(value), pool.integer(0, 1)
+    words: dict[str, Any] = {"keepdims": True} if pool.coin() else {}
+    functions: list[Any] = [
+        lambda v: np.add.reduce(v, axis, **words),
+        lambda v: np.bitwise_xor.reduce(v, axis, **words),
+        lambda v: np.maximum.reduce(v, axis, **words),
+        lambda v: np.maximum.accumulate(v, axis),
+        lambda v: np.bitwise_or.accumulate(v, axis),
+        lambda v: np.subtract.outer(v, np.arange(3)),
+        lambda v: np.divmod(v, 7)[which],
+        lambda v: np.modf(v)[which],
+    ]
+    return both(pool.pick(functions), value)
+
+
+def unknown_length(pool: Pool) -> Value | None:
+    """Totals of what a lazy mask picks."""
+    value = pool.any("iu", near=False)
+    name = pool.pick(["sum", "max", "min", "any", "all"])
+    return value and both(lambda v: getattr(v[v > 20], name)(), value)
+
+
+def coarser(pool: Pool) -> Value | None:
+    """Totals of neighbours, and the largest values."""
+    value, k = pool.any("iu", near=False), pool.integer(1, 3)
+    if value is None or not value.held.ndim or value.held.shape[0] < k:
+        return None
+
+    def totals(v: Any) -> Any:
+        if not isinstance(v, np.ndarray):
+            return v.coarsen(np.sum, {0: k}, trim_excess=True)
+        whole = v[: len(v) // k * k]
+        return whole.reshape(len(v) // k, k, *v.shape[1:]).sum(1)
+
+    def largest(v: Any) -> Any:
+        return lnp.topk(v, k, 0) if not isinstance(v, np.ndarray) else np.flip(np.sort(v, 0), 0)[:k]
+
+    return both(pool.pick([totals, largest]), value)
+
+
 STEPS = [
+    by_ufunc,
+    unknown_length,
+    coarser,
     reduction,
     reduction,
     reduction,
