@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -128,12 +129,16 @@ class ChunkedLeaf:
                 part if isinstance(part, list) else [(coord, part, slice(None))]
                 for coord, part in zip(coords, places, strict=True)
             ]
-            same = True
+            shown: set[bytes] = set()  # of chunks that show one element throughout, that element's bytes
+            same = math.prod(shape) > 0 and not dtype.hasobject
             for combination in itertools.product(*parts):
                 chunk = get(tuple(part[0] for part in combination))
                 out[tuple(part[2] for part in combination)] = chunk[tuple(part[1] for part in combination)]
                 same = same and is_uniform(chunk)
-            return np.broadcast_to(chunk[(slice(0, 1),) * chunk.ndim], shape) if same else out
+                if same:
+                    shown.add(chunk[(0,) * chunk.ndim].tobytes())
+            one = (slice(0, 1),) * len(shape)
+            return np.broadcast_to(out[one].copy(), shape) if same and len(shown) == 1 else out
 
         return gather
 

@@ -89,3 +89,17 @@ def test_bounds_beyond_the_dtype_bound_nothing(bounds: Any) -> None:
     np.testing.assert_array_equal(found, expected)
     with pytest.raises(OverflowError):
         np.clip(lz.from_array(held), 300, None)
+
+
+def test_blocks_that_each_show_one_value_are_not_taken_for_one() -> None:
+    x = lz.from_array(np.zeros(6), chunks=3)
+    y = x.map_blocks(lambda b, block_id: np.broadcast_to(float(block_id[0]), b.shape), dtype=float)
+    assert (y[1:] - y[:-1]).compute().tolist() == [0, 0, 1, 0, 0]
+    assert y.rechunk(6).map_blocks(lambda block: block + 0, dtype=float).compute().tolist() == [
+        0,
+        0,
+        0,
+        1,
+        1,
+        1,
+    ]
