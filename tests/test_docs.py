@@ -15,7 +15,8 @@ import pytest
 from tests import house_map, source
 
 DOCUMENTS = [
-    source.ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/support.md")
+    source.ROOT / name
+    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/support.md", "docs/operations.md")
 ]
 EXAMPLES = sorted((source.ROOT / "examples").glob("*.py"))
 # A python block, and the text block that shows what it prints, if one follows at once.

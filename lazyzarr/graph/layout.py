@@ -127,6 +127,8 @@ class Layout:
     tiles: tuple[Cuts, ...]
     order: tuple[int, ...]
     """Axes, outermost first, for the walk through cells, and through the tiles of each."""
+    backward: frozenset[int] = frozenset()
+    """Axes that are walked from their end."""
 
     @property
     def numblocks(self) -> tuple[int, ...]:
@@ -157,6 +159,9 @@ class Layout:
         one = all(len(cells) == len(units) for cells, units in zip(self.cells, self.units, strict=True))
         cells = self.blocks if one else self.cells
         nested = [_nest(cells[a], self.units[a], self.tiles[a], *bounds[a]) for a in self.order]
+        nested = [
+            _turned(nest) if a in self.backward else nest for a, nest in zip(self.order, nested, strict=True)
+        ]
         place = [self.order.index(a) for a in range(len(self.order))]
         in_order = place == sorted(place)
         for cell in itertools.product(*nested):
@@ -200,6 +205,19 @@ def _nest(cells: Cuts, units: Cuts, tiles: Cuts, low: int, high: int) -> list[_U
         inside = [_intervals(tiles, s, s + m) for s, m in zip(*inner, strict=True)]
         result.append(_Units(*inner, inside, all(len(unit.starts) == 1 for unit in inside)))
     return result
+
+
+def _turned(cells: list[_Units]) -> list[_Units]:
+    """Cells from the last to the first, and so what is in them."""
+    return [
+        _Units(
+            cell.starts[::-1],
+            cell.lengths[::-1],
+            [_Intervals(starts[::-1], lengths[::-1]) for starts, lengths in cell.inside[::-1]],
+            cell.single,
+        )
+        for cell in cells[::-1]
+    ]
 
 
 def _intervals(cuts: Cuts, low: int, high: int) -> _Intervals:

@@ -191,7 +191,8 @@ def make_stage(
     tiles = tuple(map(join_cuts, units, drive)) if units else drive
     if not inline and _needs_small_tiles(roots, reduces, tiles):
         tiles = split_tiles(tiles, _tile_elements(roots))
-    layout = Layout(domain, cells, cells, units or cells, tiles, tuple(range(len(domain))))
+    order = tuple(range(len(domain)))
+    layout = Layout(domain, cells, cells, units or cells, tiles, order, _backward_axes(found))
     fixed = _fixed_memory(roots, inline, found, layout)
     levels = [(layout.cells, layout.units), (layout.units, layout.tiles)]
     inside = tuple(tuple(sharing(access, *level, domain) for level in levels) for access in found)
@@ -215,6 +216,13 @@ def _whole_axes(found: Sequence[Access]) -> frozenset[int]:
     """The axes of the domain that move along the axis of a scan."""
     axes = {access.region[access.leaf.axis].axis for access in found if isinstance(access.leaf, Scan)}
     return frozenset(axis for axis in axes if axis is not None)
+
+
+def _backward_axes(found: Sequence[Access]) -> frozenset[int]:
+    """The axes of the domain along which scans are asked for from their ends alone."""
+    spans = [access.region[access.leaf.axis] for access in found if isinstance(access.leaf, Scan)]
+    forward = {span.axis for span in spans if span.rate >= 0}
+    return frozenset(span.axis for span in spans if span.axis is not None) - forward
 
 
 def _empty_stage(

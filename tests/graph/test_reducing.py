@@ -273,3 +273,29 @@ def test_filling_other_types():
     assert lz.from_array(N[:0], chunks=2).ffill(0).compute().shape == (0, 5, 6)
     with pytest.raises(ValueError, match="at least one"):
         lz.from_array(N).ffill(0, 0)
+
+
+@pytest.mark.parametrize(
+    "function", [lambda x: x[::-1].cumsum(0)[::-1], lambda x: x.bfill(0)], ids=["cumsum", "bfill"]
+)
+def test_an_axis_walked_from_its_end(function):
+    """Each chunk is read once, and of equal values the first ones still count."""
+    reads, a = [], np.round(N)
+    x = lz.from_array(a, chunks=(1, 2, 3)).map_blocks(
+        lambda b, block_id: (reads.append(block_id), b)[1], dtype="f8"
+    )
+    same(lambda x: np.cumsum(x[::-1], 0)[::-1], A, (1, 2, 3), exact=False)
+    function(x).compute(scheduler="sync")
+    assert sorted(reads) == sorted(set(reads))
+    values = function(lz.from_array(a)).compute()
+    same_place = lnp.argtopk(function(x), 2, 0).compute()
+    np.testing.assert_array_equal(same_place, lnp.argtopk(values, 2, 0).compute())
+
+
+def test_rising_positions_keep_the_chunks_of_their_source():
+    x = lz.from_array(np.arange(12), chunks=4)
+    assert np.repeat(x, 2).chunks == ((8, 8, 8),)
+    assert np.repeat(x, 9).chunks == ((4,) * 27,)
+    assert np.delete(x, [1, 6]).chunks == ((3, 3, 4),)
+    assert x[[0, 5, 9]].chunks == ((3,),)
+    assert x[[9, 0, 5, 1, 1]].chunks == ((4, 1),)

@@ -18,6 +18,7 @@ Array = np.ndarray[Any, Any]
 Points = np.ndarray[Any, np.dtype[np.int64]]
 MOST_LOOKED_AT = 10_000_000  # positions that are looked through for the sake of a plan
 POINTS = 1_000_000  # in a block of picked points, at most
+REPEATED = 4  # how many times as long as the source's a chunk may be where elements are repeated
 
 
 class Take(Computed):
@@ -130,7 +131,9 @@ def _by_chunk(wanted: Points, cuts: Points) -> list[tuple[int, int, Points]]:
 
 def take(node: Node, positions: Points, axis: int) -> Node:
     """The elements at these positions (not negative, within the axis) along an axis."""
-    sizes = _sizes(len(positions), max(node.chunks[axis], default=1))
+    most = max(node.chunks[axis], default=1)
+    rising = len(positions) > 1 and bool((np.diff(positions) >= 0).all())
+    sizes = _by_source(positions, node.chunks[axis], most) if rising else _sizes(len(positions), most)
     chunks = (*node.chunks[:axis], sizes, *node.chunks[axis + 1 :])
     return make(Take, (node,), (axis, Held(positions), chunks))
 
@@ -143,6 +146,24 @@ def vindex(node: Node, coordinates: Sequence[Points]) -> Node:
     sizes = _sizes(table.shape[1], max(POINTS // max(beside, 1), 1))
     chunks: Chunks = (sizes, *node.chunks[count:])
     return make(Vindex, (node,), (count, Held(table), chunks))
+
+
+def _by_source(positions: Points, chunks: tuple[int, ...], most: int) -> tuple[int, ...]:
+    """Chunks of rising positions that end where the source's do, so that no chunk of it is read for two of them.
+
+    >>> _by_source(np.array([0, 1, 3, 4, 5, 7]), (3, 3, 3), 3)
+    (2, 3, 1)
+    """
+    counts = np.diff(np.searchsorted(positions, cuts_of(chunks)))
+    sizes: list[int] = []
+    for count in counts[counts > 0].tolist():
+        if sizes and sizes[-1] + count <= most:
+            sizes[-1] += count  # few of each: of several chunks together
+        elif count > REPEATED * most:
+            sizes.extend(_sizes(count, most))
+        else:
+            sizes.append(count)
+    return tuple(sizes)
 
 
 def _sizes(n: int, most: int) -> tuple[int, ...]:

@@ -76,10 +76,10 @@ class TopK(Reduce):
 
     def _take(self, state: State, parts: State, before: int) -> None:
         (axis,) = self.axes
-        every = [
-            np.concatenate([self._first(mine, before), theirs], axis)
-            for mine, theirs in zip(state, parts, strict=True)
-        ]
+        pairs = [(self._first(mine, before), theirs) for mine, theirs in zip(state, parts, strict=True)]
+        if before and self._positions and pairs[-1][0].min() > pairs[-1][1].min():
+            pairs = [(theirs, mine) for mine, theirs in pairs]  # an axis may be walked from its end
+        every = [np.concatenate(pair, axis) for pair in pairs]
         best = self._best(every, axis)
         for mine, found in zip(state, best, strict=True):
             self._first(mine, found.shape[axis])[...] = found
