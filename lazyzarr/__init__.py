@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from .verbs import from_map as from_map
     from .verbs import from_zarr as from_zarr
     from .verbs import reduction as reduction
+    from .verbs import store as store
 
 # Where each public name is at home. A name's home is imported when the name is first used.
 HOMES = {
@@ -86,7 +87,7 @@ HOMES = {
     ".format.saving": "save save_array save_group load tree",
     ".graph.lazy": "LazyArray",
     ".graph.explain": "Plan",
-    ".verbs": "from_zarr from_array from_map compute elementwise apply_gufunc reduction",
+    ".verbs": "from_zarr from_array from_map compute elementwise apply_gufunc reduction store",
 }
 MODULES = ("codecs", "errors", "storage")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Required, Unpack, overload
+from typing import Any, Literal, Required, Unpack, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,14 +15,26 @@ from lazyzarr.format.open import open_array
 from lazyzarr.format.options import ArrayOptions
 from lazyzarr.format.resolve import StoreLike
 from lazyzarr.graph.functions import blockwise, gufunc
+from lazyzarr.graph.functions.arguments import as_node
 from lazyzarr.graph.functions.values import where
 from lazyzarr.graph.lazy import LazyArray, compute_outputs
 from lazyzarr.graph.lazy import elementwise_call as elementwise
 from lazyzarr.graph.lift import array_node, stored_node
 from lazyzarr.graph.ops.elementwise import astype
 from lazyzarr.graph.run import Job
+from lazyzarr.graph.storing import Wanted, known_mode, plan_store, store_nodes
+from lazyzarr.graph.targets import TargetOptions
 
-__all__ = ["apply_gufunc", "compute", "elementwise", "from_array", "from_map", "from_zarr", "reduction"]
+__all__ = [
+    "apply_gufunc",
+    "compute",
+    "elementwise",
+    "from_array",
+    "from_map",
+    "from_zarr",
+    "reduction",
+    "store",
+]
 
 
 def from_zarr(
@@ -348,3 +360,103 @@ def _put(value: Any, answers: Mapping[LazyArray, Any]) -> Any:
     if type(value) is dict:
         return {key: _put(item, answers) for key, item in value.items()}
     return value
+
+
+def store(
+    sources: Any,
+    targets: Any = None,
+    *,
+    regions: Any = None,
+    lock: Any = None,
+    mode: Literal["w-", "w", "r+", "a"] = "w-",
+    chunks: Any = "keep",
+    shards: Any = None,
+    compressors: Any = "auto",
+    filters: Any = "auto",
+    serializer: Any = "auto",
+    fill_value: Any = None,
+    dimension_names: Sequence[str | None] | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    zarr_format: Literal[2, 3] | None = None,
+    overwrite: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
+    compute: bool = True,
+    scheduler: Any = None,
+    num_workers: int | None = None,
+    memory: str | float | None = None,
+    progress: bool | None = None,
+) -> Any:
+    """Writes several lazy arrays at once and gives the opened arrays: a dict for a dict, a list for a list.
+
+    Those of one shape share a pass over their sources. One that another is made of, as a level of a pyramid, is
+    read back where it was written, if that is exact: its sources are decoded once for all. New arrays appear when
+    all are complete, or none does.
+
+    Parameters
+    ----------
+    sources : array, sequence or mapping
+        What is written; a mapping has the targets as keys.
+    targets : path, Store or Array, or a sequence of them
+        A place for a new array, or an Array that is written into.
+    regions : optional
+        For each source the part of an array that is there: a tuple of slices, or a mapping by axis number or
+        dimension name; None: all of it.
+    lock : optional
+        Taken for dask's sake; nothing needs it.
+    mode, chunks, shards, compressors, filters, serializer, fill_value : optional
+        As `to_zarr` takes them, for all new arrays.
+    dimension_names, attributes, zarr_format : optional
+        As `to_zarr` takes them, for all new arrays.
+    overwrite, storage_options, compute, scheduler, num_workers, memory, progress : optional
+        As `to_zarr` takes them.
+
+    Raises WriteConflictError, where two arrays meet in one chunk, and what `to_zarr` raises, before anything is
+    written.
+
+    >>> x = lz.from_array(np.arange(8.0), chunks=4)
+    >>> lz.store({"a.zarr/0": x, "a.zarr/1": x.coarsen(np.mean, {0: 2})})["a.zarr/1"][...]
+    array([0.5, 2.5, 4.5, 6.5])
+    """
+    places, arrays = _pairs(sources, targets)
+    parts = regions if isinstance(regions, list) else [regions] * len(arrays)
+    if len(parts) != len(arrays):
+        raise ValueError(f"store(): {len(parts)} regions for {len(arrays)} arrays")
+    wanted = [
+        Wanted(as_node(array), place, None, part)
+        for array, place, part in zip(arrays, places, parts, strict=True)
+    ]
+    options = TargetOptions(
+        chunks,
+        shards,
+        compressors,
+        filters,
+        serializer,
+        fill_value,
+        dimension_names,
+        attributes,
+        zarr_format,
+        known_mode("w" if overwrite else mode),
+    )
+    job = Job(scheduler, num_workers, memory, progress)
+
+    def write() -> Any:
+        stored = store_nodes(wanted, options, storage_options, job)
+        if isinstance(sources, Mapping):
+            return dict(zip(places, stored, strict=True))
+        return stored if isinstance(sources, (list, tuple)) else stored[0]
+
+    return write() if compute else plan_store(wanted, options, storage_options, job, write)
+
+
+def _pairs(sources: Any, targets: Any) -> tuple[list[Any], list[Any]]:
+    """Targets and sources, in pairs. Raises ValueError where there are not as many of both."""
+    if isinstance(sources, Mapping):
+        if targets is not None:
+            raise ValueError("store({path: array, ...}) has its targets already")
+        return list(sources), list(sources.values())
+    several = isinstance(sources, (list, tuple))
+    arrays = list(sources) if several else [sources]
+    places = list(targets) if several and isinstance(targets, (list, tuple)) else [targets]
+    if len(places) != len(arrays):
+        raise ValueError(f"store(): {len(places)} targets for {len(arrays)} arrays")
+    return places, arrays

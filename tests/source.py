@@ -42,7 +42,7 @@ ORDER = """
     graph.blame graph.cures graph.check graph.optimize
     graph.leaves graph.ahead graph.bound graph.write graph.evaluate graph.spec graph.tasks graph.schedule
     graph.progress graph.run
-    graph.outline graph.plan_text graph.explain graph.writing graph.reducing graph.lift graph.functions.*
+    graph.outline graph.plan_text graph.explain graph.writing graph.storing graph.reducing graph.lift graph.functions.*
     graph.operators graph.methods graph.block_methods
     graph.numpy_dispatch graph.masked graph.lazy
     storage codecs zarr2 verbs numpy __init__ demo cli

@@ -99,12 +99,25 @@ def _no_two_in_a_unit(planned: Stages) -> None:
         shared = [_units_met(axis, a, first, b, second) for axis in range(len(first.shape))]
         if all(low <= high for low, high in shared):
             coords = tuple(low for low, _ in shared)
-            raise WriteConflictError(
-                f"store() has two writers for chunk {coords} of {first.url}: {_region(a, first)} and "
-                f"{_region(b, second)}. "
-                "Nothing was written. Store the two as one array (np.concatenate), or let the regions "
-                "meet where a chunk ends"
-            )
+            raise WriteConflictError(_conflict(coords, a, first, b, second))
+
+
+def _conflict(coords: tuple[int, ...], a: Node, first: Sink, b: Node, second: Sink) -> str:
+    """What two outputs would both write, and what would keep them apart."""
+    one, other = (node.place.name if node.place and node.place.name else node.label for node in (a, b))
+    starts, extents = first.box(coords)
+    where = ", ".join(f"{start}:{start + n}" for start, n in zip(starts, extents, strict=True))
+    axis = next((i for i, (x, y) in enumerate(zip(first.start, second.start, strict=True)) if x != y), None)
+    cure = f"Store np.concatenate([{one}, {other}]) instead"
+    if axis is not None:
+        ends = starts[axis], starts[axis] + extents[axis]
+        cure += (
+            f", or let the regions meet at {' or '.join(str(end) for end in ends if end)} along axis {axis}"
+        )
+    return (
+        f"store() has two writers for chunk {coords} of {first.url}, [{where}]: {one} -> {_region(a, first)} and "
+        f"{other} -> {_region(b, second)}. Nothing was written. {cure}"
+    )
 
 
 def _units_met(axis: int, a: Node, first: Sink, b: Node, second: Sink) -> tuple[int, int]:

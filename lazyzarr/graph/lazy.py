@@ -29,9 +29,10 @@ from lazyzarr.graph.ops import elementwise, user, views
 from lazyzarr.graph.plan import Output
 from lazyzarr.graph.run import Job, make_spec, run
 from lazyzarr.graph.schedule import threads
-from lazyzarr.graph.targets import TargetOptions, new_target, stored_type
+from lazyzarr.graph.storing import Wanted, known_mode, plan_store, store_nodes
+from lazyzarr.graph.targets import TargetOptions, stored_type
 from lazyzarr.graph.tasks import PlanExpr, dask_array
-from lazyzarr.graph.writing import plan_new, write_new, write_region
+from lazyzarr.graph.writing import write_region
 from lazyzarr.settings import format_bytes
 
 __all__ = ["LazyArray", "compute_outputs", "elementwise_call", "lazy"]
@@ -292,10 +293,11 @@ class LazyArray(Methods, BlockMethods, Operators):
 
     def to_zarr(
         self,
-        store: StoreLike,
+        store: StoreLike | Array,
         path: str | None = None,
         *,
-        mode: Literal["w-", "w"] = "w-",
+        mode: Literal["w-", "w", "r+", "a"] = "w-",
+        region: Any = None,
         chunks: Any = "keep",
         shards: Any = None,
         compressors: Any = "auto",
@@ -314,18 +316,23 @@ class LazyArray(Methods, BlockMethods, Operators):
         progress: bool | None = None,
         temp: str | os.PathLike[str] | None = None,
     ) -> Any:
-        """Writes the values to a new Zarr array, each chunk by one task, and gives the opened array.
+        """Writes the values to a new Zarr array, or into one that is there, and gives the opened array.
 
-        The array appears when it is complete; a run that fails or is killed leaves what was there before.
+        Each chunk is written by one task. A new array appears when it is complete; a run that fails or is killed
+        leaves what was there before.
 
         Parameters
         ----------
-        store : path, Store or mapping
-            Where; "data.zarr/u" is the array u in the hierarchy data.zarr.
+        store : path, Store, mapping or Array
+            Where; "data.zarr/u" is the array u in the hierarchy data.zarr. An Array is written into.
         path : str, optional
             The array's path within the store.
-        mode : {"w-", "w"}
-            "w-": a new array, refused where there is one; "w" (or `overwrite=True`): replaces it at the end.
+        mode : {"w-", "w", "r+", "a"}
+            "w-" and "a": a new array, refused where there is one; "w" (or `overwrite=True`): replaces it at the end;
+            "r+": writes into the one that is there, of the same shape.
+        region : tuple of slices or mapping, optional
+            The part of an array that is there which the values are written to; a mapping by axis number or
+            dimension name.
         chunks : optional
             Lengths of the chunks; "keep" (default): those of `self.chunks`.
         shards : optional
@@ -339,14 +346,9 @@ class LazyArray(Methods, BlockMethods, Operators):
         scheduler, num_workers, memory, progress, temp : optional
             As `compute` takes them.
 
-        Raises ContainsArrayError, MemoryBudgetError, WriteConflictError, StoreReachError before anything is
-        written.
+        Raises ContainsArrayError, ArrayNotFoundError, ShapeMismatchError, MemoryBudgetError, WriteConflictError,
+        StoreReachError before anything is written.
         """
-        mode = "w" if overwrite else mode
-        if mode not in ("w-", "w"):
-            raise ValueError(
-                f'mode={mode!r}: "w-" writes a new array, "w" replaces one; z[...] = x writes into one that is there'
-            )
         options = TargetOptions(
             chunks,
             shards,
@@ -357,15 +359,15 @@ class LazyArray(Methods, BlockMethods, Operators):
             dimension_names,
             attributes,
             zarr_format,
-            mode,
+            known_mode("w" if overwrite else mode),
         )
-        target = new_target(self._node, store, path, options, storage_options)
+        wanted = [Wanted(self._node, store, path, region)]
         job = Job(scheduler, num_workers, memory, progress, temp)
 
         def write() -> Array:
-            return write_new([target], job)[0]
+            return store_nodes(wanted, options, storage_options, job)[0]
 
-        return write() if compute else plan_new(target, job, write)
+        return write() if compute else plan_store(wanted, options, storage_options, job, write)
 
     def __lazyzarr_store__(self, array: Array, selection: Any) -> None:
         """What `z[selection] = x` does on a stored array z: streams, block by block."""

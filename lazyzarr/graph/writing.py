@@ -1,40 +1,21 @@
-"""Writes: nodes into new arrays that appear when they are complete, or streamed into a part of one that is there."""
+"""Writes: nodes streamed into a part of an array that is there, and what puts new arrays in their places."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from lazyzarr.errors import DataTypeMismatchError, SelectionError, ShapeMismatchError
 from lazyzarr.format import commit
 from lazyzarr.format.array import Array
 from lazyzarr.format.elements import castable
-from lazyzarr.format.open import open_array
 from lazyzarr.format.selection import parse_basic
-from lazyzarr.graph.explain import Plan
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops import elementwise, views
 from lazyzarr.graph.plan import Output
-from lazyzarr.graph.run import Job, make_spec, run
-from lazyzarr.graph.targets import NewTarget, region_sink, stored_type
+from lazyzarr.graph.run import Job, run
+from lazyzarr.graph.targets import region_sink, stored_type
 
-__all__ = ["plan_new", "write_new", "write_region"]
-
-
-def write_new(targets: Sequence[NewTarget], job: Job) -> list[Array]:
-    """Writes nodes to new places in one run; each appears when all are complete, or none does."""
-    staged: list[commit.StagedArray] = []
-    try:
-        outputs = []
-        for target in targets:
-            staged.append(target.stage())
-            outputs.append(Output(target.node, target.staged_sink(staged[-1])))
-        run(outputs, job, Publish(tuple(staged)))
-    except BaseException:
-        for one in staged:
-            one.discard()
-        raise
-    return [open_array(target.store, path=target.path, mode="r+") for target in targets]
+__all__ = ["Publish", "into_region", "write_region"]
 
 
 class Publish:
@@ -48,14 +29,16 @@ class Publish:
             one.publish()
 
 
-def plan_new(target: NewTarget, job: Job, write: Callable[[], Array]) -> Plan:
-    """The plan of a write; nothing is made until it runs."""
-    spec, chosen = make_spec([Output(target.node, target.planned())], job)
-    return Plan(spec.stages, chosen.reach, write)
-
-
 def write_region(array: Array, selection: Any, node: Node, job: Job) -> None:
     """Streams a lazy array into a selection of a stored one; broadcasts and casts as an assignment does."""
+    run([into_region(array, selection, node)], job)
+
+
+def into_region(array: Array, selection: Any, node: Node) -> Output:
+    """What is to be written where, for a selection of a stored array; broadcast and cast as an assignment does.
+
+    Raises SelectionError, DataTypeMismatchError, ShapeMismatchError.
+    """
     picked = parse_basic(selection, array.shape)
     if any(r.step != 1 and r.count > 1 for r in picked.ranges):
         raise SelectionError(
@@ -79,4 +62,4 @@ def write_region(array: Array, selection: Any, node: Node, job: Job) -> None:
     node = views.index(node, parse_basic(without_new, node.shape))
     with_dropped = tuple(None if axis in picked.int_axes else slice(None) for axis in range(array.ndim))
     node = views.index(node, parse_basic(with_dropped, node.shape))
-    run([Output(node, region_sink(array, tuple(r.start for r in picked.ranges)))], job)
+    return Output(node, region_sink(array, tuple(r.start for r in picked.ranges)))

@@ -1,0 +1,270 @@
+"""Stores: several lazy arrays written at once, to new arrays, which appear together, and into those that are there.
+
+An array that another one is made of, as a level of a pyramid, is read back where it was written: its sources are not
+decoded again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lazyzarr.errors import ShapeMismatchError, WriteConflictError
+from lazyzarr.format import commit
+from lazyzarr.format.array import Array, ArrayHandle
+from lazyzarr.format.metadata import ArrayMetadata
+from lazyzarr.format.open import open_array
+from lazyzarr.format.resolve import StoreLike
+from lazyzarr.format.selection import parse_basic
+from lazyzarr.graph.chunking import axis_of
+from lazyzarr.graph.explain import Plan
+from lazyzarr.graph.node import Node, make, walk
+from lazyzarr.graph.ops.sources import Source, stored
+from lazyzarr.graph.plan import Output
+from lazyzarr.graph.run import Job, make_spec, run
+from lazyzarr.graph.targets import NewTarget, TargetOptions, new_target
+from lazyzarr.graph.writing import Publish, into_region
+
+__all__ = ["Wanted", "known_mode", "plan_store", "store_nodes"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A node and where it is to be written: a place for a new array, or an array that is there."""
+
+    node: Node
+    target: StoreLike | Array
+    path: str | None = None
+    region: Any = None
+    """Of an array that is there: a selection, or slices by dimension name; None: all of it."""
+
+
+@dataclass(frozen=True)
+class Existing:
+    """An array that is there, and what is to be written to it."""
+
+    array: Array
+    output: Output
+
+
+Place = NewTarget | Existing
+
+
+def store_nodes(
+    wanted: Sequence[Wanted],
+    options: TargetOptions,
+    storage_options: Mapping[str, Any] | None,
+    job: Job,
+) -> list[Array]:
+    """Writes all that is wanted and gives the opened arrays; new ones appear when all are complete, or none does.
+
+    Raises WriteConflictError where two meet in a chunk, before anything is written.
+    """
+    places = _places(wanted, options, storage_options)
+    turns = _turns(places)
+    staged: dict[int, commit.StagedArray] = {}
+    try:
+        for i, place in enumerate(places):
+            if isinstance(place, NewTarget):
+                staged[i] = place.stage()
+        handles = {i: ArrayHandle.of(one.store, one.path, one.metadata) for i, one in staged.items()}
+        for number, turn in enumerate(turns):
+            outputs = _outputs(places, turn, handles, lambda i, target: target.staged_sink(staged[i]))
+            last = number == len(turns) - 1
+            run(outputs, job, Publish(tuple(staged.values())) if staged and last else None)
+    except BaseException:
+        for one in staged.values():
+            one.discard()
+        raise
+    return [
+        open_array(place.store, path=place.path, mode="r+") if isinstance(place, NewTarget) else place.array
+        for place in places
+    ]
+
+
+def plan_store(
+    wanted: Sequence[Wanted],
+    options: TargetOptions,
+    storage_options: Mapping[str, Any] | None,
+    job: Job,
+    write: Callable[[], Any],
+) -> Plan:
+    """The plan of a write; nothing is made until it runs."""
+    places = _places(wanted, options, storage_options)
+    sinks = {i: place.planned() for i, place in enumerate(places) if isinstance(place, NewTarget)}
+    handles = {i: sink.handle for i, sink in sinks.items()}
+    specs = [
+        make_spec(_outputs(places, turn, handles, lambda i, target: sinks[i]), job) for turn in _turns(places)
+    ]
+    first, chosen = specs[0][0].stages, specs[0][1]
+    planned = dataclasses.replace(
+        first,
+        outputs=tuple(output for spec, _ in specs for output in spec.stages.outputs),
+        stages=tuple(stage for spec, _ in specs for stage in spec.stages.stages),
+    )
+    return Plan(planned, chosen.reach, write)
+
+
+def known_mode(mode: str) -> str:
+    """How an array is written: "w-", "w" or "r+". Raises ValueError for another mode."""
+    if mode not in ("w-", "w", "r+", "a"):
+        raise ValueError(
+            f'mode={mode!r}: "w-" writes a new array, "w" replaces one, "r+" writes into one that is there'
+        )
+    return "w-" if mode == "a" else mode
+
+
+def _places(
+    wanted: Sequence[Wanted], options: TargetOptions, storage_options: Mapping[str, Any] | None
+) -> list[Place]:
+    """Where each node goes. Raises WriteConflictError for two new arrays at one place."""
+    places = [_place(each, options, storage_options) for each in wanted]
+    seen: dict[str, Node] = {}
+    for place in places:
+        if isinstance(place, NewTarget):
+            url = place.store.url(place.path)
+            if url in seen:
+                raise WriteConflictError(
+                    f"store() has two arrays for {url}: {seen[url].label} and {place.node.label}. Nothing was "
+                    "written. Each array has a place of its own; regions= of one that is there may be several"
+                )
+            seen[url] = place.node
+    return places
+
+
+def _place(wanted: Wanted, options: TargetOptions, storage_options: Mapping[str, Any] | None) -> Place:
+    target = wanted.target
+    if not isinstance(target, Array) and wanted.region is None and options.mode != "r+":
+        return new_target(wanted.node, target, wanted.path, options, storage_options)
+    _refuse_words(options)
+    array = (
+        target
+        if isinstance(target, Array)
+        else open_array(target, path=wanted.path, mode="r+", storage_options=storage_options)
+    )
+    selection = _selection(wanted, array)
+    shape = parse_basic(selection, array.shape).out_shape
+    if shape != wanted.node.shape:
+        what = "the array there" if wanted.region is None else f"the region {wanted.region!r}"
+        raise ShapeMismatchError(
+            f"{array.store_path}: {what} has shape {shape}, and what is to be written there {wanted.node.shape}"
+        )
+    return Existing(array, into_region(array, selection, wanted.node))
+
+
+def _refuse_words(options: TargetOptions) -> None:
+    """Raises ValueError for words that describe a new array where there is one."""
+    plain = {"chunks": "keep", "compressors": "auto", "filters": "auto", "serializer": "auto"}
+    for field in dataclasses.fields(options):
+        given = getattr(options, field.name)
+        if (
+            field.name != "mode"
+            and given is not None
+            and not (isinstance(given, str) and given == plain.get(field.name))
+        ):
+            raise ValueError(
+                f"{field.name}= describes a new array; one that is there is written into as it is"
+            )
+
+
+def _selection(wanted: Wanted, array: Array) -> Any:
+    """The region as a selection of the array."""
+    if wanted.region is None:
+        return ...
+    if not isinstance(wanted.region, Mapping):
+        return wanted.region
+    named = tuple(array.dimension_names or (None,) * array.ndim)
+    own = wanted.node.dims
+    dims = named if any(named) or len(own) != array.ndim else own
+    parts: list[Any] = [slice(None)] * array.ndim
+    for axis, part in wanted.region.items():
+        parts[axis_of(axis, dims)] = part
+    return tuple(parts)
+
+
+Sinks = Callable[[int, NewTarget], Any]
+
+
+def _outputs(
+    places: Sequence[Place], turn: Sequence[int], handles: Mapping[int, ArrayHandle], sinks: Sinks
+) -> list[Output]:
+    """What one run writes; what an earlier one wrote is read back."""
+    written = _read_back(places)
+    outputs = []
+    for i in turn:
+        place = places[i]
+        node = _node(place)
+        stand_ins = {
+            other: _stored(other, handles[number])
+            for other, number in written.items()
+            if number != i and other.shape != node.shape
+        }
+        node = _with(node, stand_ins)
+        sink = sinks(i, place) if isinstance(place, NewTarget) else place.output.sink
+        outputs.append(Output(node, sink))
+    return outputs
+
+
+def _node(place: Place) -> Node:
+    return place.node if isinstance(place, NewTarget) else place.output.node
+
+
+def _read_back(places: Sequence[Place]) -> dict[Node, int]:
+    """Nodes that are written as they are to new arrays, and which place that is."""
+    return {
+        place.node: i
+        for i, place in enumerate(places)
+        if isinstance(place, NewTarget)
+        and not isinstance(place.node, Source)
+        and _exact(place.node, place.metadata)
+    }
+
+
+_EXACT = {"bytes", "transpose", "blosc", "zstd", "gzip", "crc32c", "sharding_indexed", "v2.compressor"}
+
+
+def _exact(node: Node, metadata: ArrayMetadata) -> bool:
+    """Whether values that are stored so are read again bit for bit."""
+    names = [codec.name for codec in metadata.codecs]
+    for codec in metadata.codecs:
+        names += [each["name"] for each in codec.configuration.get("codecs", ())]
+    return set(names) <= _EXACT and metadata.dtype == node.dtype and not node.dtype.hasobject
+
+
+def _stored(node: Node, handle: ArrayHandle) -> Node:
+    """A node's values where they were written."""
+    return stored(handle, handle.nonce, node.shape, node.dtype, node.chunks, node.dims)
+
+
+def _turns(places: Sequence[Place]) -> list[list[int]]:
+    """The places in the order in which they are written: what is made of another comes after it.
+
+    Those of one shape share a pass, and do not wait for each other.
+    """
+    written = _read_back(places)
+    nodes = [_node(place) for place in places]
+    turn: dict[int, int] = {}
+    for i in sorted(range(len(places)), key=lambda i: len(walk([nodes[i]]))):
+        below = [
+            number
+            for node in walk([nodes[i]])
+            if (number := written.get(node, i)) != i and node.shape != nodes[i].shape
+        ]
+        turn[i] = max((turn.get(number, 0) + 1 for number in below), default=0)
+    return [[i for i in turn if turn[i] == number] for number in range(max(turn.values(), default=0) + 1)]
+
+
+def _with(root: Node, stand_ins: Mapping[Node, Node]) -> Node:
+    """A node made of others in the place of some below it."""
+    if not stand_ins:
+        return root
+    made: dict[Node, Node] = {}
+    for node in walk([root], lambda node: () if node in stand_ins else node.inputs):
+        if node in stand_ins:
+            made[node] = stand_ins[node]
+            continue
+        inputs = tuple(made[source] for source in node.inputs)
+        made[node] = node if inputs == node.inputs else make(type(node), inputs, node.params, node.origin)
+    return made[root]

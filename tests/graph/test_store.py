@@ -1,0 +1,200 @@
+"""Several arrays written at once: new ones together, regions of one that is there, levels of a pyramid in one pass."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+import lazyzarr as lz
+from lazyzarr.errors import (
+    ArrayNotFoundError,
+    ContainsArrayError,
+    ShapeMismatchError,
+    TargetIsSourceError,
+    WriteConflictError,
+)
+from lazyzarr.format.stores.wrappers import FaultStore
+from lazyzarr.storage import MemoryStore
+
+A = np.random.default_rng(7).normal(size=(16, 8, 8))
+
+
+class Counting:
+    """A stored array, and the keys of its chunks that were read."""
+
+    def __init__(self, values=A):
+        self.keys = []
+        store = FaultStore(
+            MemoryStore(), lambda verb, key, n: self.keys.append(key) if verb == "get" else None
+        )
+        self.array = lz.create_array(
+            store,
+            name="u",
+            shape=values.shape,
+            chunks=(4, 4, 4),
+            dtype=values.dtype,
+            dimension_names=["z", "y", "x"],
+        )
+        self.array[...] = values
+        self.x = lz.from_zarr(self.array)
+        self.keys.clear()
+
+    @property
+    def reads(self):
+        return [key for key in self.keys if "/c/" in key]
+
+
+@pytest.fixture
+def source():
+    return Counting()
+
+
+def pyramid(x, count=3, **words):
+    levels = [x]
+    for _ in range(count):
+        levels.append(levels[-1].coarsen(np.mean, {"y": 2, "x": 2}, **words))
+    return levels
+
+
+def test_a_pyramid_is_one_pass(source):
+    levels = pyramid(source.x)
+    out = lz.store({f"scan.zarr/{i}": level for i, level in enumerate(levels) if i})
+    assert len(source.reads) == len(set(source.reads)) == 16
+    assert list(out) == ["scan.zarr/1", "scan.zarr/2", "scan.zarr/3"]
+    for i, level in enumerate(levels[1:], 1):
+        z = lz.open_array(f"scan.zarr/{i}", mode="r")
+        np.testing.assert_array_equal(z[...], level.compute())
+        assert z.dimension_names == ("z", "y", "x")
+    assert lz.open("scan.zarr")["3"].shape == (16, 1, 1)
+
+
+def test_a_pyramid_says_so_before(source):
+    levels = pyramid(source.x)
+    plan = lz.store({f"scan.zarr/{i}": level for i, level in enumerate(levels) if i}, compute=False)
+    assert not os.path.exists("scan.zarr")
+    assert [stage.decode for stage in plan.stages] == [level.nbytes for level in levels[1:]]
+    assert "coarsen-mean -> scan.zarr/2" in repr(plan)
+    plan.run()
+    np.testing.assert_array_equal(lz.open_array("scan.zarr/2", mode="r")[...], levels[2].compute())
+
+
+def test_rounded_levels_are_made_of_rounded_ones():
+    source = Counting((A * 100).astype("u2"))
+    levels = pyramid(source.x, dtype="u2")
+    out = lz.store([levels[3], levels[1], levels[2]], ["p.zarr/3", "p.zarr/1", "p.zarr/2"])
+    assert len(source.reads) == 16
+    by_hand = (A * 100).astype("u2")
+    for z in (out[1], out[2], out[0]):
+        shape = (16, by_hand.shape[1] // 2, 2, by_hand.shape[2] // 2, 2)
+        by_hand = np.rint(by_hand.reshape(shape).mean((2, 4))).astype("u2")
+        np.testing.assert_array_equal(z[...], by_hand)
+
+
+def test_what_is_stored_inexactly_is_not_read_back(source):
+    half = source.x.coarsen(np.mean, {"x": 2})
+    quarter = half.coarsen(np.mean, {"x": 2})
+    filters = [{"name": "bitround", "configuration": {"keepbits": 3}}]
+    out = lz.store({"r.zarr/1": half, "r.zarr/2": quarter}, filters=filters)
+    expected = quarter.to_zarr("t.zarr", filters=filters)[...]
+    np.testing.assert_array_equal(out["r.zarr/2"][...], expected)
+    assert len(source.reads) == 3 * 16
+
+
+def test_those_of_one_shape_share_a_pass(source):
+    first = source.x + 1
+    out = lz.store([first, first * 2, source.x.mean(0)], ["a.zarr", "b.zarr", "c.zarr"])
+    assert len(source.reads) == 2 * 16
+    np.testing.assert_array_equal(out[1][...], (A + 1) * 2)
+    np.testing.assert_allclose(out[2][...], A.mean(0), rtol=1e-14)
+
+
+def test_all_or_nothing(source):
+    def fails(block):
+        raise ArithmeticError("no")
+
+    with pytest.raises(ArithmeticError):
+        lz.store([source.x, source.x.map_blocks(fails, dtype="f8")], ["a.zarr", "b.zarr"])
+    levels = pyramid(source.x, 1)
+    with pytest.raises(ArithmeticError):
+        lz.store([levels[1], levels[1][:, :2].map_blocks(fails, dtype="f8")], ["a.zarr", "b.zarr"])
+    assert not os.path.exists("a.zarr")
+    assert not os.path.exists("b.zarr")
+    lz.save("b.zarr", np.zeros(3))
+    with pytest.raises(ContainsArrayError):
+        lz.store([source.x, source.x], ["a.zarr", "b.zarr"])
+    assert not os.path.exists("a.zarr")
+    assert lz.store([source.x], ["b.zarr"], overwrite=True)[0].shape == A.shape
+
+
+def test_regions(source):
+    z = lz.create_array(
+        "z.zarr", shape=(20, 8, 8), chunks=(5, 8, 8), dtype="f8", dimension_names=["t", "y", "x"]
+    )
+    assert source.x.to_zarr(z, region={"t": slice(2, 18)}) is z
+    np.testing.assert_array_equal(z[2:18], A)
+    source.x[0].to_zarr("z.zarr", region=np.s_[19])
+    np.testing.assert_array_equal(z[19], A[0])
+    x = source.x
+    found = lz.store([x[:5], x[5:10]], [z, z], regions=[{0: slice(0, 5)}, np.s_[5:10]], lock=False)
+    assert found == [z, z]
+    np.testing.assert_array_equal(z[:10], A[:10])
+    lz.store(x[:, 0], "z.zarr", regions=np.s_[:16, 3])
+    np.testing.assert_array_equal(z[:16, 3], A[:, 0])
+    plan = x.to_zarr(z, region=np.s_[4:], compute=False)
+    assert plan.writers == 4
+    plan.run()
+    np.testing.assert_array_equal(z[4:], A)
+    lz.from_array(np.ones((20, 8, 8))).to_zarr("z.zarr", mode="r+")
+    assert (z[...] == 1).all()
+
+
+def test_new_ones_and_regions_together(source):
+    z = lz.create_array("z.zarr", shape=A.shape, chunks=(4, 8, 8), dtype="f4")
+    new, there = lz.store([source.x.sum(0), source.x], ["new.zarr", z], regions=[None, np.s_[...]])
+    np.testing.assert_array_equal(there[...], A.astype("f4"))
+    np.testing.assert_allclose(new[...], A.sum(0), rtol=1e-13)
+
+
+def test_two_writers_of_one_chunk(source):
+    z = lz.create_array("z.zarr", shape=A.shape, chunks=(4, 8, 8), dtype="f8")
+    upper = source.x[:5]
+    lower = source.x[5:]
+    with pytest.raises(WriteConflictError) as caught:
+        lz.store([upper, lower], [z, z], regions=[np.s_[:5], np.s_[5:]])
+    text = str(caught.value)
+    assert "two writers for chunk (1, 0, 0) of" in text
+    assert "z.zarr, [4:8, 0:8, 0:8]: upper -> [0:5, 0:8, 0:8] and lower -> [5:16, 0:8, 0:8]." in text
+    assert (
+        "Store np.concatenate([upper, lower]) instead, or let the regions meet at 4 or 8 along axis 0" in text
+    )
+    assert (z[...] == 0).all()
+    with pytest.raises(WriteConflictError, match="two arrays for"):
+        lz.store([source.x, source.x], ["q.zarr", "q.zarr"])
+    assert not os.path.exists("q.zarr")
+
+
+REFUSED = {
+    "another shape": (lambda x, z: x[:3].to_zarr(z), ShapeMismatchError, "the array there has shape"),
+    "another region": (lambda x, z: x.to_zarr(z, region=np.s_[:3]), ShapeMismatchError, "the region"),
+    "words": (lambda x, z: x.to_zarr(z, compressors=None, shards=(8, 8, 8)), ValueError, "shards= describes"),
+    "nothing there": (lambda x, z: x.to_zarr("no.zarr", mode="r+"), ArrayNotFoundError, "no array at"),
+    "its source": (lambda x, z: lz.from_zarr(z).to_zarr(z), TargetIsSourceError, "is read by"),
+    "a mode": (lambda x, z: x.to_zarr(z, mode="x"), ValueError, "writes into one that is there"),
+    "a name": (lambda x, z: x.to_zarr(z, region={"q": slice(2)}), ValueError, "no dimension is named"),
+    "targets twice": (lambda x, z: lz.store({"a.zarr": x}, "b.zarr"), ValueError, "targets already"),
+    "too few targets": (lambda x, z: lz.store([x, x], ["a.zarr"]), ValueError, "1 targets for 2"),
+    "too few regions": (
+        lambda x, z: lz.store([x, x], ["a.zarr", z], regions=[None]),
+        ValueError,
+        "1 regions",
+    ),
+}
+
+
+@pytest.mark.parametrize(("attempt", "error", "words"), REFUSED.values(), ids=REFUSED)
+def test_refused(attempt, error, words, source):
+    z = lz.create_array("z.zarr", shape=A.shape, chunks=(4, 8, 8), dtype="f8")
+    with pytest.raises(error, match=words):
+        attempt(source.x, z)
