@@ -127,6 +127,11 @@ ROWS = [
     ),
     Row("x[mask] = value,", lambda name, x: changed(x, x > 0)),
     Row("x[slices] = value,", lambda name, x: changed(x, np.s_[3:9, ::2]), "a block of the result"),
+    Row(
+        "x[arrays] = value,",
+        lambda name, x: changed(x, np.s_[[3, 30, 3]]),
+        "a block of the result and the values",
+    ),
     Row("map_blocks", lambda name, x: x.map_blocks(np.abs, dtype="f8"), "a block of the result"),
     Row(
         "map_overlap",

@@ -18,7 +18,7 @@ from lazyzarr.graph import numpy_dispatch
 from lazyzarr.graph.block_methods import BlockMethods
 from lazyzarr.graph.chunking import normalize_chunks
 from lazyzarr.graph.explain import Plan
-from lazyzarr.graph.functions import picking
+from lazyzarr.graph.functions import picking, setting
 from lazyzarr.graph.functions.ufuncs import apply_ufunc
 from lazyzarr.graph.lift import array_node, lift
 from lazyzarr.graph.masked import Masked
@@ -173,12 +173,16 @@ class LazyArray(Methods, BlockMethods, Operators):
     def __setitem__(self, selection: Any, value: Any) -> None:
         """Changes this expression: its selected elements have other values from now on; nothing is stored.
 
+        All of NumPy's selections, and lazy masks: with one value for all that they pick, or with what they picked.
+        Raises BoundsCheckError, SelectionError, and ValueError for values that do not fit.
+
         >>> x = lz.from_array(np.arange(4))
         >>> x[x > 1] = 0
         >>> x.compute()
         array([0, 1, 0, 0])
         """
-        self._node = picking.setitem(self._node, selection, value)
+        given = value.values_of(selection) if isinstance(value, Masked) else value
+        self._node = setting.setitem(self._node, selection, given, picked=isinstance(value, Masked))
 
     @property
     def blocks(self) -> Blocks:

@@ -116,6 +116,14 @@ class Masked:
             )
         return np.asarray(self.compute(), dtype=dtype)
 
+    def values_of(self, mask: Any) -> Node:
+        """The values before any were picked, for `x[mask] = x[mask] * 2`. Raises SelectionError for another mask."""
+        if getattr(mask, "__lazyzarr_node__", None) is not self._mask:
+            raise SelectionError(
+                "what one mask picks goes where the same mask holds: m = x > 2; x[m] = x[m] * 2"
+            )
+        return self._values
+
     # --- element by element
 
     def _apply(self, function: np.ufunc, *operands: Any, **keywords: Any) -> Masked:

@@ -1,24 +1,19 @@
-"""Picking elements by arrays of integers and masks, by NumPy's rules; and changed copies of an array."""
+"""Picking elements by arrays of integers and masks, by NumPy's rules; and whole chunks."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lazyzarr.errors import BoundsCheckError, SelectionError
-from lazyzarr.format.selection import parse_basic
-from lazyzarr.graph.functions.arguments import as_node
 from lazyzarr.graph.functions.shapes import positions_in
 from lazyzarr.graph.node import Node
-from lazyzarr.graph.ops import computed, joining, points, reshaping, sources, views
-from lazyzarr.graph.ops.elementwise import astype, ufunc
-from lazyzarr.graph.ops.elementwise import where as choose
+from lazyzarr.graph.ops import computed, joining, points, reshaping, views
 from lazyzarr.graph.ops.joining import part
 
-__all__ = ["blocks", "getitem", "has_arrays", "oindex", "setitem", "vindex"]
+__all__ = ["blocks", "getitem", "has_arrays", "oindex", "picks", "vindex"]
 
 Points = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -89,8 +84,23 @@ def _expanded(parts: list[Any], ndim: int, gap: bool = False) -> list[Any]:
     return [*parts[:at], *between, *parts[at + 1 :]]
 
 
-def getitem(node: Node, selection: Any) -> Node:
-    """A selection with integer arrays, lists or masks in it, by NumPy's rules.
+class Picks(NamedTuple):
+    """A selection with arrays in it."""
+
+    basic: tuple[Any, ...]
+    """A slice for each axis, all of those that arrays pick along."""
+    axes: list[int]
+    """The axes that arrays pick along."""
+    arrays: Sequence[Any]
+    """Positions along each of these, in one shape."""
+    order: tuple[int, ...]
+    """Where the axes of what is picked go: first those of the arrays' shape, then the others."""
+    new: tuple[bool, ...]
+    """Which axes of the result are new ones."""
+
+
+def picks(node: Node, selection: Any) -> Picks:
+    """A selection with integer arrays, lists or masks in it, as NumPy understands it.
 
     Raises BoundsCheckError, SelectionError.
     """
@@ -109,11 +119,26 @@ def getitem(node: Node, selection: Any) -> Node:
             layout.append("picked")
             picked.append(Picked(axis, _positions(each, node, axis)))
         axis += 1
-    node = part(node, tuple(basic))
     arrays = _broadcast([each.positions for each in picked])
     axes = [each.axis for each in picked]
-    found = _picked(node, axes, arrays)
-    return _arranged(found, arrays[0].ndim, layout, [i for i in range(node.ndim) if i not in axes])
+    rest = [i for i in range(node.ndim) if i not in axes]
+    order, new = _arrangement(arrays[0].ndim, layout, rest)
+    return Picks(tuple(basic), axes, arrays, order, new)
+
+
+def getitem(node: Node, selection: Any) -> Node:
+    """A selection with integer arrays, lists or masks in it, by NumPy's rules.
+
+    Raises BoundsCheckError, SelectionError.
+    """
+    own = picks(node, selection)
+    found = _picked(part(node, own.basic), own.axes, own.arrays)
+    return _with_new(views.transpose(found, own.order), own.new)
+
+
+def _with_new(node: Node, new: Sequence[bool]) -> Node:
+    """The array with new axes at these places."""
+    return part(node, tuple(None if is_new else slice(None) for is_new in new)) if any(new) else node
 
 
 def _broadcast(arrays: Sequence[Any]) -> Sequence[Any]:
@@ -154,8 +179,8 @@ def _picked(node: Node, axes: Sequence[int], arrays: Sequence[Any]) -> Node:
     return reshaping.reshape(found, (*shape, *found.shape[1:])) if len(shape) != 1 else found
 
 
-def _arranged(node: Node, count: int, layout: list[Any], rest: list[int]) -> Node:
-    """The picked axes, which are in front, where NumPy puts them, and new axes where they were asked for."""
+def _arrangement(count: int, layout: list[Any], rest: list[int]) -> tuple[tuple[int, ...], tuple[bool, ...]]:
+    """Where NumPy puts the picked axes, which are in front, among the others; and which axes are new ones."""
     places = [i for i, what in enumerate(layout) if what == "picked"]
     together = places[-1] - places[0] + 1 == len(places)
     others = [what for what in layout if what not in ("picked", _GAP)]
@@ -165,11 +190,9 @@ def _arranged(node: Node, count: int, layout: list[Any], rest: list[int]) -> Nod
         *range(count),
         *(count + rest.index(what) for what in others[len(before) :] if what is not None),
     ]
-    node = views.transpose(node, order)
-    new = (
-        [what is None for what in before] + [False] * count + [what is None for what in others[len(before) :]]
-    )
-    return part(node, tuple(None if is_new else slice(None) for is_new in new)) if any(new) else node
+    after = others[len(before) :]
+    new = [what is None for what in before] + [False] * count + [what is None for what in after]
+    return tuple(order), tuple(new)
 
 
 def oindex(node: Node, selection: Any) -> Node:
@@ -233,44 +256,3 @@ def blocks(node: Node, selection: Any) -> Node:
             node = points.take(node, places, axis)
         node = views.rechunk(node, (*node.chunks[:axis], own, *node.chunks[axis + 1 :]))
     return node
-
-
-def setitem(node: Node, selection: Any, value: Any) -> Node:
-    """A copy of the array in which the selected elements have other values: by a mask, or by slices and integers.
-
-    Raises SelectionError, BoundsCheckError, and ValueError for a value that does not fit.
-    """
-    given = astype(as_node(value), node.dtype)
-    if getattr(selection, "dtype", None) == np.dtype(bool):
-        wanted = as_node(selection)
-        if wanted.shape != node.shape:
-            raise BoundsCheckError(
-                f"a mask of shape {wanted.shape} does not fit an array of shape {node.shape}"
-            )
-        if given.ndim:
-            raise SelectionError("a mask takes one value for all; for several: np.where(mask, values, x)")
-        return choose(wanted, given, node)
-    if has_arrays(selection):
-        raise SelectionError("a lazy array is changed by slices, integers and masks; for arrays: x.compute()")
-    parsed = parse_basic(selection, node.shape)
-    shape = tuple(r.count for i, r in enumerate(parsed.ranges) if i not in parsed.int_axes)
-    inner = (
-        views.broadcast_to(given, np.broadcast_shapes(shape, given.shape))
-        if given.ndim <= len(shape)
-        else given
-    )
-    if inner.shape != shape:
-        raise ValueError(f"could not broadcast a value of shape {given.shape} into shape {shape}")
-    if not math.prod(shape):
-        return node
-    for axis in sorted(parsed.int_axes):
-        inner = part(inner, (*(slice(None),) * axis, None))
-    inside: Node | None = None
-    for axis, selected in enumerate(parsed.ranges):
-        number, odd = np.divmod(np.arange(node.shape[axis]) - selected.start, selected.step)
-        here = (odd == 0) & (number >= 0) & (number < selected.count)
-        inner = points.take(inner, np.where(here, number, 0), axis)
-        line = sources.memory(here, (node.chunks[axis],), (None,))
-        mask_axis = part(line, (slice(None), *(None,) * (node.ndim - axis - 1)))
-        inside = mask_axis if inside is None else ufunc(np.logical_and, inside, mask_axis)
-    return inner if inside is None else choose(inside, inner, node)

@@ -178,6 +178,36 @@ class Rechunk(View):
         return pieces[0]
 
 
+class Named(View):
+    """Other names of the axes; parameters: the names."""
+
+    __slots__ = ()
+
+    @property
+    def label(self) -> str:
+        """The input's word: nothing is done."""
+        return self.inputs[0].label
+
+    def infer(self) -> None:
+        """All but the names is the input's."""
+        (self.dims,) = self.params
+        source = self.inputs[0]
+        self.shape, self.dtype, self.chunks = source.shape, source.dtype, source.chunks
+
+    def pull(self, region: Region) -> list[Region]:
+        """The region as it is."""
+        return [region]
+
+    def apply(self, pieces: Sequence[Any], out: np.ndarray[Any, Any] | None) -> Any:
+        """The piece as it is."""
+        return pieces[0]
+
+
+def named(node: Node, dims: tuple[str | None, ...]) -> Node:
+    """The node with these names of its axes."""
+    return node if node.dims == dims else make(Named, (node,), (dims,))
+
+
 def index(node: Node, selection: BasicSelection) -> Node:
     """The node of a basic selection; the node itself where everything is selected."""
     ranges = tuple((r.start, r.step, r.count) for r in selection.ranges)
