@@ -163,6 +163,9 @@ def test_apply_gufunc_calls_and_names():
     assert len(calls) == low.npartitions == 4
     assert {shape[-1] for shape in calls} == {4}
     assert lz.apply_gufunc(np.cumsum, "(i)->(i)", x, output_dtypes="f8").dims == x.dims
+    sorted_ = lz.apply_gufunc(lambda b: np.sort(b, -1), "(i)->(i)", x, axis="y", output_dtypes="f8")
+    assert sorted_.dims == x.dims
+    np.testing.assert_array_equal(sorted_.compute(), np.sort(A, 1))
     asked = lz.apply_gufunc(lambda b: (b > 0).sum(-1), "(i)->()", x)
     assert asked.dtype == np.intp
     np.testing.assert_array_equal(asked.compute(), (A > 0).sum(-1))
@@ -392,3 +395,15 @@ def test_map_overlap_with_words_and_pairs():
     ):
         with pytest.raises(ValueError, match=text):
             x.map_overlap(lambda b: b, **words)
+
+
+def test_names_travel():
+    """Through what was made here, and where an axis becomes another."""
+    x = lz.from_array(A, chunks=2, dims=("t", "y", "x"))
+    assert np.quantile(x, [0.1, 0.2], "y").dims == (None, "t", "x")
+    assert np.quantile(x, 0.1, "y").dims == ("t", "x")
+    assert np.add.outer(x[0, 0], x[:, 0, 0]).dims == ("x", "t")
+    assert [part.dims for part in np.modf(x)] == [x.dims] * 2
+    assert np.maximum.accumulate(x, axis="y").dims == x.dims
+    assert lz.reduction(x, squares, np.sum, axis="y", dtype="f8").dims == ("t", "x")
+    assert x.coarsen(np.mean, {"t": 2}).dims == x.dims

@@ -85,6 +85,9 @@ def apply_gufunc(
     places = _places(nodes, core, axes, axis, keepdims)
     for i, node in enumerate(nodes):  # from the end, as broadcasting counts
         places[i] = tuple(axis_in(node, place) - node.ndim for place in places[i])
+    if isinstance(axis, str):  # the shared core axis stands in outputs where it stands in what has it
+        place = next(own for own in places[: len(nodes)] if own)
+        places[len(nodes) :] = [place if own else own for own in places[len(nodes) :]]
     nodes = [_core_last(node, own) for node, own in zip(nodes, places, strict=False)]
     loop = _loop(nodes, core, output_sizes or {}, allow_rechunk)
     nodes = [_blocked(node, own, loop) for node, own in zip(nodes, core.inputs, strict=True)]

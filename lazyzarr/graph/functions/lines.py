@@ -21,7 +21,7 @@ from lazyzarr.graph.ops.joining import along, part
 from lazyzarr.graph.ops.lines import by_line, line_chunks
 from lazyzarr.graph.ops.selecting import can_select
 from lazyzarr.graph.ops.ufuncs import JOINABLE
-from lazyzarr.graph.ops.views import rechunk
+from lazyzarr.graph.ops.views import named, rechunk
 
 __all__ = [
     "accumulated",
@@ -249,6 +249,7 @@ def quantile_like(
         return _selected(node, wanted, q, keepdims, function, sample.dtype)
     given = {"function": function, "words": words, "one": not wanted.ndim}
     found = _by_line(_ordered, lines, lines.ndim - 1, wanted.size, sample.dtype, given)
+    found = named(found, (*found.dims[:-1], None))  # the last axis runs over the quantiles
     if keepdims:
         for place in axes:
             found = expand_dims(found, place)
