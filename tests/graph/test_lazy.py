@@ -153,7 +153,6 @@ def test_facts_by_numpys_functions(x):
 
 REFUSED = {
     "several values for a mask": (lambda x: operator.setitem(x, x > 1, [1, 2]), r"np\.where"),
-    "assignment by arrays": (lambda x: operator.setitem(x, [0, 1], 1), r"x\.compute\(\)"),
     "a lazy mask of fewer axes": (lambda x: x[x[:, 0, 0] > 1], r"x\[mask\.compute\(\)\]"),
     "out": (lambda x: np.add(x, 1, out=np.empty((2, 3, 4))), "out="),
     "where=": (lambda x: np.sqrt(x, where=np.ones((2, 3, 4), bool)), r"np\.where"),
