@@ -385,6 +385,7 @@ def store(
     num_workers: int | None = None,
     memory: str | float | None = None,
     progress: bool | None = None,
+    temp: str | os.PathLike[str] | None = None,
 ) -> Any:
     """Writes several lazy arrays at once and gives the opened arrays: a dict for a dict, a list for a list.
 
@@ -407,7 +408,7 @@ def store(
         As `to_zarr` takes them, for all new arrays.
     dimension_names, attributes, zarr_format : optional
         As `to_zarr` takes them, for all new arrays.
-    overwrite, storage_options, compute, scheduler, num_workers, memory, progress : optional
+    overwrite, storage_options, compute, scheduler, num_workers, memory, progress, temp : optional
         As `to_zarr` takes them.
 
     Raises WriteConflictError, where two arrays meet in one chunk, and what `to_zarr` raises, before anything is
@@ -437,7 +438,7 @@ def store(
         zarr_format,
         known_mode("w" if overwrite else mode),
     )
-    job = Job(scheduler, num_workers, memory, progress)
+    job = Job(scheduler, num_workers, memory, progress, temp)
 
     def write() -> Any:
         stored = store_nodes(wanted, options, storage_options, job)

@@ -98,12 +98,17 @@ def plan_store(
     specs = [
         make_spec(_outputs(places, turn, handles, lambda i, target: sinks[i]), job) for turn in _turns(places)
     ]
-    first, chosen = specs[0][0].stages, specs[0][1]
-    planned = dataclasses.replace(
-        first,
-        outputs=tuple(output for spec, _ in specs for output in spec.stages.outputs),
-        stages=tuple(stage for spec, _ in specs for stage in spec.stages.stages),
-    )
+    planned, chosen = specs[0][0].stages, specs[0][1]
+    for spec, _ in specs[1:]:
+        later = spec.stages
+        planned = dataclasses.replace(
+            planned,
+            outputs=planned.outputs + later.outputs,
+            stages=planned.stages + later.stages,
+            made=planned.made + later.made,
+            spills=planned.spills + later.spills,
+            spills_why=planned.spills_why + later.spills_why,
+        )
     return Plan(planned, chosen.reach, write)
 
 
