@@ -225,6 +225,9 @@ class Variance(Reduce):
 
     def fold(self, state: State, tile: Tile, before: int) -> None:
         """Joins the tile's own mean and squared deviations."""
+        if len(self.axes) == tile.values.ndim and tile.values.dtype == self.dtype == np.float32:
+            self._fold_number(state, tile, before)
+            return
         count = self.count(tile.values.shape)
         if len(state) == 3:
             if before == 0:
@@ -241,16 +244,25 @@ class Variance(Reduce):
         total -= count * off * off
         _merge(state, mean, total, mean - state[0], before, count)
 
+    def _fold_number(self, state: State, tile: Tile, before: int) -> None:
+        """The same where all becomes one number: small tiles would spend their time on arrays of one element."""
+        count = tile.values.size
+        mean = float(tile.sum(self.axes, state[0].dtype).item()) / count
+        centre = np.float32(mean)
+        total, off = _sum_of_squares(np.subtract(tile.values, centre)), mean - float(centre)
+        total -= count * off * off
+        if before == 0:
+            state[0][...], state[1][...] = mean, total
+            return
+        apart, all_of_them = mean - state[0].item(), before + count
+        state[0][...] += apart * (count / all_of_them)
+        state[1][...] += total + apart * apart * (before * count / all_of_them)
+
     def _mean(self, tile: Tile, count: int) -> Array:
         return tile.sum(self.axes, self._mean_dtype) / count
 
     def _squares(self, deviation: Array, dtype: np.dtype[Any]) -> Array:
         """The sum of squares; the deviations are overwritten."""
-        if deviation.dtype == np.float32 and len(self.axes) == deviation.ndim and deviation.size % ROW == 0:
-            # Short rows in float32 and their sum in float64: as exact, and with no float64 copy of the tile.
-            rows = deviation.reshape(-1, ROW)
-            total = np.einsum("ij,ij->i", rows, rows).sum(dtype=dtype)
-            return np.full((1,) * deviation.ndim, total, dtype)
         real = deviation.dtype.kind != "c"
         squares = np.multiply(deviation, deviation, out=deviation) if real else np.square(np.abs(deviation))
         return _sum(squares, self.axes, dtype)
@@ -375,6 +387,15 @@ class Logical(Reduce):
         return state[0]
 
 
+def _sum_of_squares(values: Array) -> float:
+    """Of float32: short rows in float32 and their sum in float64, as exact, and with no float64 copy of the tile."""
+    flat = values.reshape(-1)
+    whole = flat.size - flat.size % ROW
+    rows = flat[:whole].reshape(-1, ROW)
+    total = float(np.add.reduce(np.vecdot(rows, rows), dtype=np.float64))
+    return total + float(np.dot(flat[whole:], flat[whole:])) if whole < flat.size else total
+
+
 def _merge(state: State, mean: Array, total: Array, delta: Array, before: int, count: int) -> None:
     """Takes the mean and squared deviations of `count` values into those of `before`; `delta`: how far "
     "they are apart."""
@@ -414,6 +435,12 @@ def _add(state: State, part: Array) -> None:
     if len(state) == 1:
         np.add(total, part, out=total)
         return
+    if total.size == 1 and total.dtype == np.float64:
+        whole, lost = _two_sum(total.item(), part.item())
+        total[...] = whole
+        if lost:
+            state[1][...] += lost
+        return
     with np.errstate(invalid="ignore", over="ignore"):
         new = total + part
         shadow = new - total
@@ -421,6 +448,18 @@ def _add(state: State, part: Array) -> None:
         # Beyond infinity there is no error to carry, only NaN from inf - inf.
         state[1][...] += np.where(np.isfinite(error), error, 0)
     total[...] = new
+
+
+def _two_sum(a: float, b: float) -> tuple[float, float]:
+    """The sum as it is rounded, and what rounding took from it: nothing where there is no number left.
+
+    >>> _two_sum(1.0, 2.0**-60) == (1.0, 2.0**-60)
+    True
+    """
+    new = a + b
+    shadow = new - a
+    lost = (a - (new - shadow)) + (b - shadow)
+    return new, lost if math.isfinite(lost) else 0.0
 
 
 def _total(state: State) -> Array:
