@@ -58,8 +58,8 @@ __all__ = [
 
 # A tile and what is made of it should stay in a core's second-level cache.
 TILE_BYTES = 512 * 1024
-# A task decodes about this much: Dask's cost of a task then does not show.
-BLOCK_BYTES = 96_000_000
+# A task decodes this much, or half of it: Dask's cost of a task then does not show, nor what a cluster is sent of it.
+BLOCK_BYTES = 128_000_000
 # Below this much a task's own cost does.
 LEAST_BLOCK_BYTES = 1_000_000
 # States that tasks hand on may take this part of the budget.
@@ -273,7 +273,7 @@ def _spread(stage: Stage, budget: Budget) -> tuple[int, ...]:
     least = 4 * budget.workers if budget.workers > 1 else 1
     wanted = min(max(least, size / BLOCK_BYTES), max(1.0, size / LEAST_BLOCK_BYTES))
     while math.prod(groups) < wanted:
-        choice = split_further(stage, groups)
+        choice = split_further(stage, groups, max(least, 2 * size / BLOCK_BYTES))
         if choice is None or partial_bytes(stage.reduces, choice) > budget.memory // PARTIAL_SHARE:
             break
         groups = choice
@@ -297,13 +297,14 @@ def partial_bytes(reduces: Sequence[Reduce], numblocks: Sequence[int]) -> int:
     return total
 
 
-def split_further(stage: Stage, groups: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Twice the blocks, along the axis where that costs least; None where every block is one cell."""
+def split_further(stage: Stage, groups: tuple[int, ...], limit: float = math.inf) -> tuple[int, ...] | None:
+    """Twice the blocks, or `limit`, along the axis where that costs least; None where every block is one cell."""
     options = []
     for axis, count in enumerate(groups):
-        most = len(stage.layout.cells[axis]) - 1
-        if count < most and axis not in stage.whole:
-            option = (*groups[:axis], min(2 * count, most), *groups[axis + 1 :])
+        most = min(len(stage.layout.cells[axis]) - 1, limit * count / math.prod(groups))
+        further = int(min(2 * count, most))
+        if further > count and axis not in stage.whole:
+            option = (*groups[:axis], further, *groups[axis + 1 :])
             blocks = split_blocks(stage.layout.cells, option)
             partial = any(axis in reduce.axes for reduce in stage.reduces)
             options.append((decoded_bytes(stage.accesses, blocks, stage.domain), partial, axis, option))
