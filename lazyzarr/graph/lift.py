@@ -51,7 +51,7 @@ def stored_node(array: Array, chunks: Any) -> Node:
             f"{array.store.url(array.path)} has {counts} chunks, and a plan counts at most {_MOST_CHUNKS:,} "
             "along an axis; store it in larger chunks first, z[...] reads it as it is"
         )
-    present = array.reader().grid.clipped_chunks()
+    present = tuple(sizes or (0,) for sizes in array.reader().grid.clipped_chunks())
     if isinstance(chunks, str) and chunks == "shards":
         chunks = array.shards or array.chunks
     grid = (

@@ -41,9 +41,22 @@ def test_an_initial_value_that_the_dtype_cannot_hold_is_refused(name: str) -> No
     assert lz.from_array(held.astype(int)).sum(initial=2.7).compute() == held.astype(int).sum(initial=2.7)
 
 
+def test_no_weights_sum_to_zero() -> None:
+    with pytest.raises(ZeroDivisionError, match="sum to zero"):
+        np.average(lz.from_array(np.ones((2, 0, 0))), axis=1, weights=[])
+
+
+def test_a_stored_axis_of_no_elements_is_one_chunk_of_none() -> None:
+    z = lz.create_array({}, shape=(2, 0), dtype="i8", chunks=(1, 2))
+    assert z.lazy().chunks == ((1, 1), (0,))
+    np.testing.assert_array_equal((z.lazy() @ np.ones(0, "i8")).compute(), [0, 0])
+
+
 def test_where_does_not_stretch_what_is_reduced() -> None:
     with pytest.raises(ValueError, match="broadcast"):
         lz.from_array(np.ones((1, 3))).sum(where=np.ones((2, 3), bool))
+    with pytest.raises(ValueError, match="broadcast"):
+        lz.from_array(np.ones((1, 0))).max(where=np.ones((2, 0), bool), initial=0)
 
 
 def test_the_histogram_of_a_number() -> None:

@@ -179,11 +179,12 @@ def _extremum(
             f"reduction operation {pair.__name__!r} does not have an identity, so to use a where mask one has to "
             "specify 'initial'"
         )
+    node = _where(node, where, initial)
     axes = axes_in(node, axis)
     if _given(initial) and not math.prod(node.shape[i] for i in axes):
         kept = [1 if i in axes else n for i, n in enumerate(node.shape) if keepdims or i not in axes]
         return joining.full(tuple(kept), initial, node.dtype)
-    found = reducing.extremum(_where(node, where, initial), axis, bool(keepdims), function)
+    found = reducing.extremum(node, axis, bool(keepdims), function)
     return _start(found, pair, initial)
 
 
@@ -220,6 +221,8 @@ def average(a: Any, axis: Axis = None, weights: Any = None, keepdims: bool = Fal
         (along,) = axes_in(node, axis)
         if given.shape != (node.shape[along],):
             raise ValueError(f"weights of shape {given.shape} do not fit {node.shape} along axis {axis}")
+        if not node.shape[along]:
+            raise ZeroDivisionError("Weights sum to zero, can't be normalized")
         given, over = joining.part(given, (slice(None), *(None,) * (node.ndim - along - 1))), 0
     dtype = np.result_type(node.dtype, given.dtype, "f8" if node.dtype.kind in "biu" else node.dtype)
     total = sum(ufunc(np.multiply, node, given, dtype=dtype), axis, None, keepdims)
