@@ -118,6 +118,7 @@ RUNS = {
     "mean": "x.mean(axis=0).compute(**how)",
     "std": "x.std().compute(**how)",
     "a write": "(x * 2).to_zarr('out.zarr', mode='w', **how)",
+    "a sort through temporary arrays": "np.sort(x, axis=1).to_zarr('out.zarr', mode='w', chunks=(16, 128, 256), **how)",
     "an anomaly, to other chunks": "(x - x.mean(axis=0)).to_zarr('out.zarr', mode='w', chunks=(64, 128, 128), **how)",
 }
 

@@ -18,15 +18,17 @@ __all__ = ["check_missing", "exchange", "make_folders", "remove_tree", "take", "
 
 def make_folders(at: int | None, folder: str) -> None:
     """Make a folder and those above it where they are missing."""
-    missing = [folder]
+    missing, tries = [folder], 0
     while missing:
+        tries += 1
         try:
             os_calls.calls.mkdir(missing[-1], dir_fd=at)
         except FileExistsError:
             pass
         except FileNotFoundError:
             above = os.path.dirname(missing[-1])
-            if not above or len(missing) > 4096:
+            # Below some folders (/proc) nothing can be made, whatever is there.
+            if not above or tries > 4096:
                 raise
             check_missing(
                 at, above

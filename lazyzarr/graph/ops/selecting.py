@@ -68,7 +68,7 @@ def _is_nan(values: Array) -> Array:
 
 def _found_at(node: Node, count: Node, words: dict[str, Any]) -> Node:
     """The key of the value at a rank, and 0."""
-    state: Node = map_blocks(_begin, [count], words, np.dtype(np.uint64), ((2,),))
+    state: Node = map_blocks(_nothing_found, [count], words, np.dtype(np.uint64), ((2,),))
     bits = 8 * node.dtype.itemsize
     step = min(DIGITS, bits)
     for shift in range(bits - step, -1, -step):
@@ -77,11 +77,11 @@ def _found_at(node: Node, count: Node, words: dict[str, Any]) -> Node:
         known = [] if shift == bits - step else [part(state, (slice(0, 1),))]
         digits = call(Elementwise, _digits, [node, *known], given, np.dtype(np.intp))
         counts = bincount(digits, 2**step + 1, None)
-        state = map_blocks(_narrow, [counts, state], {"step": step}, np.dtype(np.uint64), ((2,),))
+        state = map_blocks(_found_so_far, [counts, state], {"step": step}, np.dtype(np.uint64), ((2,),))
     return state
 
 
-def _begin(missing: Array, place: Place, size: int, passing: bool, upper: bool) -> Array:
+def _nothing_found(missing: Array, place: Place, size: int, passing: bool, upper: bool) -> Array:
     """No digit yet, and the rank that is looked for."""
     count = size - int(missing) if passing else size
     low, high, _ = place(max(count, 1))
@@ -136,7 +136,7 @@ def _digits(values: Array, state: Array | None = None, *, shift: int, step: int)
     return own
 
 
-def _narrow(counts: Array, state: Array, step: int) -> Array:
+def _found_so_far(counts: Array, state: Array, step: int) -> Array:
     """The digits so far with those that the counts say, and the rank among the values that have them."""
     below = np.cumsum(counts[:-1])
     digit = int(np.searchsorted(below, int(state[1]), "right"))

@@ -429,3 +429,16 @@ def test_exchange_where_the_filesystem_cannot(store, monkeypatch):
     with pytest.raises(NotImplementedError):
         store.swap_prefix("new", "a", replace=True)
     assert store.get("a/zarr.json") == b"{}"
+
+
+def test_a_folder_below_which_nothing_can_be_made_is_an_error(monkeypatch):
+    """As below /proc, where each try says that something above is missing."""
+
+    def refuse(path, dir_fd=None):
+        if os.path.basename(path) == "never":
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory", path)
+        os.mkdir(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os_calls.calls, "mkdir", refuse)
+    with pytest.raises(StoreError, match="never"):
+        LocalStore("there/never").set("a", b"1")
