@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from .verbs import compute as compute
     from .verbs import elementwise as elementwise
     from .verbs import from_array as from_array
+    from .verbs import from_dask_array as from_dask_array
     from .verbs import from_map as from_map
     from .verbs import from_zarr as from_zarr
     from .verbs import reduction as reduction
@@ -87,7 +88,7 @@ HOMES = {
     ".format.saving": "save save_array save_group load tree",
     ".graph.lazy": "LazyArray",
     ".graph.explain": "Plan",
-    ".verbs": "from_zarr from_array from_map compute elementwise apply_gufunc reduction store",
+    ".verbs": "from_zarr from_array from_dask_array from_map compute elementwise apply_gufunc reduction store",
 }
 MODULES = ("codecs", "errors", "storage")
 

@@ -24,14 +24,13 @@ from lazyzarr.graph.ops.elementwise import astype
 from lazyzarr.graph.run import Job
 from lazyzarr.graph.storing import Wanted, known_mode, plan_store, store_nodes
 from lazyzarr.graph.targets import TargetOptions
+from lazyzarr.graph.tasks import dask_source
 
 __all__ = [
     "apply_gufunc",
     "compute",
     "elementwise",
     "from_array",
-    "from_map",
-    "from_zarr",
     "reduction",
     "store",
 ]
@@ -164,6 +163,9 @@ def _lazy_over(x: ArrayLike, chunks: Any, *, dims: Sequence[str | None] | None) 
         return LazyArray(stored_node(x, None if chunks == "auto" else chunks))
     if isinstance(x, LazyArray):
         return x if chunks == "auto" else x.rechunk(chunks)
+    if hasattr(x, "__dask_graph__"):
+        given = from_dask_array(x, dims=dims)
+        return given if chunks == "auto" else given.rechunk(chunks)
     if isinstance(x, str):
         raise TypeError(f"from_array takes arrays; to open a stored one: from_zarr({x!r})")
     return LazyArray(array_node(x, chunks, None if dims is None else tuple(dims)))
@@ -311,6 +313,25 @@ def reduction(
     """
     options = (axis, keepdims, dtype, combine, concatenate)
     return LazyArray(blockwise.reduction(x, chunk, aggregate, *options, **keywords))
+
+
+def from_dask_array(x: Any, *, dims: Sequence[str | None] | None = None) -> LazyArray:
+    """The LazyArray over a dask.array, each of whose chunks Dask computes once, on the scheduler of the run.
+
+    Parameters
+    ----------
+    x : dask.array.Array
+        Its chunks are those of the result. What its own tasks take of memory is not counted in `memory=`.
+    dims : sequence of str or None, optional
+        The name of each axis.
+
+    Raises ValueError for unknown chunk sizes.
+
+    >>> import dask.array as da
+    >>> from_dask_array(da.ones((4, 6), chunks=(2, 3))).sum(axis=0).compute()
+    array([4., 4., 4., 4., 4., 4.])
+    """
+    return LazyArray(dask_source(x, None if dims is None else tuple(dims)))
 
 
 def compute(

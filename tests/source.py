@@ -40,8 +40,8 @@ ORDER = """
     graph.region graph.origins graph.node graph.ops.* graph.rules graph.chunking graph.layout graph.sink
     graph.targets graph.program graph.access graph.stage graph.temporary graph.order graph.exchange graph.plan
     graph.blame graph.cures graph.check graph.optimize
-    graph.leaves graph.ahead graph.bound graph.write graph.evaluate graph.spec graph.tasks graph.schedule
-    graph.progress graph.run
+    graph.leaves graph.ahead graph.bound graph.write graph.evaluate graph.given graph.spec graph.combine graph.tasks
+    graph.cluster graph.processes graph.schedule graph.progress graph.run
     graph.outline graph.plan_text graph.explain graph.writing graph.storing graph.reducing graph.lift graph.functions.*
     graph.operators graph.methods graph.block_methods
     graph.numpy_dispatch graph.masked graph.lazy

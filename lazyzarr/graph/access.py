@@ -15,7 +15,7 @@ from lazyzarr.graph.node import Chunks, Node
 from lazyzarr.graph.ops.blocks import MapBlocks
 from lazyzarr.graph.ops.computed import Computed
 from lazyzarr.graph.ops.reductions import Reduce
-from lazyzarr.graph.ops.sources import ForeignSource, MemorySource, ZarrSource
+from lazyzarr.graph.ops.sources import DaskSource, ForeignSource, MemorySource, ZarrSource
 from lazyzarr.graph.program import hulls_of
 from lazyzarr.graph.region import Region, whole
 
@@ -54,7 +54,7 @@ def _grid(leaf: Node) -> tuple[tuple[Cuts, ...], bool]:
     """The boundaries of what is read of a leaf at once, and whether reading it costs anything."""
     if isinstance(leaf, ZarrSource):
         return tuple(map(_axis_cuts, leaf.array.reader().grid.axes)), True
-    if isinstance(leaf, (Computed, ForeignSource)):
+    if isinstance(leaf, (Computed, ForeignSource, DaskSource)):
         return tuple(map(sizes_to_cuts, leaf.chunks)), True
     return tuple(np.array([0, n]) for n in leaf.shape), False
 

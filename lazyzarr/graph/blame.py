@@ -49,7 +49,7 @@ def accusation(planned: Stages, stage: Stage) -> str:
 
 def holdings(planned: Stages, stage: Stage) -> Iterator[Holding]:
     """What a stage holds while it runs, over all tasks at once."""
-    at_once, part = min(planned.workers, stage.layout.tasks), stage.memory
+    at_once, part = planned.at_once(stage), stage.memory
     yield _results(planned)
     states = partial_bytes(stage.reduces, stage.layout.numblocks)
     label = ", ".join(dict.fromkeys(reduce.label for reduce in stage.reduces))

@@ -25,8 +25,8 @@ class Plan:
     (True, 1)
     """
 
-    def __init__(self, planned: Stages, reach: str, execute: Callable[[], Any]) -> None:
-        self._planned, self._reach, self._execute = planned, reach, execute
+    def __init__(self, planned: Stages, reach: str, execute: Callable[[], Any], where: str = "") -> None:
+        self._planned, self._reach, self._execute, self._where = planned, reach, execute, where
 
     @functools.cached_property
     def stages(self) -> tuple[StageFacts, ...]:
@@ -104,7 +104,8 @@ class Plan:
         return self._execute()
 
     def __repr__(self) -> str:
-        return plan_text(self._planned, self.stages, self.advice, self.problem)
+        text = plan_text(self._planned, self.stages, self.advice, self.problem)
+        return f"{self._where}\n{text}" if self._where else text
 
     def _repr_html_(self) -> str:
         """The same as a table."""
@@ -113,6 +114,7 @@ class Plan:
             for row in rows(self._planned, self.stages)
         )
         head = "".join(f"<th>{html.escape(cell)}</th>" for cell in COLUMNS)
-        words = [*heading(self._planned), *notes(self._planned, self.stages), *self.problem.splitlines()]
+        words = [self._where] if self._where else []
+        words += [*heading(self._planned), *notes(self._planned, self.stages), *self.problem.splitlines()]
         lines = "<br>".join(html.escape(line.strip()) for line in words)
         return f"<div>{lines}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"

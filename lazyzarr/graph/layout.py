@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lazyzarr.graph.node import Node
-from lazyzarr.graph.region import Region, Span
+from lazyzarr.graph.region import Region, Span, ascending
 
 __all__ = [
     "Access",
@@ -41,6 +41,8 @@ Cuts = np.ndarray[Any, Any]
 """Positions along an axis, ascending, from 0 to its length."""
 
 
+# Of fewer chunks than this a search costs nothing that shows.
+MANY = 1000
 # Chunks so large that they fall into more tiles than this fit no memory; they are left whole, to be refused.
 MOST_CUTS = 50_000_000
 
@@ -64,7 +66,7 @@ def join_cuts(*cuts: Cuts) -> Cuts:
     """
     first, *others = cuts
     others = [other for other in others if other is not first and not np.array_equal(other, first)]
-    return np.unique(np.concatenate([first, *others])) if others else first
+    return ascending(first, *others) if others else first
 
 
 def thin(fine: Cuts, coarse: Cuts) -> Cuts:
@@ -73,7 +75,7 @@ def thin(fine: Cuts, coarse: Cuts) -> Cuts:
     >>> thin(np.array([0, 3, 6, 9, 10]), np.array([0, 5, 10])).tolist()
     [0, 6, 10]
     """
-    return np.unique(fine[np.searchsorted(fine, coarse)])
+    return ascending(fine[np.searchsorted(fine, coarse)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class Access:
     def touched(self, axis: int, lows: Cuts, highs: Cuts, domain: Sequence[int]) -> tuple[Cuts, Cuts]:
         """The first and last chunk along an axis of the leaf that each interval of the domain touches."""
         span, cuts = self.region[axis], self.grid[axis]
+        find = _finder(cuts, len(lows))
         if span.axis is None:
             first, last = np.full(len(lows), span.start), np.full(len(lows), span.last)
         else:
@@ -97,7 +100,7 @@ class Access:
             shift = span.start - min(0, span.rate * (domain[span.axis] - 1))
             first = shift + np.minimum(*ends)
             last = shift + np.maximum(*ends) + extra
-        return np.searchsorted(cuts, first, "right") - 1, np.searchsorted(cuts, last, "right") - 1
+        return find(first), find(last)
 
     def boundaries(self, axis: int, domain: Sequence[int]) -> Cuts | None:
         """The leaf's chunk boundaries as cuts of the domain's axis, or None where the leaf does not move with it."""
@@ -105,6 +108,14 @@ class Access:
             if span.axis == axis and span.rate:
                 return _as_domain_cuts(span, self.grid[own], domain[axis])
         return None
+
+
+def _finder(cuts: Cuts, asked: int) -> Callable[[Cuts], Cuts]:
+    """What gives the chunk that each position lies in: by division where many are asked of a long even axis."""
+    edge = int(cuts[1] - cuts[0]) if len(cuts) > MANY and asked > MANY else 0
+    if edge and (np.diff(cuts[:-1]) == edge).all():
+        return lambda positions: np.minimum(positions // edge, len(cuts) - 2)
+    return lambda positions: np.searchsorted(cuts, positions, "right") - 1
 
 
 def _as_domain_cuts(span: Span, grid: Cuts, n: int) -> Cuts:
@@ -265,7 +276,7 @@ def _subdivide(cuts: Cuts, most: int) -> Cuts:
     index = np.repeat(np.arange(len(lengths)), counts)
     inside = np.arange(len(index)) - np.repeat(np.cumsum(counts) - counts, counts)
     starts = cuts[:-1][index] + inside * -(-lengths // counts)[index]
-    return np.unique(np.append(np.minimum(starts, cuts[1:][index]), cuts[-1]))
+    return ascending(np.append(np.minimum(starts, cuts[1:][index]), cuts[-1]))
 
 
 def split_blocks(cells: Sequence[Cuts], groups: Sequence[int]) -> tuple[Cuts, ...]:
@@ -274,7 +285,7 @@ def split_blocks(cells: Sequence[Cuts], groups: Sequence[int]) -> tuple[Cuts, ..
     for cuts, count in zip(cells, groups, strict=True):
         n = len(cuts) - 1
         picks = np.round(np.linspace(0, n, min(count, max(n, 1)) + 1)).astype(np.int64)
-        result.append(cuts[np.unique(picks)])
+        result.append(cuts[ascending(picks)])
     return tuple(result)
 
 

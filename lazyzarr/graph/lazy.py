@@ -26,12 +26,13 @@ from lazyzarr.graph.methods import Methods
 from lazyzarr.graph.node import Chunks, Node, flatten, unflatten
 from lazyzarr.graph.operators import Operators
 from lazyzarr.graph.ops import elementwise, user, views
+from lazyzarr.graph.ops.sources import DaskBlocks, from_dask
 from lazyzarr.graph.plan import Output
-from lazyzarr.graph.run import Job, make_spec, run
+from lazyzarr.graph.run import Job, make_spec, persist, run, where_it_runs
 from lazyzarr.graph.schedule import threads
 from lazyzarr.graph.storing import Wanted, known_mode, plan_store, store_nodes
 from lazyzarr.graph.targets import TargetOptions, stored_type
-from lazyzarr.graph.tasks import PlanExpr, dask_array
+from lazyzarr.graph.tasks import PlanExpr, dask_array, given_tasks
 from lazyzarr.graph.writing import write_region
 from lazyzarr.settings import format_bytes
 
@@ -267,15 +268,25 @@ class LazyArray(Methods, BlockMethods, Operators):
     ) -> LazyArray:
         """The array over its computed values, which are held in memory; options as `compute` takes them.
 
-        Raises MemoryBudgetError where they do not fit.
+        On a cluster they are held by its workers, which begin to compute them. Raises MemoryBudgetError where they
+        do not fit.
         """
         job = Job(scheduler, num_workers, memory, progress, temp)
+        node = persist(self._node, job)
+        if node is not None:
+            return self._of(node)
         values = np.asarray(compute_outputs([self], job)[0])
         return self._of(array_node(values, self.chunks, self.dims))
 
     def to_dask_array(self) -> Any:
-        """A dask.array of the same values and chunks, each of which one task computes when it is asked for."""
-        return dask_array(_Computing(self), self.chunks)
+        """A dask.array of the same values and chunks; its tasks are those of the plan, and chunks are cut from them.
+
+        >>> x = lz.from_array(np.arange(6.0), chunks=3)
+        >>> (x - x.mean()).to_dask_array()
+        dask.array<subtract-chunks, shape=(6,), dtype=float64, chunksize=(3,), chunktype=numpy.ndarray>
+        """
+        spec, _ = make_spec([Output(self._node)], Job(scheduler="threads"), guarded=False)
+        return dask_array(spec, self.chunks)
 
     def explain(
         self,
@@ -293,7 +304,9 @@ class LazyArray(Methods, BlockMethods, Operators):
         """
         job = Job(scheduler, num_workers, memory, False, temp)
         spec, chosen = make_spec([Output(self._node)], job)
-        return Plan(spec.stages, chosen.reach, lambda: compute_outputs([self], job)[0])
+        return Plan(
+            spec.stages, chosen.reach, lambda: compute_outputs([self], job)[0], where_it_runs(spec, chosen)
+        )
 
     def to_zarr(
         self,
@@ -446,10 +459,12 @@ class LazyArray(Methods, BlockMethods, Operators):
     def expr(self) -> PlanExpr:
         """This array as a Dask expression of one key, so that `dask.compute(x)` works among other collections.
 
-        `memory=` does not reach it there: `lz.config.set(memory="2GB")` does.
+        `memory=` does not reach it there: `lz.config.set(memory="2GB")` does. Name collections of one kind side by
+        side: Dask 2026.8 hands results over in another order where a dask.array stands between two of them.
         """
         spec, _ = make_spec([Output(self._node)], Job(scheduler="threads"), guarded=False)
-        return PlanExpr(f"{self._node.label}-{spec.token}", spec)  # type: ignore[no-untyped-call]
+        name, given = f"{self._node.label}-{spec.token}", given_tasks([self._node])
+        return PlanExpr(name, spec, given)  # type: ignore[no-untyped-call]
 
     def __dask_graph__(self) -> dict[Any, Any]:
         return dict(self.expr.__dask_graph__())  # type: ignore[no-untyped-call]
@@ -484,27 +499,22 @@ def _unpickled(flat: Any, roots: list[int]) -> LazyArray:
 
 
 def _persisted(graph: Mapping[Any, Any], lazy: LazyArray, *, rename: Any = None) -> LazyArray:
-    """The LazyArray over what Dask computed and holds in memory; the expression itself where it only optimized."""
-    values = [value.result() if hasattr(value, "result") else value for value in graph.values()]
-    held = [
-        value for value in values if isinstance(value, (np.ndarray, np.generic)) and value.shape == lazy.shape
-    ]
-    return LazyArray(array_node(held[0], lazy.chunks, lazy.dims)) if held else lazy
+    """The LazyArray over what Dask computed and holds, here or on a cluster; the expression itself where it only
+    optimized.
+    """
+    node = lazy.__lazyzarr_node__
+    for key, value in graph.items():
+        if hasattr(value, "add_done_callback") and len(graph) == 1:
+            whole = tuple((n,) for n in node.shape)
+            held = from_dask(DaskBlocks(key, {key: value}, True), node.dtype, whole, node.dims)
+            return LazyArray(views.rechunk(held, node.chunks))
+        if isinstance(value, (np.ndarray, np.generic)) and value.shape == lazy.shape:
+            return LazyArray(array_node(value, lazy.chunks, lazy.dims))
+    return lazy
 
 
 def _first(results: Sequence[Any]) -> Any:
     return results[0]
-
-
-class _Computing:
-    """A lazy array that is computed when it is sliced, in the thread that asks."""
-
-    def __init__(self, array: LazyArray) -> None:
-        self._array = array
-        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
-
-    def __getitem__(self, selection: Any) -> Any:
-        return self._array[selection].compute(scheduler="sync")
 
 
 class Picker:

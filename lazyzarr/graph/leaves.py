@@ -13,7 +13,7 @@ import numpy as np
 from lazyzarr.format.chunk import ChunkReader
 from lazyzarr.format.grid import Axis, EvenAxis, RegularGrid
 from lazyzarr.graph.node import Node
-from lazyzarr.graph.ops.sources import ForeignSource, MemorySource, ZarrSource
+from lazyzarr.graph.ops.sources import DaskSource, ForeignSource, MemorySource, ZarrSource
 from lazyzarr.graph.region import Region, Span, place
 
 __all__ = ["ArrayLeaf", "Buffer", "ChunkCache", "ChunkedLeaf", "Leaf", "Locators", "is_uniform", "open_leaf"]
@@ -239,7 +239,9 @@ def open_leaf(node: Node, capacity: int, values: Mapping[Node, Array]) -> Leaf:
     if isinstance(node, MemorySource):
         return ArrayLeaf(node.array)
     if isinstance(node, ForeignSource):
-        return _foreign_leaf(node, capacity)
+        return _foreign_leaf(node, capacity, lambda coords, where: node.array[where])
+    if isinstance(node, DaskSource):
+        return _foreign_leaf(node, capacity, lambda coords, where: values[node][coords])
     return ArrayLeaf(values[node])
 
 
@@ -280,13 +282,15 @@ def _axis_cuts(axis: Axis) -> list[int] | int:
     return list(itertools.accumulate(axis.edges, initial=0))
 
 
-def _foreign_leaf(node: ForeignSource, capacity: int) -> ChunkedLeaf:
-    """An array-like's chunks, as it gives them when sliced."""
+def _foreign_leaf(
+    node: Node, capacity: int, give: Callable[[tuple[int, ...], tuple[slice, ...]], Any]
+) -> ChunkedLeaf:
+    """Chunks that others give, by their coordinates or by where they lie."""
     cuts = tuple(list(itertools.accumulate(sizes, initial=0)) for sizes in node.chunks)
 
     def fetch(coords: tuple[int, ...], spare: Array | None) -> Array:
         where = tuple(slice(axis[i], axis[i + 1]) for axis, i in zip(cuts, coords, strict=True))
-        values = np.asarray(node.array[where])
+        values = np.asarray(give(coords, where))
         expected = tuple(s.stop - s.start for s in where)
         if values.shape != expected:
             values = values.reshape(expected)

@@ -13,6 +13,7 @@ from lazyzarr.graph.chunking import normalize_chunks
 from lazyzarr.graph.node import Chunks, Node
 from lazyzarr.graph.ops.elementwise import Constant
 from lazyzarr.graph.ops.sources import foreign, memory, stored
+from lazyzarr.graph.tasks import dask_source
 
 __all__ = ["array_node", "lift", "stored_node"]
 
@@ -33,7 +34,7 @@ def lift(value: Any) -> Node | Constant:
     if isinstance(value, (datetime.date, datetime.timedelta)):
         return Constant(np.asarray(value, "m8" if isinstance(value, datetime.timedelta) else "M8")[()])
     if hasattr(value, "__dask_graph__"):
-        return array_node(value, "auto", None)  # sliced chunk by chunk, not computed whole
+        return dask_source(value, None)
     array = np.asarray(value) if not isinstance(value, np.ma.MaskedArray) else value
     if array.dtype == object:
         raise TypeError(

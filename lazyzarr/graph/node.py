@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import weakref
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,7 +15,19 @@ from lazyzarr.format.array import ArrayHandle
 from lazyzarr.graph.origins import Origin, Place, caller, place_of
 from lazyzarr.graph.region import Region
 
-__all__ = ["Chunks", "Flat", "Node", "flatten", "make", "substitute", "token_of", "unflatten", "walk"]
+__all__ = [
+    "Chunks",
+    "Flat",
+    "Node",
+    "flatten",
+    "make",
+    "pack",
+    "substitute",
+    "token_of",
+    "unflatten",
+    "unpack",
+    "walk",
+]
 
 Chunks = tuple[tuple[int, ...], ...]
 """Chunk sizes along each axis, as Dask writes them."""
@@ -62,6 +75,11 @@ class Node:
     def apply(self, pieces: Sequence[Any], out: np.ndarray | None) -> Any:
         """The values of a region, from the pieces that `pull` asked for; in `out` where it is given."""
         raise NotImplementedError
+
+    @property
+    def sent(self) -> tuple[Any, ...]:
+        """The parameters as a worker needs them."""
+        return self.params
 
     @property
     def is_leaf(self) -> bool:
@@ -130,7 +148,7 @@ def token_of(value: Any) -> str:
     >>> token_of((1, "a")) == token_of((1, "a")), token_of(1) == token_of(1.0)
     (True, False)
     """
-    if isinstance(value, tuple) and len(value) > LONG and all(type(item) is int for item in value):
+    if _are_many_integers(value):
         return f"ints:{hashlib.blake2b(np.array(value, np.int64).tobytes(), digest_size=16).hexdigest()}"
     if isinstance(value, tuple):
         return f"{type(value).__name__}({','.join(map(token_of, value))})"
@@ -204,7 +222,7 @@ Flat = list[tuple[type[Node], tuple[int, ...], tuple[Any, ...], Place | None]]
 pickles at any depth."""
 
 
-def flatten(roots: Sequence[Node]) -> tuple[Flat, list[int]]:
+def flatten(roots: Sequence[Node], for_workers: bool = False) -> tuple[Flat, list[int]]:
     """The graph below the roots as a flat list, and where in it the roots are."""
     order = walk(roots)
     position = {node: i for i, node in enumerate(order)}
@@ -212,7 +230,7 @@ def flatten(roots: Sequence[Node]) -> tuple[Flat, list[int]]:
         (
             type(node),
             tuple(position[i] for i in node.inputs),
-            node.params,
+            pack(node.sent if for_workers else node.params),
             node.place if node.calls_user else None,
         )
         for node in order
@@ -224,5 +242,46 @@ def unflatten(flat: Flat, roots: Sequence[int]) -> list[Node]:
     """The nodes that `flatten` laid flat."""
     nodes: list[Node] = []
     for kind, inputs, params, place in flat:
-        nodes.append(make(kind, tuple(nodes[i] for i in inputs), params, place or ELSEWHERE))
+        nodes.append(make(kind, tuple(nodes[i] for i in inputs), unpack(params), place or ELSEWHERE))
     return [nodes[i] for i in roots]
+
+
+class Runs(NamedTuple):
+    """Many integers in few bytes: each value that follows another one, and how often it stands there."""
+
+    dtype: str
+    values: bytes
+    counts: bytes
+
+
+def pack(value: Any) -> Any:
+    """A parameter as it travels: the chunk sizes of a long axis in few bytes, all else as it is.
+
+    >>> sizes = (64,) * 1_000_000 + (32,)
+    >>> len(pack((sizes, "x"))[0].values) < 50, unpack(pack((sizes, "x"))) == (sizes, "x")
+    (True, True)
+    """
+    if _are_many_integers(value):
+        integers = np.array(value, np.int64)
+        starts = np.flatnonzero(np.diff(integers, prepend=integers[0] - 1))
+        values, counts = integers[starts], np.diff(starts, append=len(integers))
+        dtype = np.min_scalar_type(max(int(values.max()), int(counts.max()), -int(values.min())))
+        if values.min() < 0:
+            dtype = np.dtype(np.int64)
+        small = [zlib.compress(each.astype(dtype).tobytes(), 1) for each in (values, counts)]
+        return Runs(dtype.str, *small)
+    return tuple(map(pack, value)) if type(value) is tuple else value
+
+
+def unpack(value: Any) -> Any:
+    """The parameter that `pack` made smaller."""
+    if isinstance(value, Runs):
+        values, counts = (
+            np.frombuffer(zlib.decompress(each), value.dtype) for each in (value.values, value.counts)
+        )
+        return tuple(np.repeat(values, counts.astype(np.int64)).tolist())
+    return tuple(map(unpack, value)) if type(value) is tuple else value
+
+
+def _are_many_integers(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) > LONG and all(type(item) is int for item in value)

@@ -22,7 +22,7 @@ from lazyzarr.graph.stage import (
 from lazyzarr.graph.temporary import Spill, make_spill
 from lazyzarr.settings import SMALL_CHUNK, format_bytes
 
-__all__ = ["BASE", "Budget", "Output", "Stages", "plan_stages"]
+__all__ = ["BASE", "Budget", "Output", "Stages", "handed_on", "plan_stages"]
 
 # What a run needs besides what is counted: task objects, small buffers, the allocator's leftovers.
 BASE = 32_000_000
@@ -61,21 +61,27 @@ class Stages:
         return sum(spill.nbytes for spill in self.spills)
 
     @property
+    def answers(self) -> int:
+        """Bytes of all answers."""
+        return sum(output.node.nbytes for output in self.outputs if output.sink is None)
+
+    @property
     def results(self) -> int:
         """Bytes of all answers, and of reductions that later stages read (R)."""
-        answers = sum(output.node.nbytes for output in self.outputs if output.sink is None)
-        inner = {reduce for stage in self.stages for reduce in stage.reduces} - {
-            output.node for output in self.made
-        }
-        return answers + sum(node.nbytes for node in inner)
+        reduced = {reduce for stage in self.stages for reduce in stage.reduces}
+        spread = [o.node.nbytes for o in self.made if o.sink is None and o.node not in reduced]
+        return -(-sum(spread) // self.asked.holders) + sum(node.nbytes for node in reduced)
+
+    def at_once(self, stage: Stage) -> int:
+        """Tasks of a stage at once that share the memory (W)."""
+        return min(self.asked.sharing or self.workers, stage.layout.tasks)
 
     def peak(self, stage: Stage) -> int:
         """Bytes in use while a stage runs: R + H + W * (D + C + G + A + S) + the base."""
-        at_once = min(self.workers, stage.layout.tasks)
         return (
             self.results
             + partial_bytes(stage.reduces, stage.layout.numblocks)
-            + at_once * stage.memory.task
+            + self.at_once(stage) * (stage.memory.task + self.asked.copies * handed_on(stage))
             + BASE
         )
 
@@ -83,6 +89,18 @@ class Stages:
     def peak_memory(self) -> int:
         """Bytes in use at the most."""
         return max((self.peak(stage) for stage in self.stages), default=self.results + BASE)
+
+
+def handed_on(stage: Stage) -> int:
+    """Bytes of the values that a task of a stage gives, at most."""
+    if stage.kind == "reduce":
+        return stage.memory.accumulators // 2
+    block = stage.layout.largest(stage.layout.blocks)
+    return sum(
+        block * root.dtype.itemsize
+        for root, sink in zip(stage.roots, stage.sinks, strict=True)
+        if sink is None
+    )
 
 
 def plan_stages(outputs: Sequence[Output], budget: Budget) -> Stages:
@@ -185,7 +203,8 @@ def _fit(planned: Stages) -> Stages:
     """The plan with smaller blocks and then fewer workers, until it fits or cannot be made smaller."""
     stages = tuple(_smaller_until(planned, stage) for stage in planned.stages)
     planned = dataclasses.replace(planned, stages=stages)
-    while planned.peak_memory > planned.memory and planned.workers > 1:
+    # How many tasks a cluster's worker runs at once is its own affair.
+    while planned.asked.sharing is None and planned.peak_memory > planned.memory and planned.workers > 1:
         planned = dataclasses.replace(
             planned,
             workers=planned.workers - 1,
@@ -196,7 +215,7 @@ def _fit(planned: Stages) -> Stages:
 
 def _ahead(planned: Stages, stage: Stage) -> Stage:
     """The stage reading ahead in slow stores, with the memory that the plan leaves over."""
-    at_once = max(1, min(planned.workers, stage.layout.tasks))
+    at_once = max(1, planned.at_once(stage))
     return with_read_ahead(stage, max(0, planned.memory - planned.peak(stage)) // at_once, at_once)
 
 

@@ -4,35 +4,50 @@ from __future__ import annotations
 
 import itertools
 import os
+import pickle
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from lazyzarr.errors import SourceChangedError
+from lazyzarr.errors import MemoryBudgetError, SourceChangedError
+from lazyzarr.format.array import ArrayHandle
 from lazyzarr.graph.check import check
-from lazyzarr.graph.node import token_of, walk
-from lazyzarr.graph.ops.sources import MemorySource, ZarrSource
+from lazyzarr.graph.cluster import gather, look_around, on_all_workers
+from lazyzarr.graph.combine import Commit, commit_run, run_inline
+from lazyzarr.graph.node import Node, token_of, walk
+from lazyzarr.graph.ops.sources import FACTS, DaskBlocks, MemorySource, ZarrSource, facts_of, from_dask
+from lazyzarr.graph.ops.views import rechunk
 from lazyzarr.graph.optimize import optimize_outputs
-from lazyzarr.graph.plan import Output
+from lazyzarr.graph.plan import Output, Stages
+from lazyzarr.graph.processes import run_in_processes
 from lazyzarr.graph.progress import progress_bar
-from lazyzarr.graph.schedule import Scheduler, choose_scheduler, gather_as_completed, on_all_workers
-from lazyzarr.graph.spec import Shared, Spec, stop_run
+from lazyzarr.graph.schedule import Scheduler, choose_scheduler
+from lazyzarr.graph.spec import Shared, Spec, end_run, stop_run
 from lazyzarr.graph.stage import Budget
-from lazyzarr.graph.tasks import build_graph, final_key, run_inline
+from lazyzarr.graph.tasks import (
+    Answers,
+    RunExpr,
+    answer_keys,
+    block_chunks,
+    build_graph,
+    chunk_keys,
+    chunk_name,
+    final_key,
+    foreign_tasks,
+)
 from lazyzarr.graph.temporary import choose_folder, temporary_folder
 from lazyzarr.settings import available_memory, format_bytes, parse_bytes, setting
 
-__all__ = ["Job", "make_spec", "run"]
+__all__ = ["Job", "make_spec", "persist", "run", "where_it_runs"]
 
 Array = np.ndarray[Any, Any]
 # Arrays captured by an expression travel with its plan; beyond this they would swamp the scheduler.
 MOST_CAPTURED = 10_000_000
-# What of a source's metadata the plan and the readers of a run rely on.
-FACTS = ("shape", "dtype", "chunk_shape", "codecs")
 
 _runs = itertools.count()
 
@@ -55,17 +70,47 @@ def make_spec(outputs: Sequence[Output], job: Job, guarded: bool = True) -> tupl
     Only what `run` guards may write temporary arrays: it removes them.
     """
     scheduler = choose_scheduler(job.scheduler, job.num_workers)
-    given = job.num_workers or setting("num_workers")
-    tiny, folder = scheduler.name == "threads" and not given, choose_folder(job.temp) if guarded else ""
-    budget = Budget(_budget_bytes(job.memory), scheduler.workers, tiny, folder)
+    budget = _budget(job, scheduler, choose_folder(job.temp) if guarded else "")
     return Spec(optimize_outputs(outputs), budget, _run_token(outputs), dict(np.geterr())), scheduler
 
 
-def _budget_bytes(memory: str | float | None) -> int:
-    """The budget in bytes: as given, as set, or half of what is available."""
+def _budget(job: Job, scheduler: Scheduler, folder: str) -> Budget:
+    """What a run may use: this process and those that it starts, or each worker of a cluster."""
+    given = job.num_workers or setting("num_workers")
+    if scheduler.cluster is None:
+        memory = _budget_bytes(job.memory, available_memory() // 2)
+        # What a process gives lies there, in the pipe and here.
+        copies = 0 if scheduler.shares_memory else 3
+        return Budget(
+            memory, scheduler.workers, scheduler.name == "threads" and not given, folder, copies=copies
+        )
+    cluster = scheduler.cluster
+    memory = _budget_bytes(job.memory, cluster.memory // 2)
+    if memory > cluster.memory:
+        raise ValueError(
+            f"memory={format_bytes(memory)} is what each worker may use, and their own limit is "
+            f"{format_bytes(cluster.memory)}, at which they are killed; give less, or workers a larger memory_limit"
+        )
+    return Budget(
+        memory, cluster.total, folder=folder, sharing=cluster.threads, copies=2, holders=cluster.count
+    )
+
+
+def where_it_runs(spec: Spec, scheduler: Scheduler) -> str:
+    """The first line of a plan on a cluster: its workers, their memory, the tasks and what is sent; else empty."""
+    if scheduler.cluster is None:
+        return ""
+    graph = build_graph(spec, gathered=True)
+    sent = len(pickle.dumps((spec, answer_keys(spec))))
+    each = format_bytes(spec.stages.memory)
+    return f"{scheduler.cluster}, {each} each, {len(graph):,} tasks, graph {format_bytes(sent)}"
+
+
+def _budget_bytes(memory: str | float | None, default: int) -> int:
+    """The budget in bytes: as given, as set, or the default."""
     memory = setting("memory") if memory is None else memory
     if memory is None:
-        return available_memory() // 2
+        return default
     words = isinstance(memory, (str, int, float, np.number)) and not isinstance(memory, bool)
     nbytes = parse_bytes(memory) if words and memory == memory else 0
     if nbytes <= 0:
@@ -79,7 +124,7 @@ def _run_token(outputs: Sequence[Output]) -> str:
     return f"{abs(hash(text)):016x}"[:8] + f"{os.getpid():x}{next(_runs):x}"
 
 
-def run(outputs: Sequence[Output], job: Job, commit: Callable[[], None] | None = None) -> list[Array | None]:
+def run(outputs: Sequence[Output], job: Job, commit: Commit | None = None) -> list[Array | None]:
     """The answers of the outputs, None for those that were written.
 
     When this returns or raises, no task of the run writes any more.
@@ -87,67 +132,122 @@ def run(outputs: Sequence[Output], job: Job, commit: Callable[[], None] | None =
     spec, scheduler = make_spec(outputs, job)
     check(spec.stages, scheduler.reach)
     refuse_changed_sources(outputs)
-    folder = temporary_folder(spec.stages.folder) if spec.stages.spills else nullcontext()
+    cluster, temporary = scheduler.cluster, spec.stages.folder if spec.stages.spills else ""
+    folder = temporary_folder(temporary) if temporary else nullcontext()
     with folder, progress_bar(spec.stages, job.progress) as advance:
+        if cluster is not None:
+            look_around(cluster, _handles(spec.outputs), temporary)
         spec.on_block = advance
         try:
-            return _run(spec, scheduler, commit)
+            answers = _run(spec, scheduler, commit)
         except BaseException:
-            spec.stop()
-            if scheduler.client is not None:
-                on_all_workers(scheduler.client, stop_run, spec.token)
+            try:
+                spec.stop()
+            finally:
+                if cluster is not None:
+                    on_all_workers(cluster, stop_run, spec.token)
             raise
         finally:
             spec.release()
+        if cluster is not None:
+            on_all_workers(cluster, end_run, spec.token)
+        return answers
 
 
-def _run(spec: Spec, scheduler: Scheduler, commit: Callable[[], None] | None) -> list[Array | None]:
+def _run(spec: Spec, scheduler: Scheduler, commit: Commit | None) -> list[Array | None]:
     if scheduler.shares_memory:
         spec.shared = Shared(spec.stages)
         with blas_threads_capped(spec):
-            if all(stage.layout.tasks <= 1 for stage in spec.stages.stages):
+            given = foreign_tasks(_roots(spec))
+            if not given and all(stage.layout.tasks <= 1 for stage in spec.stages.stages):
                 return run_inline(spec, commit)
             scheduler = choose_scheduler(scheduler.name, spec.stages.workers)
-            return scheduler.get(build_graph(spec, commit), final_key(spec))  # type: ignore[no-any-return]
+            assert scheduler.get is not None
+            return scheduler.get(build_graph(spec, commit) | given, final_key(spec))  # type: ignore[no-any-return]
     _refuse_large_captures(spec)
-    if scheduler.client is not None and commit is None:
-        return _gather_from_cluster(spec, scheduler.client)
-    return scheduler.get(build_graph(spec, commit), final_key(spec))  # type: ignore[no-any-return]
+    if scheduler.get is not None:
+        return scheduler.get(build_graph(spec, commit) | foreign_tasks(_roots(spec)), final_key(spec))  # type: ignore[no-any-return]
+    return _run_elsewhere(spec, scheduler, commit)
 
 
-def _gather_from_cluster(spec: Spec, client: Any) -> list[Array | None]:
-    """The answers from a cluster, each block copied into place as it arrives."""
-    graph = build_graph(spec)
-    finish = graph.pop(final_key(spec))
-    gathered: dict[Any, Any] = {}
-    gather_as_completed(client, graph, sorted(finish.dependencies, key=str), gathered.__setitem__)
-    return finish({key: gathered[key] for key in finish.dependencies})  # type: ignore[no-any-return]
+def _run_elsewhere(spec: Spec, scheduler: Scheduler, commit: Commit | None) -> list[Array | None]:
+    """The answers of a plan whose tasks run in other processes; each part is put into place when it arrives."""
+    _refuse_large_answers(spec.stages)
+    answers, keys = Answers(spec), answer_keys(spec)
+    if scheduler.cluster is not None:
+        sent = RunExpr(f"run-{spec.token}", spec, foreign_tasks(_roots(spec), here=False))  # type: ignore[no-untyped-call]
+        gather(scheduler.cluster, sent, keys, answers.take)
+    else:
+        graph = build_graph(spec, gathered=True) | foreign_tasks(_roots(spec))
+        run_in_processes(spec.stages.workers, graph, keys, spec.token, answers.take)
+    if commit is not None:
+        # In a thread of its own an interrupt does not cut it in two; leaving the pool waits for it.
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(commit_run, spec, commit).result()
+    return answers.in_order()
+
+
+def persist(node: Node, job: Job) -> Node | None:
+    """The node over its values as futures of a cluster's workers, which begin to compute them; None on no cluster."""
+    outputs = [Output(node)]
+    spec, scheduler = make_spec(outputs, job, guarded=False)
+    if scheduler.cluster is None:
+        return None
+    check(spec.stages, scheduler.reach)
+    refuse_changed_sources(outputs)
+    look_around(scheduler.cluster, _handles(spec.outputs), "")
+    _refuse_large_captures(spec)
+    chunks, name = block_chunks(spec), chunk_name(spec)
+    sent = RunExpr(f"run-{spec.token}", spec, foreign_tasks([node], here=False), chunks)  # type: ignore[no-untyped-call]
+    futures = scheduler.cluster.client.get(sent, keys := chunk_keys(spec, chunks), sync=False)
+    blocks = DaskBlocks(name, dict(zip(keys, futures, strict=True)))
+    return rechunk(from_dask(blocks, node.dtype, chunks, node.dims), node.chunks)
+
+
+def _roots(spec: Spec) -> list[Node]:
+    return [output.node for output in spec.outputs]
+
+
+def _handles(outputs: Sequence[Output]) -> list[ArrayHandle]:
+    """The arrays that a run reads and writes."""
+    nodes = walk([output.node for output in outputs])
+    read = [node.handle for node in nodes if isinstance(node, ZarrSource)]
+    return list(dict.fromkeys([*read, *(output.sink.handle for output in outputs if output.sink)]))
+
+
+def _refuse_large_answers(planned: Stages) -> None:
+    """Raises MemoryBudgetError where this process, to which workers hand the answers, cannot hold them."""
+    if planned.answers > available_memory():
+        raise MemoryBudgetError(
+            f"the result takes {format_bytes(planned.answers)}, and this process, which is handed it by the workers, "
+            f"has {format_bytes(available_memory())}: y.to_zarr(...) instead of y.compute()"
+        )
 
 
 def refuse_changed_sources(outputs: Sequence[Output]) -> None:
     """Raises SourceChangedError where a source is no longer the array that the expression was made of."""
     for node in walk([output.node for output in outputs]):
         if isinstance(node, ZarrSource):
-            now, then = node.handle.current(), node.array.metadata
-            changed = [fact for fact in FACTS if getattr(now, fact) != getattr(then, fact)]
+            pairs = zip(FACTS, facts_of(node.array.metadata), facts_of(node.handle.current()), strict=True)
+            changed = [f"{fact} {then} -> {now}" for fact, then, now in pairs if then != now]
             if changed:
-                was = ", ".join(f"{fact} {getattr(then, fact)} -> {getattr(now, fact)}" for fact in changed)
                 raise SourceChangedError(
-                    f"{node.handle.url} has changed since the expression was made: {was}. "
+                    f"{node.handle.url} has changed since the expression was made: {', '.join(changed)}. "
                     "Make the expression again: x = lz.from_zarr(...)"
                 )
 
 
 def _refuse_large_captures(spec: Spec) -> None:
-    """Raises ValueError where arrays in memory are too large to travel with the plan."""
-    held = [node for node in walk([output.node for output in spec.outputs]) if isinstance(node, MemorySource)]
+    """Raises ValueError where arrays in memory, or what functions hold, are too large to travel with the plan."""
+    held = [node for node in walk(_roots(spec)) if isinstance(node, MemorySource)]
     size = sum(node.array.nbytes for node in held)
+    if size <= MOST_CAPTURED:
+        size = len(spec.pickled)
     if size > MOST_CAPTURED:
         raise ValueError(
-            f"this expression holds {format_bytes(size)} of arrays in memory, which every worker process "
-            "would be sent. "
-            'Store them where workers can read them: lz.save("a.zarr", a), then lz.from_zarr("a.zarr"); '
-            'or use scheduler="threads"'
+            f"this expression holds {format_bytes(size)} of arrays in memory, of its own or of its functions, which "
+            'every worker process would be sent. Store them where workers can read them: lz.save("a.zarr", a), then '
+            'lz.from_zarr("a.zarr"); or use scheduler="threads"'
         )
 
 

@@ -1,24 +1,21 @@
-"""Schedulers: which of Dask's runs a graph, and how it is called; the only file that calls one."""
+"""Schedulers: which of Dask's runs a graph, and how it is called."""
 
 from __future__ import annotations
 
-import atexit
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import dask
 import dask.local
-import dask.multiprocessing
 import dask.threaded
 
+from lazyzarr.graph.cluster import Cluster, cluster_of, live_client, usable, within_task
 from lazyzarr.settings import cpu_count, setting
 
-__all__ = ["Scheduler", "choose_scheduler", "gather_as_completed", "on_all_workers", "threads"]
+__all__ = ["Scheduler", "choose_scheduler", "threads"]
 
 Get = Callable[[Mapping[Any, Any], Any], Any]
 # What `dask.compute` runs a collection on that is told nothing else.
@@ -31,10 +28,10 @@ class Scheduler:
 
     name: str
     workers: int
-    get: Get
-    """`get(graph, key or keys)` gives their values."""
-    client: Any = None
-    """The distributed Client, where it is one."""
+    get: Get | None
+    """`get(graph, key or keys)` gives their values, where one function does it all."""
+    cluster: Cluster | None = None
+    """The cluster of a distributed Client, where it is one."""
 
     @property
     def shares_memory(self) -> bool:
@@ -48,14 +45,14 @@ class Scheduler:
 
 
 def choose_scheduler(scheduler: Any = None, num_workers: int | None = None) -> Scheduler:
-    """The scheduler asked for; else the one set in lazyzarr.config, a live Client, Dask's setting, threads.
+    """The scheduler asked for; else the one set in lazyzarr.config or Dask's, a live Client, threads.
 
-    Raises ValueError for a name that Dask does not know.
+    Within a task of a cluster it is "sync": the other workers have work of their own. Raises ValueError for a name
+    that Dask does not know, and for a Client that cannot be used.
     """
     asked = scheduler if scheduler is not None else setting("scheduler")
     if asked is None:
-        client = _live_client()
-        asked = client if client is not None else dask.config.get("scheduler", None) or "threads"
+        asked = "sync" if within_task() else _dasks_choice()
     if num_workers is not None and (not isinstance(num_workers, int) or num_workers < 1):
         raise ValueError(
             f"num_workers={num_workers!r}: at least one task runs at once; leave it out for one a core"
@@ -73,15 +70,20 @@ def choose_scheduler(scheduler: Any = None, num_workers: int | None = None) -> S
     return _named(str(asked).lower(), workers)
 
 
+def _dasks_choice() -> Any:
+    """What Dask would run on: what is set for it (as a Client that is made sets itself), a live Client, threads."""
+    return dask.config.get("scheduler", None) or live_client() or "threads"
+
+
 def _named(name: str, workers: int) -> Scheduler:
     if name in ("threads", "threading"):
         return Scheduler("threads", workers, partial(dask.threaded.get, num_workers=workers))
     if name in ("sync", "synchronous", "single-threaded"):
         return Scheduler("sync", 1, dask.local.get_sync)
     if name in ("processes", "multiprocessing"):
-        return Scheduler("processes", workers, partial(_get_in_processes, workers))
+        return Scheduler("processes", workers, None)
     if name in ("distributed", "dask.distributed"):
-        client = _live_client()
+        client = live_client()
         if client is None:
             raise ValueError(
                 'scheduler="distributed" needs a live Client: from distributed import Client; client = Client()'
@@ -92,75 +94,6 @@ def _named(name: str, workers: int) -> Scheduler:
     )
 
 
-def _live_client() -> Any:
-    """The distributed Client that is current in this thread, or None; distributed is never imported for it."""
-    distributed = sys.modules.get("distributed")
-    if distributed is None:
-        return None
-    try:
-        return distributed.get_client()
-    except ValueError:
-        return None
-
-
 def _distributed(client: Any) -> Scheduler:
-    workers = sum(client.nthreads().values()) or 1
-    return Scheduler("distributed", workers, client.get, client)
-
-
-_pools: dict[int, ProcessPoolExecutor] = {}
-
-
-def _get_in_processes(workers: int, graph: Mapping[Any, Any], keys: Any) -> Any:
-    """Runs a graph in a kept pool of processes, one task at a time to each."""
-    pool = _pools.get(workers)
-    if pool is None or getattr(pool, "_broken", False):
-        context = dask.multiprocessing.get_context()  # type: ignore[no-untyped-call]
-        pool = _pools[workers] = ProcessPoolExecutor(
-            workers, mp_context=context, initializer=dask.multiprocessing.initialize_worker_process
-        )
-    try:
-        return dask.multiprocessing.get(graph, keys, pool=pool, chunksize=1, optimize_graph=False)
-    except BaseException as error:
-        # Other tasks still run: whoever called may remove what they write to.
-        _pools.pop(workers).shutdown(cancel_futures=True)
-        # Dask hands over a stand-in, without the notes; the error itself lies within.
-        original = getattr(error, "exception", None)
-        if isinstance(original, BaseException):
-            raise original from error
-        raise
-
-
-@atexit.register
-def _close_pools() -> None:
-    for pool in _pools.values():
-        pool.shutdown(cancel_futures=True)
-
-
-def gather_as_completed(
-    client: Any, graph: Mapping[Any, Any], keys: Sequence[Any], take: Callable[[Any, Any], None]
-) -> None:
-    """Runs a graph on a cluster and hands over each key's value as soon as it is there."""
-    import distributed  # there is a Client, so it is loaded already
-
-    futures = client.get(graph, list(keys), sync=False)
-    try:
-        # The loop is named: the client need not be the current one.
-        arriving = distributed.as_completed(futures, loop=client.loop, with_results=True)  # type: ignore[no-untyped-call]
-        for future, value in arriving:
-            take(future.key, value)
-            future.release()
-    except BaseException:
-        client.cancel(futures)
-        raise
-
-
-def on_all_workers(client: Any, function: Callable[[str], None], argument: str) -> None:
-    """Calls a function in each worker of a cluster, beside its tasks, and waits for all that are there."""
-    import asyncio  # a Client has loaded it
-
-    async def call() -> None:
-        await asyncio.to_thread(function, argument)
-
-    with suppress(OSError, RuntimeError, ValueError):  # the cluster itself is gone
-        client.run(call, on_error="ignore")
+    cluster = cluster_of(usable(client))
+    return Scheduler("distributed", cluster.total, None, cluster)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import threading
 import weakref
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,13 +17,14 @@ import numpy as np
 
 from lazyzarr.errors import PlanError
 from lazyzarr.graph.evaluate import BlockResult, StageRunner, Stopped
-from lazyzarr.graph.node import Flat, Node, flatten, unflatten
+from lazyzarr.graph.given import Needs
+from lazyzarr.graph.node import Flat, Node, flatten, pack, unflatten, unpack
 from lazyzarr.graph.ops.reductions import Reduce
 from lazyzarr.graph.plan import Output, Stages, plan_stages
 from lazyzarr.graph.sink import Sink
 from lazyzarr.graph.stage import Budget, Stage
 
-__all__ = ["Shared", "Spec", "stop_run"]
+__all__ = ["Shared", "Spec", "end_run", "load_spec", "obey", "stop_run"]
 
 Array = np.ndarray[Any, Any]
 
@@ -67,7 +69,8 @@ class Spec:
         """Set once: no block starts, and nothing is written, from then on."""
         self.on_block: Callable[[int], None] | None = None
         """Told the number of the stage after each block that ran in this process."""
-        self._idle: dict[int, list[StageRunner]] = {}
+        self._idle: dict[int, list[tuple[StageRunner, dict[Node, Any]]]] = {}
+        self._needs: dict[int, Needs] = {}
         self._running = 0
         self._changed = threading.Condition(threading.Lock())
 
@@ -85,15 +88,22 @@ class Spec:
     @functools.cached_property
     def pickled(self) -> bytes:
         """The description as bytes."""
-        flat, roots = flatten([output.node for output in self.outputs])
-        sinks = [output.sink for output in self.outputs]
+        flat, roots = flatten([output.node for output in self.outputs], for_workers=True)
+        sinks = [_packed(output.sink, pack) for output in self.outputs]
         digest = _blocks_digest(self.stages)
         return cloudpickle.dumps((flat, roots, sinks, self.budget, self.token, self.errors, digest))  # type: ignore[no-any-return]
 
     def __reduce__(self) -> tuple[Any, tuple[str, bytes]]:
         return load_spec, (self.token, self.pickled)
 
-    def run_block(self, number: int, index: tuple[int, ...], values: Mapping[Node, Array]) -> BlockResult:
+    def needs(self, number: int) -> Needs:
+        """What the blocks of a stage are given of Dask's arrays."""
+        found = self._needs.get(number)
+        if found is None:
+            found = self._needs[number] = Needs(self.stages.stages[number])
+        return found
+
+    def run_block(self, number: int, index: tuple[int, ...], values: Mapping[Node, Any]) -> BlockResult:
         """Runs a block of a stage; `values` are the reductions that it reads. Raises Stopped once stopped."""
         with self.running():
             return self._run_block(number, index, values)
@@ -112,28 +122,50 @@ class Spec:
                 self._running -= 1
                 self._changed.notify_all()
 
-    def _run_block(self, number: int, index: tuple[int, ...], values: Mapping[Node, Array]) -> BlockResult:
+    def _run_block(self, number: int, index: tuple[int, ...], values: Mapping[Node, Any]) -> BlockResult:
         stage = self.stages.stages[number]
         with self._changed:
             for other in self._idle.keys() - {number}:
                 del self._idle[other]  # their buffers are memory that this stage may need
             idle = self._idle.get(number)
-            runner = idle.pop() if idle else None
-        runner = runner or StageRunner(stage, values, lambda: self.stopped)
+            runner, read = idle.pop() if idle else (None, {})
+        read.update(values)
+        runner = runner or StageRunner(stage, read, self.is_stopped)
         with np.errstate(**self.errors):
             result = runner.run(index, self._places(stage))
         with self._changed:
             # Kept for the next block, with its buffers; one whose block failed is dropped.
-            self._idle.setdefault(number, []).append(runner)
+            self._idle.setdefault(number, []).append((runner, read))
         if self.on_block is not None:
             self.on_block(number)
         return result
 
+    def is_stopped(self) -> bool:
+        """Whether the run was stopped, here or, where this process obeys another one, there."""
+        return self.stopped or (_told is not None and _told(self.token))
+
     def stop(self) -> None:
-        """Lets no further block start or write, and waits for those that run in this process."""
+        """Lets no further block start or write, and waits for those that run in this process.
+
+        An interrupt meanwhile is raised when they are at rest: what called may remove what they write to.
+        """
+        interrupted: KeyboardInterrupt | None = None
+        while True:
+            try:
+                with self._changed:
+                    self.stopped = True
+                    self._changed.wait_for(lambda: self._running == 0)
+                break
+            except KeyboardInterrupt as error:
+                interrupted = error
+        if interrupted is not None:
+            raise interrupted
+
+    def rest(self) -> None:
+        """Lets go of buffers that no block is using."""
         with self._changed:
-            self.stopped = True
-            self._changed.wait_for(lambda: self._running == 0)
+            if self._running == 0:
+                self._idle.clear()
 
     def release(self) -> None:
         """Lets go of all buffers."""
@@ -150,25 +182,53 @@ class Spec:
         return [self.shared.results.get(root) for root in stage.roots]
 
 
-# Runs that failed elsewhere, and those that this process may still be at work on.
+def _packed(sink: Sink | None, how: Callable[[Any], Any]) -> Sink | None:
+    """A sink as it travels, without what it has worked out, or as it was before it did."""
+    return None if sink is None else dataclasses.replace(sink, edges=how(sink.edges))
+
+
+# What says whether a run was stopped by the process that asked for it, where this one works for it.
+_told: Callable[[str], bool] | None = None
+# Runs that failed elsewhere, and those that this process may still be at work on: one object each.
 _stopped: deque[str] = deque(maxlen=1000)
 _loaded: weakref.WeakValueDictionary[str, Spec] = weakref.WeakValueDictionary()
+# The last ones are kept between their tasks.
+_kept: OrderedDict[str, Spec] = OrderedDict()
+_MOST_KEPT = 8
+_loading = threading.RLock()
 
 
-@functools.lru_cache(maxsize=8)
+def obey(told: Callable[[str], bool]) -> None:
+    """Lets runs in this process end when they are told so."""
+    global _told
+    _told = told
+
+
 def load_spec(token: str, pickled: bytes) -> Spec:
     """The spec of these bytes: one object a process, so that a worker plans once."""
+    with _loading:
+        spec = _loaded.get(token)
+        if spec is None:
+            for other in list(_loaded.values()):
+                other.rest()
+            spec = _loaded[token] = _unpickled(pickled)
+            # Looked at after it can be found: `stop_run` does both the other way round.
+            spec.stopped = token in _stopped
+        _kept[token] = spec
+        _kept.move_to_end(token)
+        if len(_kept) > _MOST_KEPT:
+            _kept.popitem(last=False)
+        return spec
+
+
+def _unpickled(pickled: bytes) -> Spec:
     flat: Flat
     roots: list[int]
     sinks: list[Sink | None]
     flat, roots, sinks, budget, token, errors, digest = cloudpickle.loads(pickled)
     nodes = unflatten(flat, roots)
-    outputs = [Output(node, sink) for node, sink in zip(nodes, sinks, strict=True)]
-    spec = Spec(outputs, budget, token, errors, digest)
-    _loaded[token] = spec
-    # Looked at after it can be found: `stop_run` does both the other way round.
-    spec.stopped = token in _stopped
-    return spec
+    outputs = [Output(node, _packed(sink, unpack)) for node, sink in zip(nodes, sinks, strict=True)]
+    return Spec(outputs, budget, token, errors, digest)
 
 
 def stop_run(token: str) -> None:
@@ -177,6 +237,13 @@ def stop_run(token: str) -> None:
     spec = _loaded.get(token)
     if spec is not None:
         spec.stop()
+
+
+def end_run(token: str) -> None:
+    """Lets go of what a run that is over holds in this process."""
+    spec = _kept.pop(token, None) or _loaded.get(token)
+    if spec is not None:
+        spec.rest()
 
 
 def _blocks_digest(planned: Stages) -> str:

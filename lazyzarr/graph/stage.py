@@ -78,6 +78,12 @@ class Budget:
     """Whether one task at once is enough where chunks are tiny: the user named no number."""
     folder: str = ""
     """The folder for temporary arrays; empty: there may be none."""
+    sharing: int | None = None
+    """Tasks at once that share the memory: those of one worker of a cluster; None: all."""
+    copies: int = 0
+    """How often the values that a task hands on are held until they have arrived: none where it puts them in place."""
+    holders: int = 1
+    """Among how many processes the answers are spread until they are handed over: a cluster's workers."""
 
 
 @dataclass(frozen=True)

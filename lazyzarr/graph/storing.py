@@ -23,7 +23,7 @@ from lazyzarr.graph.explain import Plan
 from lazyzarr.graph.node import Node, make, walk
 from lazyzarr.graph.ops.sources import Source, stored
 from lazyzarr.graph.plan import Output
-from lazyzarr.graph.run import Job, make_spec, run
+from lazyzarr.graph.run import Job, make_spec, run, where_it_runs
 from lazyzarr.graph.targets import NewTarget, TargetOptions, new_target
 from lazyzarr.graph.writing import Publish, into_region
 
@@ -109,7 +109,7 @@ def plan_store(
             spills=planned.spills + later.spills,
             spills_why=planned.spills_why + later.spills_why,
         )
-    return Plan(planned, chosen.reach, write)
+    return Plan(planned, chosen.reach, write, where_it_runs(specs[0][0], chosen))
 
 
 def known_mode(mode: str) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from lazyzarr.errors import ShapeMismatchError
 from lazyzarr.graph.node import Chunks, Node, make
-from lazyzarr.graph.region import Region, Span
+from lazyzarr.graph.region import Region, Span, ascending
 
 __all__ = [
     "Cast",
@@ -301,7 +301,7 @@ def refine(candidates: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     first = candidates[0]
     if all(other is first or other == first for other in candidates):
         return first
-    cuts = np.unique(np.concatenate([np.cumsum(sizes, dtype=np.int64) for sizes in candidates]))
+    cuts = ascending(*(np.cumsum(sizes, dtype=np.int64) for sizes in candidates))
     return tuple(np.diff(cuts, prepend=0).tolist())
 
 

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
 
 from lazyzarr.format.array import Array, ArrayHandle
+from lazyzarr.format.metadata import ArrayMetadata
 from lazyzarr.graph.node import Chunks, Node, make
 from lazyzarr.graph.region import Region
 
 __all__ = [
+    "FACTS",
     "ArrayLike",
+    "DaskBlocks",
+    "DaskSource",
     "ForeignSource",
     "MemorySource",
     "Source",
     "ZarrSource",
+    "facts_of",
     "foreign",
+    "from_dask",
     "memory",
     "stored",
 ]
+
+
+# What of an array's metadata the plan and the readers of a run rely on.
+FACTS = ("shape", "dtype", "chunk_shape", "codecs")
+
+
+def facts_of(metadata: ArrayMetadata) -> tuple[Any, ...]:
+    """What a run relies on, in the order of `FACTS`."""
+    return tuple(getattr(metadata, fact) for fact in FACTS)
 
 
 class ArrayLike(Protocol):
@@ -118,6 +134,55 @@ class ForeignSource(Source):
         """Shape and dtype are the object's."""
         held, self.chunks, self.dims = self.params
         self.shape, self.dtype = tuple(map(int, held.value.shape)), np.dtype(held.value.dtype)
+
+
+class DaskBlocks:
+    """The chunks of an array as Dask knows them: by key, each with its task, or with the future that has its value."""
+
+    __slots__ = ("__weakref__", "name", "tasks", "whole")
+
+    def __init__(self, name: str, tasks: Mapping[Any, Any], whole: bool = False) -> None:
+        self.name, self.tasks, self.whole = name, tasks, whole
+
+    def __reduce__(self) -> tuple[type, tuple[str, Mapping[Any, Any], bool]]:
+        return DaskBlocks, (self.name, self.tasks, self.whole)
+
+    def key(self, coords: tuple[int, ...]) -> Any:
+        """The key of the chunk at these coordinates; where there is one, the `whole` array, the name itself."""
+        return self.name if self.whole else (self.name, *coords)
+
+
+class DaskSource(Source):
+    """An array whose chunks Dask computes, each once; parameters: its blocks (held), dtype, chunks, dims."""
+
+    __slots__ = ()
+
+    @property
+    def label(self) -> str:
+        """The word for this operation."""
+        return "array"
+
+    @property
+    def blocks(self) -> DaskBlocks:
+        """Its keys and tasks."""
+        return self.params[0].value  # type: ignore[no-any-return]
+
+    @property
+    def sent(self) -> tuple[Any, ...]:
+        """Without the tasks: a worker is given the chunks."""
+        return (Held(DaskBlocks(self.blocks.name, {}, self.blocks.whole)), *self.params[1:])
+
+    def infer(self) -> None:
+        """Shape and dtype are the array's."""
+        _, self.dtype, self.chunks, self.dims = self.params
+        self.shape = tuple(map(sum, self.chunks))
+
+
+def from_dask(
+    blocks: DaskBlocks, dtype: np.dtype[Any], chunks: Chunks, dims: tuple[str | None, ...]
+) -> DaskSource:
+    """The node of an array whose chunks Dask computes."""
+    return make(DaskSource, (), (Held(blocks), dtype, chunks, dims))
 
 
 def stored(
