@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import lazyzarr as lz
 
 from .errors import ChunkDecodeError, ContainsArrayError
-from .settings import format_bytes, parse_bytes
+from .settings import format_bytes, memory_at_most, memory_in_use, parse_bytes
 
 __all__ = ["run"]
 
@@ -63,7 +63,7 @@ def run(folder: str | None = None, size: str = "400MB", memory: str = "200MB") -
 
 
 def _run(path: Path, size: int, memory: str) -> int:
-    check, start, used = Checks(), time.perf_counter(), _status("VmRSS")
+    check, start, used = Checks(), time.perf_counter(), memory_in_use() or 0
     days = max(1, round(size / (4 * SIDE * SIDE * OTHER_CHUNKS[0]))) * OTHER_CHUNKS[0]
     job: dict[str, Any] = {"memory": memory, "num_workers": 2, "progress": True}
 
@@ -89,7 +89,7 @@ def _run(path: Path, size: int, memory: str) -> int:
     print("\n5. What must not happen, does not:")
     _refuse(path, y, check)
 
-    peak = _status("VmHWM") - used
+    peak = memory_at_most() - used
     check("the peak stayed within the budget", peak <= parse_bytes(memory))
     return _verdict(check, time.perf_counter() - start, peak, memory)
 
@@ -168,12 +168,3 @@ def _verdict(check: Checks, seconds: float, peak: int, memory: str) -> int:
     )
     print(f"\n{said} in {seconds:.0f} s; {measured}")
     return int(check.failed > 0)
-
-
-def _status(name: str) -> int:
-    """Bytes that the kernel counts for this process under that name; 0 where it does not say."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(name + ":")), 0)

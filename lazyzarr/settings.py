@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 import os
 import re
+import resource
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ __all__ = [
     "cpu_count",
     "format_bytes",
     "load_config",
+    "memory_at_most",
+    "memory_in_use",
     "parse_bytes",
     "setting",
 ]
@@ -143,6 +147,37 @@ def _meminfo_available() -> int:
     except OSError:
         pass
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def memory_in_use() -> int | None:
+    """Bytes of memory that this process has now; None where the system does not say.
+
+    >>> memory_in_use() != 0
+    True
+    """
+    return _status("VmRSS")
+
+
+def memory_at_most() -> int:
+    """Bytes of memory that this process has had at the most.
+
+    >>> memory_at_most() != 0
+    True
+    """
+    found = _status("VmHWM")
+    if found is not None:
+        return found
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
+def _status(name: str) -> int | None:
+    """What Linux counts for this process under a name, in bytes."""
+    try:
+        with open("/proc/self/status") as lines:
+            return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:")), None)
+    except OSError:
+        return None
 
 
 def _first_line(path: str) -> str:

@@ -41,8 +41,9 @@ ORDER = """
     graph.targets graph.program graph.access graph.stage graph.temporary graph.order graph.exchange graph.plan
     graph.blame graph.cures graph.check graph.optimize
     graph.leaves graph.ahead graph.bound graph.write graph.evaluate graph.given graph.spec graph.combine graph.tasks
-    graph.cluster graph.processes graph.schedule graph.progress graph.run
-    graph.outline graph.plan_text graph.explain graph.writing graph.storing graph.reducing graph.lift graph.functions.*
+    graph.cluster graph.processes graph.schedule graph.tally graph.progress graph.run
+    graph.outline graph.law graph.plan_text graph.svg graph.picture graph.display graph.drawing graph.explain
+    graph.writing graph.storing graph.reducing graph.lift graph.functions.*
     graph.operators graph.methods graph.block_methods
     graph.numpy_dispatch graph.masked graph.lazy
     storage codecs zarr2 verbs numpy __init__ demo cli

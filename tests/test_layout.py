@@ -16,7 +16,7 @@ from tests import source
 
 # Optional or heavy packages, loaded on first use; everything else is imported at the head of a file.
 ON_FIRST_USE = set(
-    "asyncio dask distributed donfig fsspec ml_dtypes msgpack obstore pcodec rich threadpoolctl xarray zarr".split()
+    "asyncio dask distributed donfig fsspec ml_dtypes msgpack obstore pcodec threadpoolctl xarray zarr".split()
 )
 PUBLIC_MODULES = ["lazyzarr", "lazyzarr.errors", "lazyzarr.storage", "lazyzarr.codecs"]
 MODULES = sorted(source.modules())

@@ -13,7 +13,15 @@ from .metadata import ArrayMetadata
 from .requests import at_once
 from .stores.protocol import Store
 
-__all__ = ["StoredBytes", "copy_chunks", "count_chunks", "digest_of", "stored_bytes", "stored_units"]
+__all__ = [
+    "StoredBytes",
+    "copy_chunks",
+    "count_chunks",
+    "digest_of",
+    "sampled_share",
+    "stored_bytes",
+    "stored_units",
+]
 
 Coords = tuple[int, ...]
 
@@ -57,6 +65,22 @@ def count_chunks(store: Store, path: str, metadata: ArrayMetadata) -> int:
 def stored_bytes(store: Store, path: str) -> StoredBytes:
     """The bytes of all that is stored below a path, metadata included."""
     return StoredBytes(sum(store.size(key) or 0 for key in store.list(path)))
+
+
+def sampled_share(store: Store, path: str, metadata: ArrayMetadata) -> float | None:
+    """About how many bytes are stored for each byte decoded, by the sizes of a few write units; None if not known.
+
+    Slow stores are not asked.
+    """
+    if store.in_flight > 1 or not metadata.ndim:
+        return None
+    shape = metadata.grid.grid_shape
+    if 0 in shape:
+        return None
+    picked = {tuple(int(part * (n - 1)) for n in shape) for part in (0, 0.3, 0.5, 0.8)}
+    sizes = [store.size(join_path(path, metadata.chunk_key_encoding.encode(coords))) for coords in picked]
+    whole = len(picked) * math.prod(metadata.chunk_shape) * metadata.dtype.itemsize
+    return sum(size or 0 for size in sizes) / whole if whole else None
 
 
 def digest_of(store: Store, path: str, metadata: ArrayMetadata, hashname: str) -> Any:

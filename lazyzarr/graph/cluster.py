@@ -21,6 +21,7 @@ from lazyzarr.settings import available_memory
 __all__ = [
     "Cluster",
     "cluster_of",
+    "count_finished",
     "gather",
     "live_client",
     "look_around",
@@ -148,6 +149,19 @@ def gather(cluster: Cluster, expr: Any, keys: Sequence[Any], take: Take) -> None
             with suppress(OSError, RuntimeError, ValueError):
                 client.cancel(futures)
         raise
+
+
+def count_finished(client: Any, groups: Sequence[str]) -> list[int] | None:
+    """How many tasks of each group (of keys that begin alike) a cluster has finished; None where it does not say."""
+
+    def count(names: list[str], dask_scheduler: Any = None) -> list[int]:
+        found = [dask_scheduler.task_groups.get(name) for name in names]
+        return [0 if group is None else group.states["memory"] + group.states["forgotten"] for group in found]
+
+    try:
+        return client.run_on_scheduler(count, list(groups))  # type: ignore[no-any-return]
+    except Exception:  # a cluster that forbids it, or that is going away: the run itself tells what is wrong
+        return None
 
 
 def on_all_workers(cluster: Cluster, function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import functools
-import html
+import os
 from collections.abc import Callable
 from typing import Any
 
 from lazyzarr.errors import MemoryBudgetError, PlanError, StoreError
 from lazyzarr.graph.check import check
 from lazyzarr.graph.cures import Cure
+from lazyzarr.graph.display import plan_html
+from lazyzarr.graph.drawing import Drawing, draw
+from lazyzarr.graph.law import Bound, estimate
 from lazyzarr.graph.outline import StageFacts, decoded_once, outline
 from lazyzarr.graph.plan import Stages
-from lazyzarr.graph.plan_text import COLUMNS, heading, notes, plan_text, rows
+from lazyzarr.graph.plan_text import plan_text
 
 __all__ = ["Plan"]
 
@@ -99,22 +102,38 @@ class Plan:
         """Chunks or shards that are written, each by one task."""
         return sum(stage.writers for stage in self.stages)
 
+    @functools.cached_property
+    def bound(self) -> Bound | None:
+        """What bounds the time, and the seconds of each resource at the rates that it names; None for nothing to do.
+
+        A few chunks of local sources are asked for their stored sizes; none is read.
+        """
+        return estimate(self._planned)
+
     def run(self) -> Any:
         """Runs the plan: what `compute` or `to_zarr` gives."""
         return self._execute()
 
+    def visualize(self, filename: str | os.PathLike[str] | None = None) -> Drawing:
+        """A drawing of the stages, of what they read and write; saved as SVG where a file is named.
+
+        Raises ValueError for files of other formats.
+        """
+        drawing = draw(self._planned, self.stages)
+        if filename is not None:
+            drawing.save(filename)
+        return drawing
+
     def __repr__(self) -> str:
-        text = plan_text(self._planned, self.stages, self.advice, self.problem)
+        text = plan_text(self._planned, self.stages, self.advice, self.problem, self.bound)
         return f"{self._where}\n{text}" if self._where else text
 
     def _repr_html_(self) -> str:
-        """The same as a table."""
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in rows(self._planned, self.stages)
+        """The same for notebooks: the facts beside the array's picture, and the stages as a table."""
+        return self.html(unfolded=True)
+
+    def html(self, unfolded: bool = False) -> str:
+        """HTML of the outputs, with the plan folded below."""
+        return plan_html(
+            self._planned, self.stages, self.problem.splitlines(), self.bound, unfolded, self._where
         )
-        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in COLUMNS)
-        words = [self._where] if self._where else []
-        words += [*heading(self._planned), *notes(self._planned, self.stages), *self.problem.splitlines()]
-        lines = "<br>".join(html.escape(line.strip()) for line in words)
-        return f"<div>{lines}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"

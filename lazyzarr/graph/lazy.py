@@ -10,13 +10,15 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 from numpy.typing import DTypeLike
 
-from lazyzarr.errors import SelectionError
+from lazyzarr.errors import LazyzarrError, SelectionError
 from lazyzarr.format.array import Array
 from lazyzarr.format.resolve import StoreLike
 from lazyzarr.format.selection import parse_basic
 from lazyzarr.graph import numpy_dispatch
 from lazyzarr.graph.block_methods import BlockMethods
 from lazyzarr.graph.chunking import normalize_chunks
+from lazyzarr.graph.display import array_html
+from lazyzarr.graph.drawing import Drawing
 from lazyzarr.graph.explain import Plan
 from lazyzarr.graph.functions import picking, setting
 from lazyzarr.graph.functions.ufuncs import apply_ufunc
@@ -141,6 +143,13 @@ class LazyArray(Methods, BlockMethods, Operators):
         extent = f"({named})" if any(self.dims) else str(self.shape)
         facts = f"{extent} {self.dtype} {format_bytes(self.nbytes)} chunks={self.chunksize}"
         return f"<LazyArray {self._node.label} {facts}>"
+
+    def _repr_html_(self) -> str:
+        """The facts beside a picture of the chunks, and the plan of `compute` folded below."""
+        try:
+            return self.explain().html()
+        except (LazyzarrError, ValueError, MemoryError):
+            return array_html(self._node)
 
     # --- other arrays of it
 
@@ -307,6 +316,18 @@ class LazyArray(Methods, BlockMethods, Operators):
         return Plan(
             spec.stages, chosen.reach, lambda: compute_outputs([self], job)[0], where_it_runs(spec, chosen)
         )
+
+    def visualize(
+        self, filename: str | os.PathLike[str] | None = None, *, memory: str | float | None = None
+    ) -> Drawing:
+        """A drawing of the plan of `compute` within `memory` (bytes, or "1GB"): its stages, what they read and give.
+
+        Notebooks show it; it is saved as SVG where a file is named. Raises ValueError for files of other formats.
+
+        >>> lz.from_array(np.ones(3)).sum().visualize("plan.svg").svg.count("sum-array")
+        1
+        """
+        return self.explain(memory=memory).visualize(filename)
 
     def to_zarr(
         self,

@@ -221,6 +221,8 @@ def _ahead(planned: Stages, stage: Stage) -> Stage:
 
 def _smaller_until(planned: Stages, stage: Stage) -> Stage:
     """The stage in smaller blocks, as long as that makes its peak smaller and it does not fit."""
+    if planned.results + BASE > planned.memory:
+        return stage  # however small the blocks are, the results do not fit
     best = stage
     while planned.peak(stage) > planned.memory:
         groups = split_further(stage, stage.groups)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from lazyzarr.graph.access import leaf_name
 from lazyzarr.graph.check import WIDTH, cure_lines
 from lazyzarr.graph.cures import Cure
+from lazyzarr.graph.law import Bound
 from lazyzarr.graph.node import Node, walk
 from lazyzarr.graph.ops.reductions import Reduce
 from lazyzarr.graph.origins import Place
@@ -25,12 +26,16 @@ COLUMNS = ("", "stage", "tasks", "decode", "amp", "write", "peak", "what it does
 _WORDS = {1, len(COLUMNS) - 1}
 # What a column of words has at least, however long the names before it are.
 _LEAST = 30
+# Of what takes fewer seconds nobody asks what bounds it.
+_AT_ONCE = 1e-3
 
 
-def plan_text(planned: Stages, facts: Sequence[StageFacts], cures: Sequence[Cure], refusal: str) -> str:
+def plan_text(
+    planned: Stages, facts: Sequence[StageFacts], cures: Sequence[Cure], refusal: str, bound: Bound | None
+) -> str:
     """The plan as it is printed."""
     lines = [*heading(planned), *_table(rows(planned, facts))]
-    lines += [line for note in notes(planned, facts) for line in _wrapped(note)]
+    lines += [line for note in notes(planned, facts, bound) for line in _wrapped(note)]
     if cures:
         lines += cure_lines(cures)
     elif refusal:
@@ -114,7 +119,7 @@ def _table(cells: Sequence[Sequence[str]]) -> list[str]:
     return lines
 
 
-def notes(planned: Stages, facts: Sequence[StageFacts]) -> list[str]:
+def notes(planned: Stages, facts: Sequence[StageFacts], bound: Bound | None) -> list[str]:
     """What the table does not say."""
     fits = planned.peak_memory <= planned.memory
     found = [planned.workers_why] if planned.workers_why and fits else []
@@ -127,7 +132,8 @@ def notes(planned: Stages, facts: Sequence[StageFacts]) -> list[str]:
         count = f"{writers:,} chunks or shards" if writers > 1 else "one chunk or shard"
         found.append(f"{count} written, one writer each{later}")
     hints = (node.hint for node in walk([output.node for output in planned.outputs]))
-    return [*found, *dict.fromkeys(filter(None, hints))]
+    found += dict.fromkeys(filter(None, hints))
+    return [*found, str(bound)] if bound is not None and bound.total > _AT_ONCE else found
 
 
 def _temporary(planned: Stages) -> list[str]:

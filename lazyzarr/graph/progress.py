@@ -1,103 +1,83 @@
-"""Progress: a bar in the terminal while a run goes on, a line now and then elsewhere; bytes, rate, time left."""
+"""Progress: a bar in the terminal while a run goes on, a line now and then elsewhere, and a last line."""
 
 from __future__ import annotations
 
+import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from lazyzarr.graph.plan import Stages
-from lazyzarr.settings import format_bytes, setting
+from lazyzarr.graph.tally import Tally, bar_line, last_line, log_line
+from lazyzarr.settings import setting
 
-__all__ = ["progress_bar"]
+__all__ = ["progress_shown"]
 
-# How often a log gets a line.
-LINE_SECONDS = 10.0
+# How often a log gets a line, a terminal's is drawn again, and memory is looked at.
+LINE_SECONDS, BAR_SECONDS, METER_SECONDS = 10.0, 0.2, 0.05
 
 
 @contextmanager
-def progress_bar(planned: Stages, wanted: bool | None) -> Iterator[Callable[[int], None] | None]:
-    """What to call with the stage's number after each of its blocks; None where no progress is wanted."""
+def progress_shown(
+    planned: Stages, wanted: bool | None, stored: Callable[[], int | None] | None = None
+) -> Iterator[Tally | None]:
+    """A tally to be told of each block, which is shown on standard error; None where no progress is wanted.
+
+    `stored` is asked at the end how many bytes were stored.
+    """
     if not (setting("progress") if wanted is None else wanted):
         yield None
         return
-    weights = [
-        max(stage.decode or stage.write, 1) / stage.layout.tasks
-        for stage in planned.stages
-        if stage.layout.tasks
-    ]
-    total = sum(max(stage.decode or stage.write, 1) for stage in planned.stages if stage.layout.tasks)
-    with (_bar if sys.stderr.isatty() else _lines)(planned, weights, total) as advance:
-        yield advance
+    tally = Tally(planned)
+    over = threading.Event()
+    show = _bar(tally) if sys.stderr.isatty() else _lines(tally)
+    painter = threading.Thread(target=_paint, args=(tally, show, over), name="lazyzarr-progress", daemon=True)
+    painter.start()
+    try:
+        yield tally
+    finally:
+        over.set()
+        painter.join()
+        show(True)
+    print(last_line(planned, tally, stored() if stored is not None else None), file=sys.stderr)
 
 
-def title(planned: Stages) -> str:
-    """The target's name, or that of the last stage."""
-    urls = [output.sink.url for output in planned.outputs if output.sink]
-    if urls:
-        return urls[0].removeprefix("file://")
-    return planned.stages[-1].name if planned.stages else "nothing"
+def _paint(tally: Tally, show: Callable[[bool], None], over: threading.Event) -> None:
+    """Shows the tally until the run is over."""
+    while not over.wait(METER_SECONDS):
+        tally.meter.now()
+        show(False)
 
 
-@contextmanager
-def _bar(planned: Stages, weights: list[float], total: float) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error that rich draws."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
+def _bar(tally: Tally) -> Callable[[bool], None]:
+    """Draws a bar where the last one stands; at the end it is removed."""
+    stream, drawn = sys.stderr, time.perf_counter() - BAR_SECONDS
+    letters = (stream.encoding or "").lower().startswith("utf")
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    start = time.perf_counter()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(title(planned), total=total)
-        yield lambda number: progress.advance(task, weights[number])
-    _say(planned, total, start)
+    def show(over: bool) -> None:
+        nonlocal drawn
+        if over:
+            stream.write("\r\x1b[K")
+        elif time.perf_counter() - drawn >= BAR_SECONDS:
+            tally.ask()
+            drawn = time.perf_counter()
+            stream.write(f"\r{bar_line(tally.snapshot(), shutil.get_terminal_size().columns, letters)}\x1b[K")
+        stream.flush()
+
+    return show
 
 
-@contextmanager
-def _lines(planned: Stages, weights: list[float], total: float) -> Iterator[Callable[[int], None]]:
-    """One line each ten seconds, for logs and pipes."""
-    start = last = time.perf_counter()
-    done = 0.0
+def _lines(tally: Tally) -> Callable[[bool], None]:
+    """Prints a line each ten seconds, for logs and pipes."""
+    stream, last = sys.stderr, time.perf_counter()
 
-    def advance(number: int) -> None:
-        nonlocal done, last
-        done += weights[number]
-        now = time.perf_counter()
-        if now - last >= LINE_SECONDS:
-            last = now
-            rate = done / (now - start)
-            left = (total - done) / rate
-            stages = f" stage {number + 1}/{len(planned.stages)}" if len(planned.stages) > 1 else ""
-            print(
-                f"{time.strftime('%H:%M:%S')} {title(planned)}{stages} {done / total:.0%} "
-                f"{format_bytes(done)} of {format_bytes(total)} {format_bytes(rate)}/s {left:.0f} s left",
-                file=sys.stderr,
-            )
+    def show(over: bool) -> None:
+        nonlocal last
+        if not over and time.perf_counter() - last >= LINE_SECONDS:
+            last = time.perf_counter()
+            tally.ask()
+            print(log_line(tally.snapshot(), time.strftime("%H:%M:%S")), file=stream, flush=True)
 
-    yield advance
-    _say(planned, total, start)
-
-
-def _say(planned: Stages, total: float, start: float) -> None:
-    """The last line."""
-    seconds = time.perf_counter() - start
-    print(
-        f"{title(planned)}: {format_bytes(total)} in {seconds:.1f} s "
-        f"({format_bytes(total / max(seconds, 1e-9))}/s decoded), "
-        f"plan's peak {format_bytes(planned.peak_memory)} of {format_bytes(planned.memory)}",
-        file=sys.stderr,
-    )
+    return show

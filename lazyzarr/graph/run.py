@@ -6,10 +6,11 @@ import itertools
 import os
 import pickle
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from lazyzarr.errors import MemoryBudgetError, SourceChangedError
 from lazyzarr.format.array import ArrayHandle
 from lazyzarr.graph.check import check
-from lazyzarr.graph.cluster import gather, look_around, on_all_workers
+from lazyzarr.graph.cluster import count_finished, gather, look_around, on_all_workers
 from lazyzarr.graph.combine import Commit, commit_run, run_inline
 from lazyzarr.graph.node import Node, token_of, walk
 from lazyzarr.graph.ops.sources import FACTS, DaskBlocks, MemorySource, ZarrSource, facts_of, from_dask
@@ -25,10 +26,11 @@ from lazyzarr.graph.ops.views import rechunk
 from lazyzarr.graph.optimize import optimize_outputs
 from lazyzarr.graph.plan import Output, Stages
 from lazyzarr.graph.processes import run_in_processes
-from lazyzarr.graph.progress import progress_bar
+from lazyzarr.graph.progress import progress_shown
 from lazyzarr.graph.schedule import Scheduler, choose_scheduler
 from lazyzarr.graph.spec import Shared, Spec, end_run, stop_run
 from lazyzarr.graph.stage import Budget
+from lazyzarr.graph.tally import Tally
 from lazyzarr.graph.tasks import (
     Answers,
     RunExpr,
@@ -39,6 +41,7 @@ from lazyzarr.graph.tasks import (
     chunk_name,
     final_key,
     foreign_tasks,
+    stage_key,
 )
 from lazyzarr.graph.temporary import choose_folder, temporary_folder
 from lazyzarr.settings import available_memory, format_bytes, parse_bytes, setting
@@ -124,9 +127,15 @@ def _run_token(outputs: Sequence[Output]) -> str:
     return f"{abs(hash(text)):016x}"[:8] + f"{os.getpid():x}{next(_runs):x}"
 
 
-def run(outputs: Sequence[Output], job: Job, commit: Commit | None = None) -> list[Array | None]:
+def run(
+    outputs: Sequence[Output],
+    job: Job,
+    commit: Commit | None = None,
+    stored: Callable[[], int | None] | None = None,
+) -> list[Array | None]:
     """The answers of the outputs, None for those that were written.
 
+    `commit` is the last task; `stored` is asked after it how many bytes were stored, for whoever wants to know.
     When this returns or raises, no task of the run writes any more.
     """
     spec, scheduler = make_spec(outputs, job)
@@ -134,10 +143,11 @@ def run(outputs: Sequence[Output], job: Job, commit: Commit | None = None) -> li
     refuse_changed_sources(outputs)
     cluster, temporary = scheduler.cluster, spec.stages.folder if spec.stages.spills else ""
     folder = temporary_folder(temporary) if temporary else nullcontext()
-    with folder, progress_bar(spec.stages, job.progress) as advance:
+    with folder, progress_shown(spec.stages, job.progress, stored) as tally:
         if cluster is not None:
             look_around(cluster, _handles(spec.outputs), temporary)
-        spec.on_block = advance
+        if tally is not None:
+            _follow(spec, scheduler, tally)
         try:
             answers = _run(spec, scheduler, commit)
         except BaseException:
@@ -152,6 +162,16 @@ def run(outputs: Sequence[Output], job: Job, commit: Commit | None = None) -> li
         if cluster is not None:
             on_all_workers(cluster, end_run, spec.token)
         return answers
+
+
+def _follow(spec: Spec, scheduler: Scheduler, tally: Tally) -> None:
+    """Lets the tally be told of each block, or ask for them, wherever they run."""
+    if scheduler.cluster is not None:
+        keys = [stage_key(spec, number) for number in range(len(spec.stages.stages))]
+        tally.watch = partial(count_finished, scheduler.cluster.client, keys)
+        return
+    tally.elsewhere = not scheduler.shares_memory
+    spec.on_block = tally.advance
 
 
 def _run(spec: Spec, scheduler: Scheduler, commit: Commit | None) -> list[Array | None]:
@@ -179,12 +199,27 @@ def _run_elsewhere(spec: Spec, scheduler: Scheduler, commit: Commit | None) -> l
         gather(scheduler.cluster, sent, keys, answers.take)
     else:
         graph = build_graph(spec, gathered=True) | foreign_tasks(_roots(spec))
-        run_in_processes(spec.stages.workers, graph, keys, spec.token, answers.take)
+        run_in_processes(spec.stages.workers, graph, keys, spec.token, _told(spec, answers.take))
     if commit is not None:
         # In a thread of its own an interrupt does not cut it in two; leaving the pool waits for it.
         with ThreadPoolExecutor(1) as pool:
             pool.submit(commit_run, spec, commit).result()
     return answers.in_order()
+
+
+def _told(spec: Spec, take: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    """`take`, which lets it be known of each block, too."""
+    told = spec.on_block
+    if told is None:
+        return take
+    numbers = {stage_key(spec, number): number for number in range(len(spec.stages.stages))}
+
+    def taken(key: Any, value: Any) -> bool:
+        if isinstance(key, tuple) and key[0] in numbers:
+            told(numbers[key[0]])
+        return take(key, value)
+
+    return taken
 
 
 def persist(node: Node, job: Job) -> Node | None:

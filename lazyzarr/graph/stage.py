@@ -143,6 +143,16 @@ class Stage:
         return decoded_bytes(self.accesses, self.layout.blocks, self.domain)
 
     @property
+    def chunks(self) -> int:
+        """Chunks decoded, at most, or written where none are decoded."""
+        read = sum(
+            decoded_bytes([access], self.layout.blocks, self.domain) // access.chunk_nbytes
+            for access in self.accesses
+            if access.chunk_nbytes
+        )
+        return read or self.writers
+
+    @property
     def least_decode(self) -> int:
         """Bytes decoded where each chunk is decoded once."""
         return decoded_bytes(self.accesses, [np.array([0, n]) for n in self.domain], self.domain)

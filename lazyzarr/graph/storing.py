@@ -7,6 +7,7 @@ decoded again.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from lazyzarr.format.metadata import ArrayMetadata
 from lazyzarr.format.open import open_array
 from lazyzarr.format.resolve import StoreLike
 from lazyzarr.format.selection import parse_basic
+from lazyzarr.format.stored import stored_bytes
 from lazyzarr.graph.chunking import axis_of
 from lazyzarr.graph.explain import Plan
 from lazyzarr.graph.node import Node, make, walk
@@ -73,7 +75,10 @@ def store_nodes(
         for number, turn in enumerate(turns):
             outputs = _outputs(places, turn, handles, lambda i, target: target.staged_sink(staged[i]))
             last = number == len(turns) - 1
-            run(outputs, job, Publish(tuple(staged.values())) if staged and last else None)
+            if staged and last:
+                run(outputs, job, Publish(tuple(staged.values())), lambda: _stored_bytes(places))
+            else:
+                run(outputs, job)
     except BaseException:
         for one in staged.values():
             one.discard()
@@ -82,6 +87,19 @@ def store_nodes(
         open_array(place.store, path=place.path, mode="r+") if isinstance(place, NewTarget) else place.array
         for place in places
     ]
+
+
+# To count what more files than these hold takes a while.
+MOST_COUNTED = 50_000
+
+
+def _stored_bytes(places: Sequence[Place]) -> int | None:
+    """The bytes that are stored at new places; None where counting them would take long."""
+    targets = [place for place in places if isinstance(place, NewTarget)]
+    chunks = sum(math.prod(target.metadata.grid.grid_shape) for target in targets)
+    if chunks > MOST_COUNTED or any(target.store.in_flight > 1 for target in targets):
+        return None
+    return sum(stored_bytes(target.store, target.path) for target in targets)
 
 
 def plan_store(

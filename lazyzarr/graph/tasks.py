@@ -51,6 +51,7 @@ __all__ = [
     "final_key",
     "foreign_tasks",
     "given_tasks",
+    "stage_key",
 ]
 
 Array = np.ndarray[Any, Any]
@@ -137,16 +138,16 @@ def final_key(spec: Spec) -> str:
 
 def join_key(spec: Spec, number: int) -> str:
     """The key of the task that has a stage's reductions."""
-    return f"join-{_prefix(spec, number)}"
+    return f"join-{stage_key(spec, number)}"
 
 
 def block_keys(spec: Spec, number: int) -> list[tuple[Any, ...]]:
     """The keys of a stage's blocks, in their order."""
-    prefix = _prefix(spec, number)
+    prefix = stage_key(spec, number)
     return [(prefix, *index) for index in spec.stages.stages[number].blocks()]
 
 
-def _prefix(spec: Spec, number: int) -> str:
+def stage_key(spec: Spec, number: int) -> str:
     """A stage's name as dashboards group it, of letters and dashes, and what makes it unique."""
     return f"{_word(spec.stages.stages[number].name)}-{spec.token}-{number}"
 
@@ -176,7 +177,7 @@ def _merged(
         level += 1
         merged: list[Key] = []
         for first in range(0, len(keys), MOST_PARTS):
-            key = (f"merge-{_prefix(spec, number)}", level, first // MOST_PARTS)
+            key = (f"merge-{stage_key(spec, number)}", level, first // MOST_PARTS)
             parts = List(*map(TaskRef, keys[first : first + MOST_PARTS]))
             graph[key] = Task(key, merge_blocks, carried, number, first, parts)
             merged.append(key)
@@ -205,7 +206,7 @@ class Answers:
             if not parts:
                 self._joins[join_key(spec, number)] = number
                 continue
-            self._numbers[_prefix(spec, number)] = number
+            self._numbers[stage_key(spec, number)] = number
             nodes = stage.roots if stage.kind == "map" else stage.reduces
             shapes = [getattr(node, "kept_shape", node.shape) for node in nodes]
             self._values |= {n: np.empty(shape, n.dtype) for n, shape in zip(nodes, shapes, strict=True)}
@@ -313,7 +314,7 @@ def chunk_graph(spec: Spec, chunks: Chunks) -> dict[Key, Any]:
         places, parts = [], []
         for index, here, there in _parts(stage, bounds):
             places.append((place(here), place(there)))
-            parts.append(TaskRef((_prefix(spec, number), *index)))
+            parts.append(TaskRef((stage_key(spec, number), *index)))
         shape = tuple(high - low for low, high in bounds)
         graph[key] = Task(key, cut, shape, node.dtype, places, List(*parts))
     return graph

@@ -159,7 +159,7 @@ def test_a_users_error_keeps_its_type_and_carries_the_block(error, scheduler):
     assert caught.value is error
     note, cure = error.__notes__
     error.__notes__.clear()
-    assert cure == 'to step into it: y[4:6, 3:6].compute(scheduler="sync")'
+    assert cure == 'to step into it: y.blocks[2, 1].compute(scheduler="sync")'
     assert "map_blocks(smooth), test_run.py:" in note
     assert "block (2, 1) = [4:6, 3:6] of int32" in note
     assert state(store) == before

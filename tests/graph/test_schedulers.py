@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import pickle
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ import pytest
 import lazyzarr as lz
 from lazyzarr.errors import PlanError, StoreReachError
 from lazyzarr.format.keys import is_reserved
+from lazyzarr.graph import cluster as clusters
 from lazyzarr.graph import spec as specs
 from lazyzarr.graph import stage
 from lazyzarr.graph.evaluate import Stopped
@@ -338,3 +340,21 @@ def test_expressions_pickle_and_compute_elsewhere(x, client):
 def test_a_callable_of_dasks_is_a_scheduler(x):
     same(x.sum().compute(scheduler=dask.get), values().sum())
     same((x * 2).compute(scheduler=dask.threaded.get), values() * 2)
+
+
+def test_a_cluster_says_what_it_has_finished(client, x):
+    futures = [client.submit(abs, -i, key=("mean-u-7f-0", i)) for i in range(3)]
+    client.gather(futures)
+    assert clusters.count_finished(client, ["mean-u-7f-0", "subtract-u-7f-1"]) == [3, 0]
+
+    class Gone:
+        def run_on_scheduler(self, *args):
+            raise OSError("the scheduler is gone")
+
+    assert clusters.count_finished(Gone(), ["mean-u-7f-0"]) is None
+
+
+def test_progress_on_a_cluster(client, x, capsys):
+    x.sum().compute(scheduler=client, progress=True, memory="1GB")
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert re.fullmatch(r"sum-\w+: [\d.]+ MB in .*, plan's peak [\d.]+ MB of 1\.0 GB", last)

@@ -73,7 +73,7 @@ class UserBlocks(Computed):
         try:
             result = function(*arguments, **words)
         except Exception as error:
-            note_user_error(error, self._where(origin, shape, block_id), step_into(self, origin, shape))
+            note_user_error(error, self._where(origin, shape, block_id), step_into(self, block_id))
             raise
         return promised(result, shape, self.dtype, lambda: self._where(origin, shape, block_id), self.cure)
 

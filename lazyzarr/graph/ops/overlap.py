@@ -60,7 +60,7 @@ class MapOverlap(Computed):
         try:
             result = function(*pieces, **dict(keywords))
         except Exception as error:
-            note_user_error(error, self._where(coords), step_into(self, *self.box(coords)))
+            note_user_error(error, self._where(coords), step_into(self, coords))
             raise
         cure = "; the function gets a chunk with `depth` elements around it and gives the same shape"
         values = promised(result, box[1], self.dtype, lambda: self._where(coords), cure)

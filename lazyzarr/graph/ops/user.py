@@ -44,12 +44,11 @@ def user_call(kind: str, node: Node) -> str:
     return f"{kind}({node.label})" + (f", {place}" if place else "")
 
 
-def step_into(node: Node, origin: tuple[int, ...], shape: tuple[int, ...]) -> str:
+def step_into(node: Node, block_id: tuple[int, ...]) -> str:
     """How to run one block alone, in this thread."""
     place = node.place
-    ranges = ", ".join(f"{start}:{start + n}" for start, n in zip(origin, shape, strict=True))
     name = place.name if place and place.name else "y"
-    return f'to step into it: {name}[{ranges}].compute(scheduler="sync")'
+    return f'to step into it: {name}.blocks[{", ".join(map(str, block_id))}].compute(scheduler="sync")'
 
 
 def read_only(piece: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
