@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from .protocol import Buffer
 __all__ = ["address", "c_function"]
 
 # An object of no length borrows a buffer whatever its length is, for as long as it lives.
-_borrow = (ctypes.c_char * 0).from_buffer
+_borrow: Callable[[Any], Any] = (ctypes.c_char * 0).from_buffer
 
 
 def c_function(function: Any, result: Any, *arguments: Any) -> Any:
@@ -32,7 +33,13 @@ def address(memory: Buffer | NDArray[Any]) -> Any:
     try:
         return _borrow(memory)
     except (TypeError, ValueError):  # not writable, or of elements that make no buffer
-        array = memory if isinstance(memory, np.ndarray) else np.frombuffer(memory, np.uint8)
-    if array is memory and not array.flags.writeable:
+        return _address(memory)
+
+
+def _address(memory: Buffer | NDArray[Any]) -> int:
+    if not isinstance(memory, np.ndarray):
+        stored = np.frombuffer(cast("bytes", memory), np.uint8)
+        return cast("int", stored.__array_interface__["data"][0])
+    if not memory.flags.writeable:
         raise ValueError("the array is read-only")
-    return array.__array_interface__["data"][0]
+    return cast("int", memory.__array_interface__["data"][0])
