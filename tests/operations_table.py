@@ -196,7 +196,7 @@ ROWS = [
 # What makes arrays, tells of one, or computes: no operation on one.
 NONE = {
     *("shape ndim size dims dtype chunks chunksize nbytes itemsize npartitions numblocks expr T".split()),
-    *("compute result persist to_zarr to_dask_array explain item from_map".split()),
+    *("compute result persist to_zarr to_dask_array explain visualize item from_map".split()),
     *("arange asarray empty empty_like eye full full_like linspace ones ones_like zeros zeros_like".split()),
 }
 

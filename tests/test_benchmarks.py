@@ -101,7 +101,7 @@ def test_memory_is_measured_or_refused(benchmarks, tmp_path):
     peak, share, seconds = memory.cells(found["x.mean(axis=0)"], 64_000_000)
     assert 0 < float(peak) < 64
     assert share.endswith("%")
-    assert float(seconds) > 0
+    assert float(seconds) >= 0 < found["x.mean(axis=0)"]["seconds"]
     error = {"error": "MemoryBudgetError: this needs 2 MB at its peak"}
     assert memory.cells(error, 1)[0].startswith("refused: MemoryBudgetError")
 
@@ -121,7 +121,7 @@ def test_a_plan_is_what_a_scheduler_is_given(benchmarks, tmp_path):
     source = str(tmp_path / "x.zarr")
     lz.create_array(store=source, shape=(640,) * 3, chunks=(64,) * 3, dtype="f4")
     found = plan.run(source, "x*2 + 1", "written")
-    assert 16 <= found["tasks"] < 100
+    assert 8 <= found["tasks"] <= found["bound"]
     assert 500 < found["sent"] < 100_000
     few = {**found, "build": 0.1, "explain": 0.1, "tasks": found["bound"]}
     assert "missed" not in plan.line("x", [few])

@@ -204,9 +204,9 @@ def between(
     are small; where they are `fixed`, only the former do.
 
     >>> between((512, 512, 512), (1, 512, 512), (512, 32, 32), 4, 4_000_000)
-    (4, 32, 32)
+    (2, 32, 32)
     >>> between((512, 512, 512), (1, 512, 512), (512, 32, 32), 4, 16_000_000)
-    (16, 64, 64)
+    (8, 128, 32)
     """
     sides = [[min(n, max(own, 1)) for n, own in zip(shape, side, strict=True)] for side in (reads, writes)]
     while True:

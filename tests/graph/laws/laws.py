@@ -19,7 +19,7 @@ from lazyzarr.graph.node import Node
 from lazyzarr.graph.plan import BASE, Budget, Output, plan_stages
 from lazyzarr.graph.run import Job
 from lazyzarr.graph.spec import Shared
-from lazyzarr.graph.tasks import run_inline
+from lazyzarr.graph.combine import run_inline
 from lazyzarr.storage import MemoryStore
 from tests.graph.laws.pool import Pool
 from tests.graph.laws.sources import Sliced
