@@ -14,12 +14,12 @@ from lazyzarr.errors import MemoryBudgetError
 from lazyzarr.format.chunk import ChunkReader
 from lazyzarr.graph import optimize, run
 from lazyzarr.graph.check import check
+from lazyzarr.graph.combine import run_inline
 from lazyzarr.graph.lazy import LazyArray, compute_outputs
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.plan import BASE, Budget, Output, plan_stages
 from lazyzarr.graph.run import Job
 from lazyzarr.graph.spec import Shared
-from lazyzarr.graph.combine import run_inline
 from lazyzarr.storage import MemoryStore
 from tests.graph.laws.pool import Pool
 from tests.graph.laws.sources import Sliced
