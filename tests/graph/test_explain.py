@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -118,8 +119,8 @@ TEXTS = {
         stage tasks decode amp write peak what it does
         1 multiply-array 1 72 B 1.00 - * MB array -> result
         total 1 72 B 1.00 - * MB of 200.0 MB, * at once
-        refused: memory:* lives in this process alone, where worker processes cannot see
-        it. Use scheduler="threads", or *
+        refused: memory:* lives in this process alone, where worker processes*
+        *Use scheduler="threads", or *
         """,
     ),
 }  # fmt: skip
@@ -173,9 +174,15 @@ def test_a_plan_that_does_not_fit_says_so_and_is_refused_when_it_runs(u):
     with pytest.raises(MemoryBudgetError) as caught:
         made.run()
     assert (caught.value.needed, caught.value.allowed) == (made.peak_memory, 10_000_000)
-    assert caught.value.cures == made.advice != ()
+    assert steady(caught.value.cures) == steady(made.advice) != []
     again = pickle.loads(pickle.dumps(caught.value))
-    assert (str(again), again.needed, again.cures) == (str(caught.value), made.peak_memory, made.advice)
+    found = (str(again), again.needed, again.cures)
+    assert found == (str(caught.value), made.peak_memory, caught.value.cures)
+
+
+def steady(cures):
+    """Cures without how much memory is free: that is another figure a moment later."""
+    return [re.sub(r"\S+ \w+ are free", "are free", str(cure)) for cure in cures]
 
 
 def test_explaining_reads_and_makes_nothing():
