@@ -18,7 +18,6 @@ from lazyzarr.graph.ops.blocks import MapBlocks, kept_copy
 from lazyzarr.graph.ops.computed import Box, Computed, cuts_of
 from lazyzarr.graph.ops.elementwise import Constant, Elementwise
 from lazyzarr.graph.ops.sources import ZarrSource
-from lazyzarr.graph.ops.user import UserElementwise
 from lazyzarr.graph.program import Program, Step, compile_program, view_of
 
 __all__ = ["Arena", "Array", "Bound", "Evaluator", "Leaves", "Values"]
@@ -210,11 +209,8 @@ class Bound:
 
 def _sparse_loads(program: Program, leaves: Leaves) -> list[tuple[int, ChunkedLeaf]]:
     """The loads of stored arrays, where all else is the same for each tile; none where it may not be."""
-    for step in program.steps:  # users' functions may give what they like
-        if not step.is_view and (
-            isinstance(step.node, UserElementwise) or not isinstance(step.node, Elementwise)
-        ):
-            return []
+    if any(step.node is not None and step.node.calls_user for step in program.steps):
+        return []  # they may give what they like
     found = []
     for load in program.loads:
         leaf = leaves[load.leaf]

@@ -1,11 +1,29 @@
-"""What the tests of the compute half share: one small cluster of worker processes."""
+"""What the tests of the compute half share: one small cluster of worker processes, and a stored array for it."""
 
 from __future__ import annotations
 
 import dask
+import numpy as np
 import pytest
 
+import lazyzarr as lz
+
 CLUSTER = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
+
+SHAPE, CHUNKS = (1000, 1000), (130, 210)  # 8 MB: eight tasks
+
+
+def values():
+    """The values of `x`."""
+    return np.random.default_rng(5).integers(0, 1000, SHAPE).astype("f8")
+
+
+@pytest.fixture
+def x():
+    """A stored array, as a lazy one."""
+    z = lz.create_array("data.zarr/x", shape=SHAPE, chunks=CHUNKS, dtype="f8")
+    z[...] = values()
+    return lz.from_zarr("data.zarr/x")
 
 
 @pytest.fixture(scope="session")

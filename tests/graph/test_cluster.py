@@ -26,20 +26,7 @@ from lazyzarr.graph.spec import Spec
 from lazyzarr.graph.stage import Budget
 from lazyzarr.graph.targets import TargetOptions, new_target
 from lazyzarr.graph.tasks import RunExpr, answer_keys, build_graph
-from tests.graph.conftest import CLUSTER
-
-SHAPE, CHUNKS = (1000, 1000), (130, 210)  # 8 MB: eight tasks
-
-
-def values():
-    return np.random.default_rng(5).integers(0, 1000, SHAPE).astype("f8")
-
-
-@pytest.fixture
-def x():
-    z = lz.create_array("data.zarr/x", shape=SHAPE, chunks=CHUNKS, dtype="f8")
-    z[...] = values()
-    return lz.from_zarr("data.zarr/x")
+from tests.graph.conftest import CLUSTER, SHAPE, values
 
 
 def virtual(name, shape, chunks, dtype="f4"):

@@ -14,19 +14,7 @@ from dask.diagnostics import ProgressBar
 import lazyzarr as lz
 from lazyzarr.graph.lazy import LazyArray
 from lazyzarr.graph.ops.sources import DaskSource, MemorySource
-
-SHAPE, CHUNKS = (1000, 1000), (130, 210)
-
-
-def values():
-    return np.random.default_rng(5).integers(0, 1000, SHAPE).astype("f8")
-
-
-@pytest.fixture
-def x():
-    z = lz.create_array("data.zarr/x", shape=SHAPE, chunks=CHUNKS, dtype="f8")
-    z[...] = values()
-    return lz.from_zarr("data.zarr/x")
+from tests.graph.conftest import SHAPE, values
 
 
 @pytest.fixture(params=["threads", "sync", "processes", "client"])

@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as npst
 import lazyzarr as lz
 import lazyzarr.numpy as lnp
 from lazyzarr.errors import BoundsCheckError, SelectionError, ShapeMismatchError
+from tests.graph.selections import indices
 
 LAWS = int(os.environ.get("LAZYZARR_LAWS", "60"))
 SHAPE = (4, 5, 6)
@@ -227,15 +228,6 @@ def test_dtypes_are_numpys(dtype):
             continue
         assert lazy.dtype == expected.dtype, function
         np.testing.assert_array_equal(lazy.compute(), expected)
-
-
-indices = st.one_of(
-    st.integers(-3, 2),
-    st.slices(3),
-    st.lists(st.integers(-3, 2), min_size=1, max_size=4),
-    npst.arrays(np.int64, st.sampled_from([(2,), (2, 2), (1, 2), ()]), elements=st.integers(-3, 2)),
-    npst.arrays(bool, (3,)),
-)
 
 
 @settings(max_examples=max(LAWS, 60), deadline=None, derandomize=LAWS <= 60)

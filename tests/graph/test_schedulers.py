@@ -26,20 +26,7 @@ from lazyzarr.graph.plan import Output
 from lazyzarr.graph.run import Job, make_spec
 from lazyzarr.graph.tasks import build_graph, final_key
 from lazyzarr.storage import MemoryStore
-
-SHAPE, CHUNKS = (1000, 1000), (130, 210)  # 8 MB: eight tasks
-
-
-def values():
-    return np.random.default_rng(5).integers(0, 1000, SHAPE).astype("f8")
-
-
-@pytest.fixture
-def x():
-    z = lz.create_array("data.zarr/x", shape=SHAPE, chunks=CHUNKS, dtype="f8")
-    z[...] = values()
-    return lz.from_zarr("data.zarr/x")
-
+from tests.graph.conftest import values
 
 EXPRESSIONS = {
     "sum": (lambda x: x.sum(), np.sum),

@@ -8,21 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as npst
 
 import lazyzarr as lz
 from lazyzarr.errors import BoundsCheckError, SelectionError
+from tests.graph.selections import indices
 
 LAWS = int(os.environ.get("LAZYZARR_LAWS", "60"))
 A = np.arange(81.0).reshape(3, 3, 3, 3)
-
-indices = st.one_of(
-    st.integers(-3, 2),
-    st.slices(3),
-    st.lists(st.integers(-3, 2), min_size=1, max_size=4),
-    npst.arrays(np.int64, st.sampled_from([(2,), (2, 2), (1, 2), ()]), elements=st.integers(-3, 2)),
-    npst.arrays(bool, (3,)),
-)
 
 
 @settings(max_examples=max(LAWS, 80), deadline=None, derandomize=LAWS <= 60)

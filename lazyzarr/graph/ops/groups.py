@@ -8,7 +8,7 @@ import numpy as np
 
 from lazyzarr.graph.node import Node, make
 from lazyzarr.graph.ops.moments import merge_moments
-from lazyzarr.graph.ops.reductions import Reduce, State, Tile, accumulator
+from lazyzarr.graph.ops.reductions import State, Tile, WideReduce, accumulator
 from lazyzarr.graph.ops.sources import Held
 
 __all__ = ["GroupReduce", "GroupVariance", "How", "group_reduce"]
@@ -17,7 +17,7 @@ Array = np.ndarray[Any, Any]
 How = Literal["sum", "mean", "min", "max", "count", "var", "std", "first", "last"]
 
 
-class GroupReduce(Reduce):
+class GroupReduce(WideReduce):
     """A reduction of the elements of each group along an axis; options: what, labels (held), number of groups."""
 
     __slots__ = ()
@@ -42,13 +42,6 @@ class GroupReduce(Reduce):
     def width(self) -> int:
         """The number of groups."""
         return int(self.params[3][2])
-
-    def infer(self) -> None:
-        """The operand's axes, that of the groups with one element a group."""
-        source, (axis,) = self.operand, self.axes
-        self.shape = (*source.shape[:axis], self.width, *source.shape[axis + 1 :])
-        self.chunks = (*source.chunks[:axis], (self.width,), *source.chunks[axis + 1 :])
-        self.dims, self.dtype = source.dims, np.dtype(self.params[2])
 
     def state_dtypes(self) -> tuple[np.dtype[Any], ...]:
         """The totals or extrema, and how many elements each group had."""

@@ -18,6 +18,7 @@ from lazyzarr.graph.region import Region
 
 __all__ = [
     "Extremum",
+    "Joined",
     "Logical",
     "Mean",
     "Product",
@@ -26,6 +27,7 @@ __all__ = [
     "Sum",
     "Tile",
     "Variance",
+    "WideReduce",
     "reduce_node",
 ]
 
@@ -150,6 +152,19 @@ class Reduce(Node):
         if self.params[1]:
             return result
         return result.reshape(tuple(n for axis, n in enumerate(result.shape) if axis not in self.axes))
+
+
+class WideReduce(Reduce):
+    """A reduction along one axis, of which `width` elements are left."""
+
+    __slots__ = ()
+
+    def infer(self) -> None:
+        """The operand's axes, the one that is reduced with `width` elements."""
+        source, (axis,) = self.operand, self.axes
+        self.shape = (*source.shape[:axis], self.width, *source.shape[axis + 1 :])
+        self.chunks = (*source.chunks[:axis], (self.width,), *source.chunks[axis + 1 :])
+        self.dims, self.dtype = source.dims, np.dtype(self.params[2])
 
 
 class Sum(Reduce):
@@ -284,8 +299,33 @@ class Variance(Reduce):
         return (np.sqrt(result) if root else result).astype(self.dtype)
 
 
-class Extremum(Reduce):
-    """The minimum or maximum; options: which ufunc."""
+class Joined(Reduce):
+    """Values joined by a ufunc that takes two states as it takes two values; options: which ufunc."""
+
+    __slots__ = ()
+
+    @property
+    def _ufunc(self) -> np.ufunc:
+        return self.params[3][0]  # type: ignore[no-any-return]
+
+    def state_dtypes(self) -> tuple[np.dtype[Any], ...]:
+        """What the values so far give."""
+        return (self.dtype,)
+
+    def join(self, state: State, other: State, before: int, count: int) -> None:
+        """Both by the ufunc."""
+        if before == 0:
+            state[0][...] = other[0]
+        else:
+            self._ufunc(state[0], other[0], out=state[0])
+
+    def finish(self, state: State, count: int) -> Array:
+        """What all values give."""
+        return state[0]
+
+
+class Extremum(Joined):
+    """The minimum or maximum."""
 
     __slots__ = ()
 
@@ -294,31 +334,12 @@ class Extremum(Reduce):
         """min or max, or with NaN passed over nanmin or nanmax."""
         return _EXTREMA[self._ufunc.__name__]
 
-    @property
-    def _ufunc(self) -> np.ufunc:
-        return self.params[3][0]  # type: ignore[no-any-return]
-
-    def state_dtypes(self) -> tuple[np.dtype[Any], ...]:
-        """The extremum so far."""
-        return (self.dtype,)
-
     def fold(self, state: State, tile: Tile, before: int) -> None:
         """Compares with the tile's extremum; NaN and NaT win, as in NumPy."""
         if before == 0:
             self._ufunc.reduce(tile.values, axis=self.axes, keepdims=True, out=state[0])
         else:
             self.join(state, (self._ufunc.reduce(tile.values, axis=self.axes, keepdims=True),), before, 0)
-
-    def join(self, state: State, other: State, before: int, count: int) -> None:
-        """The lesser or greater of both."""
-        if before == 0:
-            state[0][...] = other[0]
-        else:
-            self._ufunc(state[0], other[0], out=state[0])
-
-    def finish(self, state: State, count: int) -> Array:
-        """The extremum."""
-        return state[0]
 
 
 _EXTREMA = {"minimum": "min", "maximum": "max", "fmin": "nanmin", "fmax": "nanmax"}

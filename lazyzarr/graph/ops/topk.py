@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from lazyzarr.graph.node import Node, make
-from lazyzarr.graph.ops.reductions import Reduce, State, Tile
+from lazyzarr.graph.ops.reductions import State, Tile, WideReduce
 
 __all__ = ["TopK", "topk"]
 
 Array = np.ndarray[Any, Any]
 
 
-class TopK(Reduce):
+class TopK(WideReduce):
     """The k best values along one axis, the best first; options: k, whether the greatest are best, whether their
     positions are wanted.
 
@@ -41,13 +41,6 @@ class TopK(Reduce):
     @property
     def _positions(self) -> bool:
         return bool(self.params[3][2])
-
-    def infer(self) -> None:
-        """The operand's axes, the one that is reduced with k elements."""
-        source, (axis,) = self.operand, self.axes
-        self.shape = (*source.shape[:axis], self.width, *source.shape[axis + 1 :])
-        self.chunks = (*source.chunks[:axis], (self.width,), *source.chunks[axis + 1 :])
-        self.dims, self.dtype = source.dims, np.dtype(self.params[2])
 
     def state_dtypes(self) -> tuple[np.dtype[Any], ...]:
         """The best values so far, and where they stand if that is wanted."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.elementwise import Constant, Elementwise, call
-from lazyzarr.graph.ops.reductions import Reduce, State, Tile
+from lazyzarr.graph.ops.reductions import Joined, State, Tile
 
 __all__ = ["JOINABLE", "UfuncReduce", "ufunc_outputs"]
 
@@ -23,7 +23,7 @@ JOINABLE = {
 }
 
 
-class UfuncReduce(Reduce):
+class UfuncReduce(Joined):
     """All values joined by a ufunc that may join them in any order; options: the ufunc."""
 
     __slots__ = ()
@@ -32,14 +32,6 @@ class UfuncReduce(Reduce):
     def label(self) -> str:
         """The ufunc's name."""
         return self._ufunc.__name__
-
-    @property
-    def _ufunc(self) -> np.ufunc:
-        return self.params[3][0]  # type: ignore[no-any-return]
-
-    def state_dtypes(self) -> tuple[np.dtype[Any], ...]:
-        """What the values so far give."""
-        return (self.dtype,)
 
     def start(self, shape: tuple[int, ...]) -> State:
         """What the ufunc gives for no values, where that is defined."""
@@ -50,17 +42,6 @@ class UfuncReduce(Reduce):
         """Joins what the tile gives."""
         part = self._ufunc.reduce(tile.values, axis=self.axes, dtype=self.dtype, keepdims=True)
         self.join(state, (part,), before, 0)
-
-    def join(self, state: State, other: State, before: int, count: int) -> None:
-        """Both by the ufunc."""
-        if before == 0:
-            state[0][...] = other[0]
-        else:
-            self._ufunc(state[0], other[0], out=state[0])
-
-    def finish(self, state: State, count: int) -> Array:
-        """What all values give."""
-        return state[0]
 
 
 class UfuncOutput(Elementwise):
