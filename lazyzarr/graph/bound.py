@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lazyzarr.graph.access import block_capacities
-from lazyzarr.graph.leaves import ChunkCache, ChunkedLeaf, Leaf, Locators, is_uniform, open_leaf
+from lazyzarr.graph.leaves import ChunkCache, ChunkedLeaf, Leaf, Locators, is_uniform, open_leaf, uniform
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.blocks import MapBlocks, kept_copy
 from lazyzarr.graph.ops.computed import Box, Computed, cuts_of
@@ -179,7 +179,7 @@ class Bound:
             registers[register] = load(origin)
         if self._sparse and self._nothing_stored():
             if self._constants is None:
-                self._constants = [_uniform(value) for value in self._run(registers)]
+                self._constants = [uniform(value) for value in self._run(registers)]
             return self._constants
         return self._run(registers)
 
@@ -219,11 +219,6 @@ def _sparse_loads(program: Program, leaves: Leaves) -> list[tuple[int, ChunkedLe
         elif math.prod(load.shape) != 1 or any(span.axis is not None for span in load.region):
             return []
     return found
-
-
-def _uniform(values: Array) -> Array:
-    """The array of one value throughout as a view of one element, which is a copy."""
-    return np.broadcast_to(values[(slice(0, 1),) * values.ndim].copy(), values.shape)
 
 
 def _bind_ufunc(function: Callable[..., Any], places: list[int], r: int) -> Callable[[list[Any]], None]:

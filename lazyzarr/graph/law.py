@@ -21,8 +21,8 @@ from lazyzarr.graph.stage import Stage
 
 __all__ = ["Bound", "estimate"]
 
-# Decoded bytes a second and core, measured on float32 weather data (one core of a Xeon server, 2026): what a codec
-# is not listed under takes the last. They tell tenfold differences, not tenths.
+# Decoded bytes a second and core, in round numbers for float32 on a server's core; not measured where a plan is made.
+# What a codec is not listed under takes the last. They tell tenfold differences, not tenths.
 DECODE = {"blosc": 2.0e9, "lz4": 2.0e9, "zstd": 0.8e9, "gzip": 0.3e9, "zlib": 0.3e9, "": 0.5e9}
 ENCODE = {"blosc": 0.8e9, "lz4": 0.8e9, "zstd": 0.4e9, "gzip": 0.04e9, "zlib": 0.04e9, "": 0.1e9}
 # Bytes a second of a disk that is read for the first time, and of memory, for a core.

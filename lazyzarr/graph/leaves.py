@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -16,7 +15,17 @@ from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.sources import DaskSource, ForeignSource, MemorySource, ZarrSource
 from lazyzarr.graph.region import Region, Span, place
 
-__all__ = ["ArrayLeaf", "Buffer", "ChunkCache", "ChunkedLeaf", "Leaf", "Locators", "is_uniform", "open_leaf"]
+__all__ = [
+    "ArrayLeaf",
+    "Buffer",
+    "ChunkCache",
+    "ChunkedLeaf",
+    "Leaf",
+    "Locators",
+    "is_uniform",
+    "open_leaf",
+    "uniform",
+]
 
 Array = np.ndarray[Any, Any]
 Loader = Callable[[tuple[int, ...]], Array]
@@ -56,6 +65,15 @@ def is_uniform(values: Array) -> bool:
     (True, False)
     """
     return values.ndim > 0 and not any(values.strides)
+
+
+def uniform(values: Array) -> Array:
+    """An array of one value throughout as a view of one element, which is a copy.
+
+    >>> uniform(np.ones((2, 3))).strides
+    (0, 0)
+    """
+    return np.broadcast_to(values[(slice(0, 1),) * values.ndim].copy(), values.shape)
 
 
 class ChunkCache:
@@ -129,16 +147,13 @@ class ChunkedLeaf:
                 part if isinstance(part, list) else [(coord, part, slice(None))]
                 for coord, part in zip(coords, places, strict=True)
             ]
-            shown: set[bytes] = set()  # of chunks that show one element throughout, that element's bytes
-            same = math.prod(shape) > 0 and not dtype.hasobject
+            same = out.size > 0
             for combination in itertools.product(*parts):
                 chunk = get(tuple(part[0] for part in combination))
                 out[tuple(part[2] for part in combination)] = chunk[tuple(part[1] for part in combination)]
                 same = same and is_uniform(chunk)
-                if same:
-                    shown.add(chunk[(0,) * chunk.ndim].tobytes())
-            one = (slice(0, 1),) * len(shape)
-            return np.broadcast_to(out[one].copy(), shape) if same and len(shown) == 1 else out
+            # Those of a stored array are the chunks that it lacks; of others each may show another element.
+            return uniform(out) if same and self.uniform else out
 
         return gather
 
@@ -249,7 +264,6 @@ def _zarr_leaf(reader: ChunkReader, capacity: int) -> ChunkedLeaf:
     """A stored array's chunks, decoded into kept buffers."""
     scratch, even = reader.new_scratch(), isinstance(reader.grid, RegularGrid)
     buffers: list[Array] = []  # those that a missing chunk left unused
-    fill = np.asarray(reader.fill, reader.dtype)
 
     def fetch(coords: tuple[int, ...], spare: Array | None) -> Array:
         if spare is None or is_uniform(spare):
@@ -260,7 +274,7 @@ def _zarr_leaf(reader: ChunkReader, capacity: int) -> ChunkedLeaf:
         if not reader.read_into(coords, chunk, scratch) and chunk.ndim:
             buffers.append(chunk)
             leaf.uniform = True
-            return np.broadcast_to(fill, chunk.shape)
+            return uniform(chunk)
         # Decoded chunks are lent to programs and to users' functions.
         chunk.flags.writeable = False
         return chunk
