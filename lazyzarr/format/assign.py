@@ -157,8 +157,9 @@ def _within(values: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> Any:
     if dtype.kind not in "iu" or values.dtype.kind not in "iuf":
         return True
     limits = np.iinfo(dtype)
-    if values.dtype.kind == "f":  # the first integers beyond are powers of two, which floats hold exactly
-        return (values >= float(limits.min)) & (values < float(limits.max + 1))
+    if values.dtype.kind == "f":
+        # The first integers beyond are powers of two, which float64 holds exactly; in float16 they are infinite.
+        return (values >= np.float64(limits.min)) & (values < np.float64(limits.max + 1))
     return (values >= limits.min) & (values <= limits.max)
 
 

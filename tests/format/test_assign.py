@@ -35,6 +35,15 @@ def test_integers_never_change(data, given_dtype, dtype):
         assert [int(v) for v in cast.flat] == [int(v.real) for v in values.flat]
 
 
+@pytest.mark.parametrize("given_dtype", ["f2", "f4", "f8"])
+@pytest.mark.parametrize("dtype", ["i1", "i4", "i8", "u4", "u8"])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_no_integer_holds_what_is_not_finite(given_dtype, dtype, value):
+    """The least int32 is -inf in float16, and comes back from there as itself."""
+    with pytest.raises(DataTypeMismatchError, match="cannot hold"):
+        checked_values(np.array([1, value], given_dtype), np.dtype(dtype), "z")
+
+
 def _finite(values):
     """Python numbers; what is not finite as a number that fits no integer."""
     return [complex(v) if np.isfinite(v) else complex(0.5) for v in values.flat]

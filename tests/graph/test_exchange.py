@@ -158,10 +158,11 @@ def test_nothing_stays_after_an_error(slabs, temporary, scheduler):
 
 
 JOB = """
-import sys, time
+import signal, sys, time
 import numpy as np
 import lazyzarr as lz
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 lz.config.set(temporary_directory=sys.argv[1])
 x = lz.from_zarr("slabs.zarr")
 
@@ -212,7 +213,7 @@ def test_a_living_run_keeps_its_folder_while_others_sweep(slabs, temporary):
 
 
 def test_ctrl_c_removes_all(slabs, temporary):
-    with running(temporary, 0.5) as job:
+    with running(temporary, 2.0) as job:
         job.send_signal(signal.SIGINT)
         assert job.wait(20) != 0
         assert list(temporary.iterdir()) == []
