@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -23,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import lazyzarr as lz
 import lazyzarr.numpy as lnp
 from lazyzarr.format.stores.wrappers import FaultStore
+from lazyzarr.graph import stage
 from lazyzarr.graph.functions.unique import Unique
 from lazyzarr.graph.node import walk
 from lazyzarr.graph.ops.scans import Scan
@@ -295,8 +297,9 @@ def outputs(row: Row, name: str, x: Any) -> list[Any]:
 
 
 def plan_of(array: Any) -> Any:
-    """The plan of an array in one task."""
-    return expression(array).explain(num_workers=1, scheduler="sync", memory="10GB")
+    """The plan of an array in one task, for which the chunks are large: small ones are stacked."""
+    with mock.patch.object(stage, "STACK_BYTES", 1):
+        return expression(array).explain(num_workers=1, scheduler="sync", memory="10GB")
 
 
 def expression(array: Any) -> Any:
@@ -306,7 +309,7 @@ def expression(array: Any) -> Any:
 
 def held(plan: Any) -> int:
     """Bytes that a task holds at most."""
-    return max(stage.memory.task for stage in plan._planned.stages)
+    return max(each.memory.task for each in plan._planned.stages)
 
 
 def kind_of(made: list[Any]) -> str:
@@ -314,10 +317,8 @@ def kind_of(made: list[Any]) -> str:
     nodes = walk([expression(array).__lazyzarr_node__ for array in made])
     if any(isinstance(node, Scan) for node in nodes):
         return SCAN
-    stages = [stage for array in made for stage in plan_of(array).stages]
-    found = any(isinstance(array, Unique) for array in made) or any(
-        stage.kind == "reduce" for stage in stages
-    )
+    stages = [each for array in made for each in plan_of(array).stages]
+    found = any(isinstance(array, Unique) for array in made) or any(each.kind == "reduce" for each in stages)
     return REDUCE if found else MAP
 
 

@@ -40,7 +40,8 @@ ORDER = """
     graph.region graph.origins graph.node graph.ops.* graph.rules graph.chunking graph.layout graph.sink
     graph.targets graph.program graph.access graph.stage graph.temporary graph.order graph.exchange graph.plan
     graph.blame graph.cures graph.check graph.optimize
-    graph.leaves graph.ahead graph.bound graph.write graph.evaluate graph.given graph.spec graph.combine graph.tasks
+    graph.locate graph.leaves graph.ahead graph.bound graph.write graph.evaluate
+    graph.given graph.spec graph.combine graph.tasks
     graph.cluster graph.processes graph.schedule graph.tally graph.progress graph.run
     graph.outline graph.law graph.plan_text graph.svg graph.picture graph.display graph.drawing graph.explain
     graph.writing graph.storing graph.reducing graph.lift graph.functions.*

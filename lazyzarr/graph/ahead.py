@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-from lazyzarr.graph.leaves import ChunkedLeaf, Locator
+from lazyzarr.graph.leaves import ChunkedLeaf
+from lazyzarr.graph.locate import Locator
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.program import compile_program
 from lazyzarr.graph.stage import Stage
@@ -59,7 +59,7 @@ class BlockAhead:
         for _, _, tiles in self._stage.layout.walk(index):
             for origin, shape in tiles:
                 for locate in self._loads(node, leaf, shape):
-                    for coords in _touched(locate, origin):
+                    for coords in locate(origin).chunks():
                         if coords in kept:
                             del kept[coords]
                         else:
@@ -73,17 +73,6 @@ class BlockAhead:
         known = self._locators.get((node, shape))
         if known is None:
             program = compile_program(self._stage.roots, shape, self._stage.inline)
-            known = [Locator(load.region, leaf.cuts) for load in program.loads if load.leaf is node]
+            known = [Locator(load.region, leaf.cuts, shape) for load in program.loads if load.leaf is node]
             self._locators[node, shape] = known
         return known
-
-
-def _touched(locate: Locator, origin: Coords) -> Iterator[Coords]:
-    coords, _, several = locate(origin)
-    if several is None:
-        return iter((coords,))
-    parts = [
-        [each[0] for each in part] if isinstance(part, list) else [coord]
-        for coord, part in zip(coords, several, strict=True)
-    ]
-    return itertools.product(*parts)

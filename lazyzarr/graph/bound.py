@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from lazyzarr.graph.access import block_capacities
-from lazyzarr.graph.leaves import ChunkCache, ChunkedLeaf, Leaf, Locators, is_uniform, open_leaf, uniform
+from lazyzarr.graph.leaves import ChunkCache, ChunkedLeaf, Leaf, Tile, is_uniform, open_leaf, uniform
+from lazyzarr.graph.locate import Locators
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.blocks import MapBlocks, kept_copy
 from lazyzarr.graph.ops.computed import Box, Computed, cuts_of
 from lazyzarr.graph.ops.elementwise import Constant, Elementwise
 from lazyzarr.graph.ops.sources import ZarrSource
-from lazyzarr.graph.program import Program, Step, compile_program, view_of
+from lazyzarr.graph.program import Load, Program, Step, compile_program, view_of
 
 __all__ = ["Arena", "Array", "Bound", "Evaluator", "Leaves", "Values"]
 
@@ -105,7 +106,12 @@ class Bound:
         self._loads = [
             (
                 load.register,
-                leaves[load.leaf].loader(load.region, functools.partial(arena.array, ("load", i)), locators),
+                leaves[load.leaf].loader(
+                    load.region,
+                    _tile_of(program, load),
+                    functools.partial(arena.array, ("load", i)),
+                    locators,
+                ),
             )
             for i, load in enumerate(program.loads)
         ]
@@ -205,6 +211,13 @@ class Bound:
                 registers[register] = self._slots[register]
             if value is not target:
                 np.copyto(target, value)
+
+
+def _tile_of(program: Program, load: Load) -> Tile:
+    """A program's tile as a load sees it."""
+    once = sum(other.leaf is load.leaf for other in program.loads) == 1
+    moves = {span.axis for span in load.region if span.rate}
+    return Tile(program.tile_shape, once and moves.issuperset(range(len(program.tile_shape))))
 
 
 def _sparse_loads(program: Program, leaves: Leaves) -> list[tuple[int, ChunkedLeaf]]:

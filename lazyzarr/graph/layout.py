@@ -213,7 +213,10 @@ def _nest(cells: Cuts, units: Cuts, tiles: Cuts, low: int, high: int) -> list[_U
     result = []
     for start, n in zip(*_intervals(cells, low, high), strict=True):
         inner = _intervals(units, start, start + n)
-        inside = [_intervals(tiles, s, s + m) for s, m in zip(*inner, strict=True)]
+        if tiles is units:
+            inside = [_Intervals([s], [m]) for s, m in zip(*inner, strict=True)]
+        else:
+            inside = [_intervals(tiles, s, s + m) for s, m in zip(*inner, strict=True)]
         result.append(_Units(*inner, inside, all(len(unit.starts) == 1 for unit in inside)))
     return result
 
@@ -301,13 +304,24 @@ class Sharing:
     """Along each axis of the leaf: the most chunks that an outer box touches."""
 
 
-def sharing(access: Access, outer: Sequence[Cuts], inner: Sequence[Cuts], domain: Sequence[int]) -> Sharing:
-    """How inner boxes within outer ones share the leaf's chunks."""
-    own = range(len(access.region))
+def sharing(
+    access: Access,
+    outer: Sequence[Cuts],
+    inner: Sequence[Cuts],
+    domain: Sequence[int],
+    known: tuple[int, ...] | None = None,
+) -> Sharing:
+    """How inner boxes within outer ones share the leaf's chunks; `known`: the most that an inner box touches."""
+    least = known or tuple(_touched_most(access, own, inner, domain) for own in range(len(access.region)))
     return Sharing(
         tuple(_shares(access, axis, outer[axis], inner[axis], domain) for axis in range(len(domain))),
-        tuple(_touched_most(access, axis, inner, domain) for axis in own),
-        tuple(_touched_most(access, axis, outer, domain) for axis in own),
+        least,
+        tuple(
+            most
+            if span.axis is None or outer[span.axis] is inner[span.axis]
+            else _touched_most(access, own, outer, domain)
+            for own, (span, most) in enumerate(zip(access.region, least, strict=True))
+        ),
     )
 
 

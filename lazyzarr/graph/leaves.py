@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lazyzarr.format.chunk import ChunkReader
 from lazyzarr.format.grid import Axis, EvenAxis, RegularGrid
+from lazyzarr.graph.locate import Locators, Part, locator, moved
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.sources import DaskSource, ForeignSource, MemorySource, ZarrSource
-from lazyzarr.graph.region import Region, Span, place
+from lazyzarr.graph.region import Region, place
 
 __all__ = [
     "ArrayLeaf",
@@ -21,7 +21,6 @@ __all__ = [
     "ChunkCache",
     "ChunkedLeaf",
     "Leaf",
-    "Locators",
     "is_uniform",
     "open_leaf",
     "uniform",
@@ -33,6 +32,14 @@ Buffer = Callable[[tuple[int, ...], np.dtype[Any]], Array]
 """An array of a shape and dtype, in memory that is used again for the next one asked for."""
 
 
+class Tile(NamedTuple):
+    """What a program is run for, as one of its loads sees it."""
+
+    shape: tuple[int, ...]
+    alone: bool
+    """Whether the program loads nothing else of that leaf, and each tile other elements."""
+
+
 class ArrayLeaf:
     """Values that are in memory already: loads are views."""
 
@@ -40,22 +47,17 @@ class ArrayLeaf:
         self._array = array.view()
         self._array.flags.writeable = False
 
-    def loader(self, region: Region, buffer: Buffer, locators: Locators) -> Loader:
+    def loader(self, region: Region, tile: Tile, buffer: Buffer, locators: Locators) -> Loader:
         """What gives the region's values for a tile at an origin."""
         array, spans = self._array, region
 
         def load(origin: tuple[int, ...]) -> Array:
-            return array[place(_moved(span, origin) for span in spans)]  # type: ignore[no-any-return]
+            return array[place(moved(span, origin) for span in spans)]  # type: ignore[no-any-return]
 
         return load
 
     def check(self) -> None:
         """Nothing can be missing."""
-
-
-def _moved(span: Span, origin: tuple[int, ...]) -> slice:
-    start = span.start if span.axis is None else span.start + span.rate * origin[span.axis]
-    return slice(start, start + (span.count - 1) * span.step + 1, span.step)
 
 
 def is_uniform(values: Array) -> bool:
@@ -110,138 +112,58 @@ class ChunkedLeaf:
         dtype: np.dtype[Any],
         check: Callable[[], None],
         read_ahead: Callable[[Iterable[tuple[int, ...]], int], None] = lambda order, depth: None,
+        read_into: Callable[[tuple[int, ...], Array], bool] | None = None,
     ) -> None:
-        self._cuts, self._cache, self._dtype, self.check = cuts, cache, dtype, check
+        self._cache, self._dtype, self.check = cache, dtype, check
         self.cuts = cuts
         """Along each axis the chunks' length, or where they end."""
         self.read_ahead = read_ahead
         """Lets the next chunks, given in their order, be asked for ahead, so many at once; 0: no longer."""
+        self._read_into = read_into
         self.uniform = False
         """Whether there was a chunk that is one value throughout: one that is not stored."""
 
-    def loader(self, region: Region, buffer: Buffer, locators: Locators) -> Loader:
+    def loader(self, region: Region, tile: Tile, buffer: Buffer, locators: Locators) -> Loader:
         """What gives the region's values for a tile at an origin; parts of chunks are put together in `buffer`."""
         get = self._cache.get
-        gather = self._gatherer(tuple(span.count for span in region), buffer)
-        known = (region, tuple(cuts if isinstance(cuts, int) else id(cuts) for cuts in self._cuts))
-        locate = locators.setdefault(known, Locator(region, self._cuts))
+        gather = self._gatherer(tuple(span.count for span in region), tile, buffer)
+        locate = locator(locators, region, self.cuts, tile.shape)
 
         def load(origin: tuple[int, ...]) -> Array:
-            coords, part, several = locate(origin)
+            coords, inside, several = locate(origin)
             if several is not None:
-                return gather(coords, several)
+                return gather(several)
             chunk = get(coords)
-            return chunk if part is None else chunk[part]
+            return chunk if inside is None else chunk[inside]
 
         return load
 
     def _gatherer(
-        self, shape: tuple[int, ...], buffer: Buffer
-    ) -> Callable[[tuple[int, ...], list[Any]], Array]:
-        """What puts a region together from the parts of several chunks."""
-        get, dtype = self._cache.get, self._dtype
+        self, shape: tuple[int, ...], tile: Tile, buffer: Buffer
+    ) -> Callable[[list[list[Part]]], Array]:
+        """What puts a region together from the parts of several chunks.
 
-        def gather(coords: tuple[int, ...], places: list[Any]) -> Array:
+        A chunk of which no other tile needs anything is decoded where it goes, and not kept.
+        """
+        get, dtype = self._cache.get, self._dtype
+        read_into = self._read_into if tile.alone else None
+
+        def gather(axes: list[list[Part]]) -> Array:
             out = buffer(shape, dtype)
-            parts = [
-                part if isinstance(part, list) else [(coord, part, slice(None))]
-                for coord, part in zip(coords, places, strict=True)
-            ]
             same = out.size > 0
-            for combination in itertools.product(*parts):
-                chunk = get(tuple(part[0] for part in combination))
-                out[tuple(part[2] for part in combination)] = chunk[tuple(part[1] for part in combination)]
-                same = same and is_uniform(chunk)
+            for parts in itertools.product(*axes):
+                chunks, insides, wheres, own = zip(*parts, strict=True)
+                if read_into is not None and all(own):
+                    stored = read_into(chunks, out[wheres])
+                else:
+                    chunk = get(chunks)
+                    out[wheres] = chunk[insides]
+                    stored = not is_uniform(chunk)
+                same = same and not stored
             # Those of a stored array are the chunks that it lacks; of others each may show another element.
             return uniform(out) if same and self.uniform else out
 
         return gather
-
-
-Found = tuple[tuple[int, ...], Any, list[Any] | None]
-"""A chunk's coordinates, the part of it (None: all), and the parts in several chunks, where one is not enough."""
-
-
-class Locator:
-    """Where in a grid a region lies for a tile; loads of one region from arrays of one grid share it."""
-
-    __slots__ = ("_axes", "_found", "_origin")
-
-    def __init__(self, region: Region, grid: tuple[list[int] | int, ...]) -> None:
-        self._axes = [(span.axis or 0, _Entries(span, cuts)) for span, cuts in zip(region, grid, strict=True)]
-        self._origin: tuple[int, ...] | None = None
-        self._found: Found = ((), None, None)
-
-    def __call__(self, origin: tuple[int, ...]) -> Found:
-        """Where the region lies for a tile at an origin."""
-        if origin is self._origin:
-            return self._found
-        at = origin or (0,)  # a tile of no axes still has leaves that have some
-        entries = [table[at[axis]] for axis, table in self._axes]
-        part, several = None, None
-        for entry in entries:
-            if not entry[2]:
-                parts = [entry[1] for entry in entries]
-                part = place(parts)
-                several = None if all(entry[3] for entry in entries) else parts
-                break
-        self._origin, self._found = origin, (tuple([entry[0] for entry in entries]), part, several)
-        return self._found
-
-
-Locators = dict[Any, Locator]
-"""Locators by region and grid."""
-
-Entry = tuple[int, Any, bool, bool]
-
-
-class _Entries(dict[int, Entry]):
-    """Where a span lies, by the tile's origin along its axis; computed when first asked."""
-
-    def __init__(self, span: Span, cuts: list[int] | int) -> None:
-        self._span, self._cuts = span, cuts
-
-    def __missing__(self, origin: int) -> Entry:
-        at = 0 if self._span.axis is None else origin
-        entry = self[origin] = _entry(self._span, self._cuts, at)
-        return entry
-
-
-def _entry(span: Span, cuts: list[int] | int, origin: int) -> Entry:
-    """Where a span lies for a tile: (chunk, slice in it, all of it, one chunk only), or the parts in several."""
-    start = span.start + span.rate * origin
-    last = start + span.step * (span.count - 1)
-    first_chunk, last_chunk = _chunk_at(cuts, start), _chunk_at(cuts, last)
-    if first_chunk == last_chunk:
-        low, high = _bounds(cuts, first_chunk)
-        here = slice(start - low, last - low + 1, span.step)
-        return first_chunk, here, here == slice(0, high - low, 1), True
-    return first_chunk, _parts(span, cuts, start, first_chunk, last_chunk), False, False
-
-
-def _parts(
-    span: Span, cuts: list[int] | int, start: int, first: int, last: int
-) -> list[tuple[int, slice, slice]]:
-    """(chunk, slice in it, slice of the load) for each chunk that a span has elements in."""
-    parts, done = [], 0
-    for chunk in range(first, last + 1):
-        low, high = _bounds(cuts, chunk)
-        position = start + done * span.step
-        count = min(-(-(high - position) // span.step), span.count - done)
-        if count > 0:
-            stop = position + (count - 1) * span.step + 1
-            parts.append((chunk, slice(position - low, stop - low, span.step), slice(done, done + count)))
-            done += count
-    # A walk towards the start shares its first chunk with the next tile: used last, it is the one kept.
-    return parts if span.rate >= 0 else parts[::-1]
-
-
-def _chunk_at(cuts: list[int] | int, position: int) -> int:
-    return position // cuts if isinstance(cuts, int) else bisect_right(cuts, position) - 1
-
-
-def _bounds(cuts: list[int] | int, chunk: int) -> tuple[int, int]:
-    return (chunk * cuts, (chunk + 1) * cuts) if isinstance(cuts, int) else (cuts[chunk], cuts[chunk + 1])
 
 
 Leaf = ArrayLeaf | ChunkedLeaf
@@ -261,7 +183,7 @@ def open_leaf(node: Node, capacity: int, values: Mapping[Node, Array]) -> Leaf:
 
 
 def _zarr_leaf(reader: ChunkReader, capacity: int) -> ChunkedLeaf:
-    """A stored array's chunks, decoded into kept buffers."""
+    """A stored array's chunks, decoded into kept buffers, or where they go."""
     scratch, even = reader.new_scratch(), isinstance(reader.grid, RegularGrid)
     buffers: list[Array] = []  # those that a missing chunk left unused
 
@@ -279,12 +201,19 @@ def _zarr_leaf(reader: ChunkReader, capacity: int) -> ChunkedLeaf:
         chunk.flags.writeable = False
         return chunk
 
+    def read_into(coords: tuple[int, ...], out: Array) -> bool:
+        stored = reader.read_into(coords, out, scratch)
+        leaf.uniform = leaf.uniform or not stored
+        return stored
+
     leaf = ChunkedLeaf(
         tuple(map(_axis_cuts, reader.grid.axes)),
         ChunkCache(fetch, capacity),
         reader.dtype,
         lambda: reader.check(scratch),
         reader.ask_ahead,
+        # What is asked for ahead is what the cache will ask for.
+        read_into if reader.in_flight < 2 else None,
     )
     return leaf
 

@@ -12,10 +12,10 @@ from lazyzarr.graph.order import Output, groups
 from lazyzarr.graph.stage import (
     Budget,
     Stage,
-    make_stage,
+    draft_stage,
     partial_bytes,
-    respread,
     split_further,
+    spread,
     with_groups,
     with_read_ahead,
 )
@@ -120,16 +120,19 @@ def plan_stages(outputs: Sequence[Output], budget: Budget) -> Stages:
 
 def _planned(draft: Stages, budget: Budget) -> Stages:
     """The draft with the stages of its outputs and temporary arrays."""
-    stages = [make_stage(*group, budget) for group in groups(draft.made, draft.spills)]
+    stages = [draft_stage(*group, budget) for group in groups(draft.made, draft.spills)]
     why = ""
     if budget.fewer_if_tiny and budget.workers > 1 and _tiny_chunks(stages):
         budget = dataclasses.replace(budget, workers=1)
-        stages = [respread(stage, budget) for stage in stages]
         small = format_bytes(SMALL_CHUNK)
         why = f"1 thread: chunks are smaller than {small}, where a second one only waits for the first"
     return _fit(
         dataclasses.replace(
-            draft, stages=tuple(stages), workers=budget.workers, workers_why=why, folder=budget.folder
+            draft,
+            stages=tuple(spread(stage, budget) for stage in stages),
+            workers=budget.workers,
+            workers_why=why,
+            folder=budget.folder,
         )
     )
 
