@@ -33,8 +33,10 @@ class Leaves:
     They are not shared between evaluators: what one has borrowed must not be overwritten for another.
     """
 
-    def __init__(self, capacities: Mapping[Node, int], values: Values) -> None:
+    def __init__(self, capacities: Mapping[Node, int], values: Values, tiled: bool = True) -> None:
         self._capacities, self._values = capacities, values
+        self.tiled = tiled
+        """Whether what is evaluated are tiles, of which no two have an element in common."""
         self._open: dict[Node, Leaf] = {}
 
     def __getitem__(self, node: Node) -> Leaf:
@@ -58,7 +60,7 @@ class Leaves:
 def computed_leaf(node: Computed, kept: int, values: Values) -> ChunkedLeaf:
     """A computed node as a leaf: its blocks are made when they are asked for, and kept like decoded chunks."""
     cuts = tuple(cuts_of(sizes).tolist() for sizes in node.chunks)
-    leaves = Leaves(block_capacities(node), values)
+    leaves = Leaves(block_capacities(node), values, tiled=False)
     evaluators = [Evaluator((source,), frozenset(), leaves) for source in node.inputs]
     make = node.session()
 
@@ -108,7 +110,7 @@ class Bound:
                 load.register,
                 leaves[load.leaf].loader(
                     load.region,
-                    _tile_of(program, load),
+                    _tile_of(program, load, leaves.tiled),
                     functools.partial(arena.array, ("load", i)),
                     locators,
                 ),
@@ -213,9 +215,9 @@ class Bound:
                 np.copyto(target, value)
 
 
-def _tile_of(program: Program, load: Load) -> Tile:
+def _tile_of(program: Program, load: Load, tiled: bool) -> Tile:
     """A program's tile as a load sees it."""
-    once = sum(other.leaf is load.leaf for other in program.loads) == 1
+    once = tiled and sum(other.leaf is load.leaf for other in program.loads) == 1
     moves = {span.axis for span in load.region if span.rate}
     return Tile(program.tile_shape, once and moves.issuperset(range(len(program.tile_shape))))
 
