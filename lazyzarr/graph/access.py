@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
@@ -16,16 +17,18 @@ from lazyzarr.graph.ops.blocks import MapBlocks
 from lazyzarr.graph.ops.computed import Computed
 from lazyzarr.graph.ops.reductions import Reduce
 from lazyzarr.graph.ops.sources import DaskSource, ForeignSource, MemorySource, ZarrSource
-from lazyzarr.graph.program import hulls_of
-from lazyzarr.graph.region import Region, whole
+from lazyzarr.graph.program import Programs, hulls_of, joined_within
+from lazyzarr.graph.region import Region, hull, volume, whole
 
 __all__ = [
     "accesses",
+    "accesses_below",
     "block_capacities",
     "bytes_below",
     "decoded_bytes",
     "inline_blocks",
     "leaf_name",
+    "programs_below",
     "ranked",
     "read_bytes_bound",
     "stacked",
@@ -35,12 +38,77 @@ __all__ = [
 def accesses(roots: Sequence[Node], domain: tuple[int, ...], inline: frozenset[Node]) -> list[Access]:
     """What the whole domain needs of each leaf, in the order of the expression."""
     hulls = hulls_of(roots, domain, inline)
-    return [
-        _access(node, region)
-        for node in reversed(hulls)
-        if node.is_leaf and node not in inline
-        for region in hulls[node]
-    ]
+    found = []
+    for node in reversed(hulls):
+        if node.is_leaf and node not in inline:
+            found.extend(_united([_access(node, region) for region in hulls[node]], domain))
+    return [access for access in found if _is_reached(access, domain)]
+
+
+def _is_reached(access: Access, domain: tuple[int, ...]) -> bool:
+    """Whether any tile needs anything of the leaf: not every part of a joined array may be asked for."""
+    ends = [(np.array([0]), np.array([n])) for n in domain]
+    for own, span in enumerate(access.region):
+        if span.within is not None and span.axis is not None:
+            first, last = access.touched(own, *ends[span.axis], domain)
+            if last[0] < first[0]:
+                return False
+    return True
+
+
+def accesses_below(source: Node) -> list[Access]:
+    """What an input of a computed node needs of each leaf, all blocks together."""
+    return accesses((source,), source.shape, joined_within((source,), source.shape))
+
+
+def programs_below(source: Node) -> Programs:
+    """The programs that give the boxes of an input of a computed node."""
+    return Programs((source,), joined_within((source,), source.shape))
+
+
+def _united(found: Sequence[Access], domain: tuple[int, ...]) -> list[Access]:
+    """The accesses of one leaf, those as one that touch no more chunks so than apart."""
+    apart: list[Access] = []
+    for access in found:
+        position = 0
+        while position < len(apart):
+            both = _both(access, apart[position], domain)
+            if both is None:
+                position += 1
+            else:
+                del apart[position]
+                access, position = both, 0
+        apart.append(access)
+    return apart
+
+
+def _both(one: Access, other: Access, domain: tuple[int, ...]) -> Access | None:
+    """One access for what two joined parts of a leaf need of it, None where they are better apart."""
+    if not one.decodes or all(span.within is None for span in (*one.region, *other.region)):
+        return None
+    spans = []
+    for a, b, n in zip(one.region, other.region, one.leaf.shape, strict=True):
+        span = hull(a._replace(within=None), b._replace(within=None))
+        if span is None:
+            return None
+        if a.within or b.within:
+            ends = [each.within or (0, n - 1) for each in (a, b)]
+            span = span._replace(within=(min(low for low, _ in ends), max(high for _, high in ends)))
+        spans.append(span)
+    both = dataclasses.replace(one, region=tuple(spans))
+    boxes = _chunks_of(max(one, other, key=lambda access: volume(access.region)), domain)
+    apart = sum(_decoded(access, boxes, domain) for access in (one, other))
+    return both if _decoded(both, boxes, domain) <= apart else None
+
+
+def _chunks_of(access: Access, domain: tuple[int, ...]) -> list[tuple[Cuts, Cuts]]:
+    """Boxes of the domain in each of which an access needs one chunk."""
+    boxes = []
+    for axis, n in enumerate(domain):
+        cuts = access.boundaries(axis, domain)
+        cuts = np.array([0, n]) if cuts is None else cuts
+        boxes.append((cuts[:-1], cuts[1:]))
+    return boxes
 
 
 def _access(leaf: Node, region: Region) -> Access:
@@ -108,7 +176,7 @@ def bytes_below(node: Computed) -> tuple[int, int]:
     again = once = 0
     for source, intervals in zip(node.inputs, node.intervals(), strict=True):
         whole_box = [(np.array([0]), np.array([n])) for n in source.shape]
-        for access in accesses((source,), source.shape, frozenset()):
+        for access in accesses_below(source):
             if not access.decodes or 0 in source.shape:
                 continue
             asked, least = (_decoded(access, boxes, source.shape) for boxes in (intervals, whole_box))
@@ -165,7 +233,7 @@ def block_capacities(node: Computed) -> dict[Node, int]:
     """For each leaf below a computed node, how many of its chunks a box touches that a block asks for."""
     result: dict[Node, int] = {}
     for source, intervals in zip(node.inputs, node.intervals(), strict=True):
-        for access in accesses((source,), source.shape, frozenset()):
+        for access in accesses_below(source):
             result[access.leaf] = result.get(access.leaf, 0) + most_chunks(access, intervals, source.shape)
     return result
 

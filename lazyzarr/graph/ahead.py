@@ -8,7 +8,7 @@ from typing import Protocol
 from lazyzarr.graph.leaves import ChunkedLeaf
 from lazyzarr.graph.locate import Locator
 from lazyzarr.graph.node import Node
-from lazyzarr.graph.program import compile_program
+from lazyzarr.graph.program import Program, Programs
 from lazyzarr.graph.stage import Stage
 
 __all__ = ["BlockAhead"]
@@ -29,7 +29,8 @@ class BlockAhead:
         # What the leaf keeps: the same as it keeps itself, as it is asked for the same in the same order.
         self._kept: dict[Node, dict[Coords, None]] = {leaf: {} for leaf in self._depths}
         self._orders: list[Iterator[Coords]] = []
-        self._locators: dict[tuple[Node, Coords], list[Locator]] = {}
+        self._programs = Programs(stage.roots, stage.inline)
+        self._locators: dict[tuple[Node, Program], list[Locator]] = {}
 
     def begin(self, index: Coords) -> None:
         """Let each leaf read ahead for a block."""
@@ -58,7 +59,7 @@ class BlockAhead:
         kept, capacity = self._kept[node], max(self._capacities[node], 1)
         for _, _, tiles in self._stage.layout.walk(index):
             for origin, shape in tiles:
-                for locate in self._loads(node, leaf, shape):
+                for locate in self._loads(node, leaf, self._programs.at(shape, origin)):
                     for coords in locate(origin).chunks():
                         if coords in kept:
                             del kept[coords]
@@ -68,11 +69,11 @@ class BlockAhead:
                             yield coords
                         kept[coords] = None
 
-    def _loads(self, node: Node, leaf: ChunkedLeaf, shape: Coords) -> list[Locator]:
-        """Where each load of a leaf lies, for tiles of a shape."""
-        known = self._locators.get((node, shape))
+    def _loads(self, node: Node, leaf: ChunkedLeaf, program: Program) -> list[Locator]:
+        """Where each load of a leaf lies."""
+        known = self._locators.get((node, program))
         if known is None:
-            program = compile_program(self._stage.roots, shape, self._stage.inline)
-            known = [Locator(load.region, leaf.cuts, shape) for load in program.loads if load.leaf is node]
-            self._locators[node, shape] = known
+            tile = program.tile_shape
+            known = [Locator(load.region, leaf.cuts, tile) for load in program.loads if load.leaf is node]
+            self._locators[node, program] = known
         return known

@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from lazyzarr.graph.access import block_capacities
-from lazyzarr.graph.leaves import ChunkCache, ChunkedLeaf, Leaf, Tile, is_uniform, open_leaf, uniform
+from lazyzarr.graph.access import block_capacities, programs_below
+from lazyzarr.graph.leaves import ChunkCache, ChunkedLeaf, Leaf, Room, Tile, is_uniform, open_leaf, uniform
 from lazyzarr.graph.locate import Locators
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.blocks import MapBlocks, kept_copy
 from lazyzarr.graph.ops.computed import Box, Computed, cuts_of
 from lazyzarr.graph.ops.elementwise import Constant, Elementwise
+from lazyzarr.graph.ops.joining import Concatenate
 from lazyzarr.graph.ops.sources import ZarrSource
-from lazyzarr.graph.program import Load, Program, Step, compile_program, view_of
+from lazyzarr.graph.program import MOST_PROGRAMS, Load, Program, Programs, Step, view_of
 
 __all__ = ["Arena", "Array", "Bound", "Evaluator", "Leaves", "Values"]
 
@@ -33,8 +34,10 @@ class Leaves:
     They are not shared between evaluators: what one has borrowed must not be overwritten for another.
     """
 
-    def __init__(self, capacities: Mapping[Node, int], values: Values, tiled: bool = True) -> None:
-        self._capacities, self._values = capacities, values
+    def __init__(
+        self, capacities: Mapping[Node, int], values: Values, room: Room | None = None, tiled: bool = True
+    ) -> None:
+        self._capacities, self._values, self._room = capacities, values, room or Room()
         self.tiled = tiled
         """Whether what is evaluated are tiles, of which no two have an element in common."""
         self._open: dict[Node, Leaf] = {}
@@ -44,9 +47,9 @@ class Leaves:
         if leaf is None:
             kept = self._capacities[node]
             made = (
-                computed_leaf(node, kept, self._values)
+                computed_leaf(node, kept, self._values, self._room)
                 if isinstance(node, Computed)
-                else open_leaf(node, kept, self._values)
+                else open_leaf(node, kept, self._values, self._room)
             )
             leaf = self._open[node] = made
         return leaf
@@ -57,16 +60,16 @@ class Leaves:
             leaf.check()
 
 
-def computed_leaf(node: Computed, kept: int, values: Values) -> ChunkedLeaf:
+def computed_leaf(node: Computed, kept: int, values: Values, room: Room) -> ChunkedLeaf:
     """A computed node as a leaf: its blocks are made when they are asked for, and kept like decoded chunks."""
     cuts = tuple(cuts_of(sizes).tolist() for sizes in node.chunks)
-    leaves = Leaves(block_capacities(node), values, tiled=False)
-    evaluators = [Evaluator((source,), frozenset(), leaves) for source in node.inputs]
+    leaves = Leaves(block_capacities(node), values, room, tiled=False)
+    evaluators = [Evaluator(programs_below(source), leaves) for source in node.inputs]
     make = node.session()
 
     def get(i: int, box: Box) -> Array:
         origin, extent = box
-        return evaluators[i].at(extent).values(origin)[0]
+        return evaluators[i].at(extent, origin).values(origin)[0]
 
     def fetch(coords: tuple[int, ...], spare: Array | None) -> Array:
         return make(coords, get)
@@ -101,8 +104,11 @@ _NOTHING = np.empty(0, np.uint8)
 class Bound:
     """A program with memory to run in: registers, slots, and one closure a step."""
 
-    def __init__(self, program: Program, arena: Arena, leaves: Leaves) -> None:
+    def __init__(self, program: Program, arena: Arena, leaves: Leaves, who: object) -> None:
         self.origin: tuple[int, ...] = ()
+        self._who = who
+        sources = [leaves[leaf] for leaf in dict.fromkeys(load.leaf for load in program.loads)]
+        self._begins = [leaf.begin for leaf in sources if isinstance(leaf, ChunkedLeaf)]
         self._registers: list[Any] = [None] * program.registers
         locators: Locators = {}
         self._loads = [
@@ -153,6 +159,13 @@ class Bound:
             return view
         if isinstance(node, MapBlocks):
             return self._bind_call(step, node)
+        if isinstance(node, Concatenate):
+            put, arguments = node.put, step.arguments
+
+            def join(registers: list[Any]) -> None:
+                put([registers[a] for a in arguments], registers[r])
+
+            return join
         assert isinstance(node, Elementwise)
         if node.in_place and not node.params[2]:
             places = [
@@ -183,6 +196,8 @@ class Bound:
     def values(self, origin: tuple[int, ...]) -> list[Array]:
         """The roots' values for a tile, valid until the next run."""
         self.origin, registers = origin, self._registers
+        for begin in self._begins:
+            begin(self._who)
         for register, load in self._loads:
             registers[register] = load(origin)
         if self._sparse and self._nothing_stored():
@@ -260,31 +275,27 @@ def _bind_ufunc(function: Callable[..., Any], places: list[int], r: int) -> Call
 
 
 class Evaluator:
-    """Programs for each shape of tile, in one arena."""
+    """Programs for each shape of tile, and for what seams cut it, in one arena."""
 
-    def __init__(self, roots: tuple[Node, ...], inline: frozenset[Node], leaves: Leaves) -> None:
-        self._roots, self._inline, self._leaves = roots, inline, leaves
+    def __init__(self, programs: Programs, leaves: Leaves) -> None:
+        self._programs, self._leaves = programs, leaves
         self._arena = Arena()
-        self._bound: dict[tuple[int, ...], Bound] = {}
+        self._bound: dict[Program, Bound] = {}
         self._last: Bound | None = None
 
-    def at(self, shape: tuple[int, ...]) -> Bound:
-        """The program for tiles of a shape; what the last one of another shape borrowed is let go."""
-        bound = self._bound.get(shape)
+    def at(self, shape: tuple[int, ...], origin: tuple[int, ...]) -> Bound:
+        """The program of a tile; what the last one borrowed is let go, if that was another."""
+        program = self._programs.at(shape, origin)
+        bound = self._bound.get(program)
         if bound is None or bound is not self._last:
             if self._last is not None:
                 self._last.release()
-            bound = self._last = bound or self._bind(shape)
+            bound = self._last = bound or self._bind(program)
         return bound
 
-    def _bind(self, shape: tuple[int, ...]) -> Bound:
-        """The program for tiles of a shape, in the arena."""
-        program = compile_program(self._roots, shape, self._inline)
+    def _bind(self, program: Program) -> Bound:
+        """The program in the arena."""
         if not self._arena.fits(program.slots) or len(self._bound) >= MOST_PROGRAMS:
             self._bound.clear()  # they hold the smaller slots
-        bound = self._bound[shape] = Bound(program, self._arena, self._leaves)
+        bound = self._bound[program] = Bound(program, self._arena, self._leaves, self)
         return bound
-
-
-# Grids that do not align make tiles of many shapes; a program costs less to compile than to keep for ever.
-MOST_PROGRAMS = 4096

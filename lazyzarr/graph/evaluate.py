@@ -11,6 +11,7 @@ from lazyzarr.graph.ahead import BlockAhead
 from lazyzarr.graph.bound import Array, Evaluator, Leaves, Values
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.reductions import Reduce, State, Tile
+from lazyzarr.graph.program import Programs
 from lazyzarr.graph.region import place
 from lazyzarr.graph.stage import Stage
 from lazyzarr.graph.write import UnitWriter
@@ -42,7 +43,7 @@ class StageRunner:
         capacities = stage_capacities(stage)
         self._leaves = Leaves(capacities, values)
         self._ahead = BlockAhead(stage, self._leaves, capacities)
-        self._evaluator = Evaluator(stage.roots, stage.inline, self._leaves)
+        self._evaluator = Evaluator(Programs(stage.roots, stage.inline), self._leaves)
         depths = stage.behind or (0,) * len(stage.sinks)
         self._writers = [
             None if sink is None else UnitWriter(sink, depth)
@@ -77,7 +78,7 @@ class StageRunner:
             for target in targets:
                 target.begin(start, lengths)
             for origin, shape in tiles:
-                program(shape).put(origin, [target.part(origin, shape) for target in targets])
+                program(shape, origin).put(origin, [target.part(origin, shape) for target in targets])
             check()
             if stopped():
                 raise Stopped
@@ -106,7 +107,7 @@ class StageRunner:
             if self._stopped():
                 raise Stopped
             for origin, shape in tiles:
-                values = [Tile(each, origin) for each in self._evaluator.at(shape).values(origin)]
+                values = [Tile(each, origin) for each in self._evaluator.at(shape, origin).values(origin)]
                 for fold in folds:
                     fold.take(origin, shape, values[fold.root])
             self._leaves.check()

@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lazyzarr.graph.access import accesses, bytes_below, decoded_bytes
+from lazyzarr.graph.access import accesses_below, bytes_below, decoded_bytes
 from lazyzarr.graph.layout import Cuts
 from lazyzarr.graph.node import Chunks, Node, make
 from lazyzarr.graph.ops.computed import Computed
+from lazyzarr.graph.ops.joining import Concatenate
 from lazyzarr.graph.ops.lines import Lines
 from lazyzarr.graph.ops.points import Take
 from lazyzarr.graph.ops.sources import ZarrSource
@@ -72,14 +73,16 @@ def _computed(stage: Stage) -> list[Computed]:
     """The computed nodes of a stage, and those below them."""
     found: dict[Computed, None] = {}
     pending = [
-        node for node in [a.leaf for a in stage.accesses] + list(stage.inline) if isinstance(node, Computed)
+        node
+        for node in [*(a.leaf for a in stage.accesses), *stage.inline]
+        if isinstance(node, Computed) and not (node in stage.inline and isinstance(node, Concatenate))
     ]
     while pending:
         node = pending.pop()
         if node not in found:
             found[node] = None
             for source in node.inputs:
-                below = accesses((source,), source.shape, frozenset())
+                below = accesses_below(source)
                 pending += [access.leaf for access in below if isinstance(access.leaf, Computed)]
     return list(found)
 
@@ -101,7 +104,7 @@ def _before_computing(node: Computed, room: int) -> Iterator[Cut]:
             yield Cut({}, others)
     for source, intervals in zip(made.inputs, made.intervals(), strict=True):
         base = source.inputs[0] if isinstance(source, Rechunk) else source
-        found = accesses((base,), base.shape, frozenset())
+        found = accesses_below(base)
         if not can_spill(base) or not any(access.decodes for access in found):
             continue
         reads = _lengths(driver_cuts(found, base.shape, frozenset()))
@@ -115,7 +118,7 @@ def _before_picking(node: Take) -> Iterator[Cut]:
     """What is picked from in no order, written first in chunks of single rows, where these are worth a file."""
     axis, source = node.params[0], node.inputs[0]
     base = source.inputs[0] if isinstance(source, Rechunk) else source
-    found = accesses((base,), base.shape, frozenset())
+    found = accesses_below(base)
     if not can_spill(base) or not any(access.decodes for access in found):
         return
     reads = _lengths(driver_cuts(found, base.shape, frozenset()))
@@ -134,7 +137,7 @@ def _replaced(chunks: Chunks, axis: int, sizes: tuple[int, ...]) -> Chunks:
 def _line_sizes(node: Lines, limit: int) -> list[int] | None:
     """Lengths of blocks of whole lines, whole chunks of what is read where they fit, else parts; None: not one does."""
     source = node.inputs[0]
-    found = accesses((source,), source.shape, frozenset())
+    found = accesses_below(source)
     sizes = _lengths(driver_cuts(found, source.shape, frozenset()))
     sizes[node.axis] = source.shape[node.axis]
     each = max(source.dtype.itemsize * source.shape[node.axis], node.dtype.itemsize * node.shape[node.axis])

@@ -89,7 +89,10 @@ class Access:
     decodes: bool
 
     def touched(self, axis: int, lows: Cuts, highs: Cuts, domain: Sequence[int]) -> tuple[Cuts, Cuts]:
-        """The first and last chunk along an axis of the leaf that each interval of the domain touches."""
+        """The first and last chunk along an axis of the leaf that each interval of the domain touches.
+
+        Where it touches none, the last is before the first.
+        """
         span, cuts = self.region[axis], self.grid[axis]
         find = _finder(cuts, len(lows))
         if span.axis is None:
@@ -100,14 +103,29 @@ class Access:
             shift = span.start - min(0, span.rate * (domain[span.axis] - 1))
             first = shift + np.minimum(*ends)
             last = shift + np.maximum(*ends) + extra
-        return find(first), find(last)
+        if span.within is None:
+            return find(first), find(last)
+        low, high = span.within
+        touched = find(np.clip(first, low, high)), find(np.clip(last, low, high))
+        nothing = (first > high) | (last < low)
+        return touched[0], np.where(nothing, touched[0] - 1, touched[1])
 
     def boundaries(self, axis: int, domain: Sequence[int]) -> Cuts | None:
         """The leaf's chunk boundaries as cuts of the domain's axis, or None where the leaf does not move with it."""
         for own, span in enumerate(self.region):
             if span.axis == axis and span.rate:
-                return _as_domain_cuts(span, self.grid[own], domain[axis])
+                return _as_domain_cuts(span, _ends_within(span, self.grid[own]), domain[axis])
         return None
+
+    def reach(self, axis: int, domain: Sequence[int]) -> tuple[int, int]:
+        """The part of the domain's axis, along which the leaf moves, in which it is needed."""
+        for span in self.region:
+            if span.axis == axis and span.within is not None:
+                low, high = _domain_positions(
+                    span, np.array([span.within[0], span.within[1] + 1]), domain[axis]
+                )
+                return int(low), int(high)
+        return 0, domain[axis]
 
 
 def _finder(cuts: Cuts, asked: int) -> Callable[[Cuts], Cuts]:
@@ -118,11 +136,25 @@ def _finder(cuts: Cuts, asked: int) -> Callable[[Cuts], Cuts]:
     return lambda positions: np.searchsorted(cuts, positions, "right") - 1
 
 
+def _domain_positions(span: Span, positions: Cuts, n: int) -> Cuts:
+    """Where in the domain, ascending, a moving span reaches these positions, or passes them."""
+    shift = span.start - min(0, span.rate * (n - 1))
+    cuts = -((shift - positions) // span.rate) if span.rate > 0 else (shift - positions) // -span.rate + 1
+    clipped: Cuts = np.clip(cuts if span.rate > 0 else cuts[::-1], 0, n)
+    return clipped
+
+
+def _ends_within(span: Span, grid: Cuts) -> Cuts:
+    """The boundaries of chunks as far as a span asks for them, and where that begins and ends."""
+    if span.within is None:
+        return grid
+    low, high = span.within
+    return np.concatenate([[low], grid[(grid > low) & (grid <= high)], [high + 1]])
+
+
 def _as_domain_cuts(span: Span, grid: Cuts, n: int) -> Cuts:
     """Domain positions at which a moving span enters another chunk."""
-    shift = span.start - min(0, span.rate * (n - 1))
-    cuts = -((shift - grid) // span.rate) if span.rate > 0 else (shift - grid) // -span.rate + 1
-    cuts = np.clip(cuts if span.rate > 0 else cuts[::-1], 0, n)
+    cuts = _domain_positions(span, grid, n)
     fresh = np.flatnonzero(np.diff(cuts)) + 1
     return np.concatenate([[0], cuts[fresh[cuts[fresh] < n]], [n]])
 

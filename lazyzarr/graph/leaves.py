@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lazyzarr.format.chunk import ChunkReader
+from lazyzarr.format.chunk_source import Scratch
 from lazyzarr.format.grid import Axis, EvenAxis, RegularGrid
 from lazyzarr.graph.locate import Locators, Part, locator, moved
 from lazyzarr.graph.node import Node
@@ -21,6 +22,7 @@ __all__ = [
     "ChunkCache",
     "ChunkedLeaf",
     "Leaf",
+    "Room",
     "is_uniform",
     "open_leaf",
     "uniform",
@@ -78,11 +80,28 @@ def uniform(values: Array) -> Array:
     return np.broadcast_to(values[(slice(0, 1),) * values.ndim].copy(), values.shape)
 
 
+class Room:
+    """Memory for the encoded bytes of a chunk, shared by the leaves of a task: one decodes before the next reads."""
+
+    def __init__(self) -> None:
+        self._raw = bytearray()
+        self._users: list[Scratch] = []
+
+    def share(self, scratch: Scratch) -> None:
+        """Lets a scratch read into the room, which is as large as the largest of them wants it."""
+        self._users.append(scratch)
+        if len(scratch.raw) > len(self._raw):
+            self._raw = scratch.raw
+        for user in self._users:
+            user.raw = self._raw
+
+
 class ChunkCache:
     """The decoded chunks of a leaf that are kept: the ones used last, in buffers used again.
 
-    A chunk that is handed out stays as it is until `capacity` others were asked for after it. Where
-    `fetch` makes arrays of its own (`reuse` is false), the one that goes is let go before.
+    A chunk that is handed out stays as it is until `capacity` others were asked for after it, and until who
+    asked for it begins another tile. Where `fetch` makes arrays of its own (`reuse` is false), the one that
+    goes is let go before.
     """
 
     def __init__(
@@ -90,16 +109,33 @@ class ChunkCache:
     ) -> None:
         self._fetch, self._capacity, self._reuse = fetch, max(capacity, 1), reuse
         self._kept: dict[tuple[int, ...], Array] = {}
+        self._lent: dict[object, set[tuple[int, ...]]] = {}
+        self._asking: set[tuple[int, ...]] = set()
+
+    def begin(self, who: object) -> None:
+        """Another tile of this one begins, who needs nothing of the last any more."""
+        self._asking = self._lent.setdefault(who, set())
+        self._asking.clear()
 
     def get(self, coords: tuple[int, ...]) -> Array:
         """The chunk at these coordinates."""
         kept = self._kept
         chunk = kept.pop(coords, None)
         if chunk is None:
-            spare = kept.pop(next(iter(kept))) if len(kept) >= self._capacity else None
+            spare = self._spared() if len(kept) >= self._capacity else None
             chunk = self._fetch(coords, spare if self._reuse else (spare := None))
         kept[coords] = chunk
+        self._asking.add(coords)
         return chunk
+
+    def _spared(self) -> Array | None:
+        """The chunk that was used longest ago, if nobody works with it; such as are too many go, too."""
+        lent = set[tuple[int, ...]]().union(*self._lent.values())
+        idle = [coords for coords in self._kept if coords not in lent]
+        spare = None
+        for coords in idle[: len(self._kept) - self._capacity + 1]:
+            spare = self._kept.pop(coords)
+        return spare
 
 
 class ChunkedLeaf:
@@ -115,6 +151,8 @@ class ChunkedLeaf:
         read_into: Callable[[tuple[int, ...], Array], bool] | None = None,
     ) -> None:
         self._cache, self._dtype, self.check = cache, dtype, check
+        self.begin = cache.begin
+        """Tells that another tile of one who asks begins."""
         self.cuts = cuts
         """Along each axis the chunks' length, or where they end."""
         self.read_ahead = read_ahead
@@ -169,10 +207,10 @@ class ChunkedLeaf:
 Leaf = ArrayLeaf | ChunkedLeaf
 
 
-def open_leaf(node: Node, capacity: int, values: Mapping[Node, Array]) -> Leaf:
+def open_leaf(node: Node, capacity: int, values: Mapping[Node, Array], room: Room) -> Leaf:
     """The leaf of a source, or of a reduction whose result is among the values."""
     if isinstance(node, ZarrSource):
-        return _zarr_leaf(node.array.reader().reading_ahead(()), capacity)
+        return _zarr_leaf(node.array.reader().reading_ahead(()), capacity, room)
     if isinstance(node, MemorySource):
         return ArrayLeaf(node.array)
     if isinstance(node, ForeignSource):
@@ -182,9 +220,10 @@ def open_leaf(node: Node, capacity: int, values: Mapping[Node, Array]) -> Leaf:
     return ArrayLeaf(values[node])
 
 
-def _zarr_leaf(reader: ChunkReader, capacity: int) -> ChunkedLeaf:
+def _zarr_leaf(reader: ChunkReader, capacity: int, room: Room) -> ChunkedLeaf:
     """A stored array's chunks, decoded into kept buffers, or where they go."""
     scratch, even = reader.new_scratch(), isinstance(reader.grid, RegularGrid)
+    room.share(scratch)
     buffers: list[Array] = []  # those that a missing chunk left unused
 
     def fetch(coords: tuple[int, ...], spare: Array | None) -> Array:

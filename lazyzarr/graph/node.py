@@ -68,8 +68,8 @@ class Node:
         """Sets shape, dtype, chunks and dims from the inputs and parameters."""
         raise NotImplementedError
 
-    def pull(self, region: Region) -> list[Region]:
-        """For each input, the region of it that `region` of the output needs."""
+    def pull(self, region: Region) -> Sequence[Region | None]:
+        """For each input, the region of it that `region` of the output needs; None: nothing."""
         raise NotImplementedError
 
     def apply(self, pieces: Sequence[Any], out: np.ndarray | None) -> Any:

@@ -2,6 +2,7 @@
 
 A backward pass finds for each node the hull of what its consumers ask; a forward pass writes one step
 for each (node, hull). Only where the tile lies changes from tile to tile: `pull` is never called there.
+Where arrays are joined, a program holds for the tiles that the seams cut as they cut the first.
 """
 
 from __future__ import annotations
@@ -16,10 +17,21 @@ import numpy as np
 from lazyzarr.graph.node import Node, walk
 from lazyzarr.graph.ops.blocks import MapBlocks
 from lazyzarr.graph.ops.elementwise import Elementwise
+from lazyzarr.graph.ops.joining import Concatenate
 from lazyzarr.graph.ops.views import Broadcast
 from lazyzarr.graph.region import Region, merge, offset, whole
 
-__all__ = ["Load", "Program", "Step", "compile_program", "hulls_of", "stage_inputs", "view_of"]
+__all__ = [
+    "Load",
+    "Program",
+    "Programs",
+    "Step",
+    "compile_program",
+    "hulls_of",
+    "joined_within",
+    "stage_inputs",
+    "view_of",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -66,7 +78,7 @@ class Step:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Program:
     """What is done for each tile of one shape."""
 
@@ -78,6 +90,12 @@ class Program:
     registers: int
     slots: list[int] = field(default_factory=list)
     """Bytes of each buffer that steps share by liveness."""
+    limits: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Along axes where tiles differ by what seams cut them: the first and last place of a tile that it holds for."""
+
+    def holds(self, origin: tuple[int, ...]) -> bool:
+        """Whether it is the program of a tile at an origin."""
+        return all(low <= origin[axis] <= high for axis, (low, high) in self.limits.items())
 
     @property
     def computes(self) -> bool:
@@ -93,51 +111,147 @@ def stage_inputs(inline: frozenset[Node]) -> Callable[[Node], Sequence[Node]]:
 def hulls_of(
     roots: Sequence[Node], tile_shape: tuple[int, ...], inline: frozenset[Node] = frozenset()
 ) -> dict[Node, list[Region]]:
-    """For each node of a stage, the hulls that a tile of this shape needs of it."""
-    return _backward(roots, tile_shape, inline)[1]
+    """For each node of a stage, the hulls that a tile of this shape needs of it, wherever it lies."""
+    return _Backward(roots, tile_shape, inline, None).hulls
+
+
+# More regions of one array, and more arrays joined at once, take longer to plan for than blocks take to be copied.
+MOST_REGIONS = 9
+MOST_JOINED = 64
+
+
+def joined_within(
+    roots: Sequence[Node], domain: tuple[int, ...], inline: frozenset[Node] = frozenset()
+) -> frozenset[Node]:
+    """The joined arrays that programs read by parts; blocks are made of the others."""
+    return frozenset(_Backward(roots, domain, inline, None, choose=True).joined)
 
 
 def compile_program(
-    roots: Sequence[Node], tile_shape: tuple[int, ...], inline: frozenset[Node] = frozenset()
+    roots: Sequence[Node],
+    tile_shape: tuple[int, ...],
+    inline: frozenset[Node] = frozenset(),
+    origin: tuple[int, ...] | None = None,
 ) -> Program:
-    """The program that gives the roots' values for a tile of this shape."""
-    order, hulls, pulls = _backward(roots, tile_shape, inline)
+    """The program that gives the roots' values for a tile of this shape, at an origin (None: at the first)."""
+    found = _Backward(roots, tile_shape, inline, origin or (0,) * len(tile_shape))
     builder = _Builder()
-    for node in order:
-        for region in hulls[node]:
+    for node in found.order:
+        for region in found.hulls.get(node, ()):
             if node.is_leaf and node not in inline:
                 builder.load(node, region)
             else:
-                builder.step(node, region, pulls[node, region])
+                builder.step(node, region, found.pulls[node, region])
     tile = whole(tile_shape)
     results = [builder.find(root, tile) for root in roots]
-    program = Program(tile_shape, builder.loads, builder.steps, results, builder.count)
+    program = Program(tile_shape, builder.loads, builder.steps, results, builder.count, limits=found.limits)
     program.slots = _allocate(program)
     return program
 
 
-Pulls = dict[tuple[Node, Region], list[Region]]
+# Grids that do not align make tiles of many shapes; a program costs less to compile than to keep for ever.
+MOST_PROGRAMS = 4096
 
 
-def _backward(
-    roots: Sequence[Node], tile_shape: tuple[int, ...], inline: frozenset[Node]
-) -> tuple[list[Node], dict[Node, list[Region]], Pulls]:
-    """Nodes in order, the hulls asked of each, and what each hull asks of the inputs."""
-    order = walk(roots, stage_inputs(inline))
-    asked: dict[Node, list[Region]] = {node: [] for node in order}
-    for root in roots:
-        asked[root].append(whole(tile_shape))
-    hulls: dict[Node, list[Region]] = {}
-    pulls: Pulls = {}
-    for node in reversed(order):
-        hulls[node] = merge(dict.fromkeys(asked.pop(node)))
-        if node.is_leaf and node not in inline:
-            continue
-        for region in hulls[node]:
-            wanted = pulls[node, region] = node.pull(region)
-            for source, part in zip(node.inputs, wanted, strict=True):
-                asked[source].append(part)
-    return order, hulls, pulls
+class Programs:
+    """The programs of some roots, by the shape of the tile and what seams cut it, compiled when first asked for."""
+
+    def __init__(self, roots: Sequence[Node], inline: frozenset[Node]) -> None:
+        self._roots, self._inline = roots, inline
+        self._known: dict[tuple[int, ...], list[Program]] = {}
+        self._limited: dict[tuple[int, ...], tuple[int, ...]] = {}
+        self._at: dict[tuple[int, ...], Program] = {}
+
+    def at(self, shape: tuple[int, ...], origin: tuple[int, ...]) -> Program:
+        """The program of a tile."""
+        axes = self._limited.get(shape, ())
+        key = (*shape, *[origin[axis] for axis in axes]) if axes else shape
+        program = self._at.get(key)
+        if program is None:
+            program = self._found(shape, origin)
+            axes = self._limited[shape]
+            self._at[(*shape, *[origin[axis] for axis in axes])] = program
+        return program
+
+    def _found(self, shape: tuple[int, ...], origin: tuple[int, ...]) -> Program:
+        known = self._known.setdefault(shape, [])
+        program = next((each for each in known if each.holds(origin)), None)
+        if program is None:
+            if sum(map(len, self._known.values())) >= MOST_PROGRAMS:
+                self._known, self._limited, self._at = {shape: (known := [])}, {}, {}
+            program = compile_program(self._roots, shape, self._inline, origin)
+            known.append(program)
+            self._limit(shape, program)
+        return program
+
+    def _limit(self, shape: tuple[int, ...], program: Program) -> None:
+        """Lets the axes along which a program has limits tell tiles of the shape apart."""
+        axes = self._limited.get(shape, ())
+        wider = tuple(sorted({*axes, *program.limits}))
+        if shape in self._limited and wider != axes:
+            self._at.clear()
+        self._limited[shape] = wider
+
+
+Pulls = dict[tuple[Node, Region], Sequence[Region | None]]
+
+
+class _Backward:
+    """What a tile needs: nodes in order, the hulls asked of each, and what each hull asks of the inputs.
+
+    With an origin, joined arrays are asked for what this tile needs of each input, and the limits are those of the
+    tiles that need the same; without one, for what tiles anywhere need.
+    """
+
+    def __init__(
+        self,
+        roots: Sequence[Node],
+        tile_shape: tuple[int, ...],
+        inline: frozenset[Node],
+        origin: tuple[int, ...] | None,
+        choose: bool = False,
+    ) -> None:
+        self.hulls: dict[Node, list[Region]] = {}
+        self.pulls: Pulls = {}
+        self.limits: dict[int, tuple[int, int]] = {}
+        self.joined: list[Node] = []
+        self._origin = origin
+        follow = stage_inputs(inline)
+        self.order = walk(roots, _through_joints(follow) if choose else follow)
+        asked: dict[Node, list[Region]] = {}
+        for root in roots:
+            asked.setdefault(root, []).append(whole(tile_shape))
+        for node in reversed(self.order):
+            if node not in asked:
+                continue
+            hulls = self.hulls[node] = merge(dict.fromkeys(asked.pop(node)))
+            if choose and isinstance(node, Concatenate) and _is_joined_within(node, hulls):
+                self.joined.append(node)
+            elif node.is_leaf and node not in inline:
+                continue
+            for region in hulls:
+                wanted = self.pulls[node, region] = self._pull(node, region)
+                for source, part in zip(node.inputs, wanted, strict=True):
+                    if part is not None:
+                        asked.setdefault(source, []).append(part)
+
+    def _pull(self, node: Node, region: Region) -> Sequence[Region | None]:
+        if self._origin is None or not isinstance(node, Concatenate):
+            return node.pull(region)
+        split = node.split(region, self._origin)
+        if split.axis is not None:
+            low, high = self.limits.get(split.axis, (split.low, split.high))
+            self.limits[split.axis] = max(low, split.low), min(high, split.high)
+        return split.parts
+
+
+def _through_joints(follow: Callable[[Node], Sequence[Node]]) -> Callable[[Node], Sequence[Node]]:
+    """The inputs to follow, and those of joined arrays."""
+    return lambda node: node.inputs if isinstance(node, Concatenate) else follow(node)
+
+
+def _is_joined_within(node: Concatenate, hulls: Sequence[Region]) -> bool:
+    return len(hulls) <= MOST_REGIONS and len(node.inputs) <= MOST_JOINED
 
 
 class _Builder:
@@ -158,8 +272,15 @@ class _Builder:
     def load(self, node: Node, region: Region) -> None:
         self.loads.append(Load(self._register(node, region), node, region))
 
-    def step(self, node: Node, region: Region, pulled: list[Region]) -> None:
-        arguments = tuple(self.find(source, part) for source, part in zip(node.inputs, pulled, strict=True))
+    def step(self, node: Node, region: Region, pulled: Sequence[Region | None]) -> None:
+        arguments = tuple(
+            self.find(source, part)
+            for source, part in zip(node.inputs, pulled, strict=True)
+            if part is not None
+        )
+        if isinstance(node, Concatenate) and len(arguments) == 1:
+            self.held.setdefault(node, []).append((region, arguments[0]))
+            return
         shape = tuple(span.count for span in region)
         self.steps.append(Step(self._register(node, region), node, arguments, shape, node.dtype))
 

@@ -35,6 +35,8 @@ class Span(NamedTuple):
     count: int  # type: ignore[assignment]
     axis: int | None = None
     rate: int = 0
+    within: tuple[int, int] | None = None
+    """The first and last position that is asked for, wherever the tile lies: joined arrays end there; None: all."""
 
     @property
     def last(self) -> int:
@@ -48,8 +50,8 @@ Region = tuple[Span, ...]
 def whole(shape: Iterable[int], moving: bool = True) -> Region:
     """The region of all elements; `moving`: as a tile at origin 0 of a domain of that shape.
 
-    >>> whole((4, 3), moving=False)
-    (Span(start=0, step=1, count=4, axis=None, rate=0), Span(start=0, step=1, count=3, axis=None, rate=0))
+    >>> whole((4,), moving=False)
+    (Span(start=0, step=1, count=4, axis=None, rate=0, within=None),)
     """
     if moving:
         return tuple(Span(0, 1, n, axis, 1) for axis, n in enumerate(shape))
@@ -81,23 +83,34 @@ def ascending(*parts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 def volume(region: Region) -> int:
     """The number of elements of a region."""
-    return math.prod(span.count for span in region)
+    return math.prod(_asked(span) for span in region)
+
+
+def _asked(span: Span) -> int:
+    """How many elements of a span are asked for, where it holds all of a domain."""
+    if span.within is None:
+        return span.count
+    low, high = span.within
+    return min(span.count, max(0, (high - low) // abs(span.step) + 1))
 
 
 def through(span: Span, start: int, step: int) -> Span:
     """The span on the input of a slice `start::step` that `span` of its output needs.
 
     >>> through(Span(2, 1, 3), 10, -2)
-    Span(start=6, step=-2, count=3, axis=None, rate=0)
+    Span(start=6, step=-2, count=3, axis=None, rate=0, within=None)
     """
-    return Span(start + step * span.start, step * span.step, span.count, span.axis, step * span.rate)
+    within = None if span.within is None else (start + step * span.within[0], start + step * span.within[1])
+    if within is not None and step < 0:
+        within = within[::-1]
+    return Span(start + step * span.start, step * span.step, span.count, span.axis, step * span.rate, within)
 
 
 def forward(span: Span) -> Span:
     """The same elements in ascending order.
 
     >>> forward(Span(6, -2, 3))
-    Span(start=2, step=2, count=3, axis=None, rate=0)
+    Span(start=2, step=2, count=3, axis=None, rate=0, within=None)
     """
     if span.count <= 1:
         return span._replace(step=1)
@@ -108,14 +121,14 @@ def hull(a: Span, b: Span) -> Span | None:
     """The smallest ascending span that holds both, or None where they move differently.
 
     >>> hull(Span(1, 1, 4), Span(0, 1, 4))
-    Span(start=0, step=1, count=5, axis=None, rate=0)
+    Span(start=0, step=1, count=5, axis=None, rate=0, within=None)
     """
-    if a.axis != b.axis or a.rate != b.rate:
+    if a.axis != b.axis or a.rate != b.rate or a.within != b.within:
         return None
     a, b = forward(a), forward(b)
     step = math.gcd(a.step if a.count > 1 else 0, b.step if b.count > 1 else 0, a.start - b.start) or 1
     start, last = min(a.start, b.start), max(a.last, b.last)
-    return Span(start, step, (last - start) // step + 1, a.axis, a.rate)
+    return Span(start, step, (last - start) // step + 1, a.axis, a.rate, a.within)
 
 
 def merge(regions: Iterable[Region]) -> list[Region]:
@@ -123,7 +136,7 @@ def merge(regions: Iterable[Region]) -> list[Region]:
 
     >>> near = [(Span(0, 1, 8),), (Span(1, 1, 8),)]
     >>> merge(near)
-    [(Span(start=0, step=1, count=9, axis=None, rate=0),)]
+    [(Span(start=0, step=1, count=9, axis=None, rate=0, within=None),)]
     >>> len(merge([(Span(0, 1, 8),), (Span(1000, 1, 8),)]))
     2
     """

@@ -13,10 +13,12 @@ import numpy as np
 
 from lazyzarr.graph.access import (
     accesses,
+    accesses_below,
     block_capacities,
     decoded_bytes,
     inline_blocks,
     leaf_name,
+    programs_below,
     ranked,
     read_bytes_bound,
     stacked,
@@ -40,7 +42,8 @@ from lazyzarr.graph.ops.computed import Computed
 from lazyzarr.graph.ops.reductions import Reduce
 from lazyzarr.graph.ops.scans import Scan
 from lazyzarr.graph.ops.sources import ZarrSource
-from lazyzarr.graph.program import Program, compile_program
+from lazyzarr.graph.program import Programs, compile_program, joined_within
+from lazyzarr.graph.registers import register_bytes
 from lazyzarr.graph.sink import Sink
 
 __all__ = [
@@ -206,14 +209,15 @@ def draft_stage(
         return _empty_stage(kind, roots, reduces, sinks)
     targets = [sink for sink in sinks if sink]
     units = targets[0].cuts(domain) if targets else None
-    inline = inline_blocks(roots, domain, units)
+    calls = inline_blocks(roots, domain, units)
+    inline = calls | joined_within(roots, domain, calls)
     found = accesses(roots, domain, inline)
     drive = driver_cuts(found, domain, inline)
     if found and units is None and not inline:
         drive = stacked(ranked(found, domain)[0], drive, _stack_elements(roots, found, budget))
     cells = tuple(thin(unit, cut) for unit, cut in zip(units, drive, strict=True)) if units else drive
     tiles = tuple(map(join_cuts, units, drive)) if units else drive
-    if not inline and _needs_small_tiles(roots, reduces, tiles):
+    if not calls and _needs_small_tiles(roots, reduces, tiles, inline):
         tiles = split_tiles(tiles, _tile_elements(roots))
     order = tuple(range(len(domain)))
     layout = Layout(domain, cells, cells, units or cells, tiles, order, _backward_axes(found))
@@ -264,21 +268,39 @@ def driver_cuts(
     found: Sequence[Access], domain: tuple[int, ...], inline: frozenset[Node]
 ) -> tuple[Cuts, ...]:
     """Cuts of the domain at the chunk boundaries of the leaf that costs most, axis by axis."""
-    if inline:
-        return tuple(map(sizes_to_cuts, next(iter(inline)).chunks))
-    result = []
+    call = next((node for node in inline if isinstance(node, MapBlocks)), None)
+    if call is not None:
+        return tuple(map(sizes_to_cuts, call.chunks))
     order = ranked(found, domain)
-    for axis, n in enumerate(domain):
-        cuts = next((c for access in order if (c := access.boundaries(axis, domain)) is not None), None)
-        result.append(np.array([0, n]) if cuts is None else cuts)
-    return tuple(result)
+    return tuple(_driver_cuts(order, axis, domain) for axis in range(len(domain)))
 
 
-def _needs_small_tiles(roots: Sequence[Node], reduces: Sequence[Reduce], tiles: Sequence[Cuts]) -> bool:
+def _driver_cuts(order: Sequence[Access], axis: int, domain: tuple[int, ...]) -> Cuts:
+    """Cuts of an axis at chunk boundaries: where arrays are joined, of each where it lies."""
+    cuts = np.array([0, domain[axis]])
+    taken: list[tuple[int, int]] = []
+    for access in order:
+        own = access.boundaries(axis, domain)
+        if own is None:
+            continue
+        low, high = access.reach(axis, domain)
+        free = (own >= low) & (own <= high)
+        for start, stop in taken:
+            free &= (own <= start) | (own >= stop)
+        cuts = join_cuts(cuts, own[free])
+        taken.append((low, high))
+        if (low, high) == (0, domain[axis]):
+            break
+    return cuts
+
+
+def _needs_small_tiles(
+    roots: Sequence[Node], reduces: Sequence[Reduce], tiles: Sequence[Cuts], joined: frozenset[Node]
+) -> bool:
     """Whether a program makes values between the chunk and the result, which should not leave the cache."""
     if any(reduce.copies for reduce in reduces):
         return True
-    return compile_program(roots, tuple(int(np.diff(cuts).max(initial=0)) for cuts in tiles)).computes
+    return compile_program(roots, tuple(int(np.diff(cuts).max(initial=0)) for cuts in tiles), joined).computes
 
 
 def _tile_elements(roots: Sequence[Node], nbytes: int = TILE_BYTES) -> int:
@@ -419,8 +441,8 @@ def _fixed_memory(
     roots: Sequence[Node], inline: frozenset[Node], found: Sequence[Access], layout: Layout
 ) -> Memory:
     """What one task holds however its block is cut."""
-    program = compile_program(roots, layout.largest_tile(), inline)
-    chunks, encoded, registers = 0, _encoded(found), _registers(program)
+    boxes = [(cuts[:-1], cuts[1:]) for cuts in layout.tiles]
+    chunks, encoded, registers = 0, _encoded(found), register_bytes(Programs(roots, inline), boxes)
     for access in found:
         if isinstance(access.leaf, Computed):
             inner = _block_memory(access.leaf)
@@ -453,13 +475,6 @@ def _encoded(found: Sequence[Access]) -> int:
     return max((read_bytes_bound(access) for access in found), default=0)
 
 
-def _registers(program: Program) -> int:
-    """Bytes of slots, of what is put together from several chunks, and of what functions return."""
-    calls = [(step, step.node) for step in program.steps if isinstance(step.node, MapBlocks)]
-    returned = sum(step.nbytes + node.working_bytes for step, node in calls)
-    return sum(program.slots) + sum(load.nbytes for load in program.loads) + returned
-
-
 def _block_memory(leaf: Computed) -> Memory:
     """What computing one block of a computed node takes besides the block."""
     chunks = encoded = registers = 0
@@ -469,9 +484,8 @@ def _block_memory(leaf: Computed) -> Memory:
         kept = block_capacities(node)
         registers += node.working_bytes
         for source, intervals in zip(node.inputs, node.intervals(), strict=True):
-            block = tuple(int((stops - starts).max(initial=0)) for starts, stops in intervals)
-            registers += _registers(compile_program((source,), block))
-            found = accesses((source,), source.shape, frozenset())
+            registers += register_bytes(programs_below(source), intervals)
+            found = accesses_below(source)
             encoded = max(encoded, _encoded(found))
             chunks += sum(
                 kept.pop(access.leaf, 0) * access.chunk_nbytes for access in found if access.decodes

@@ -16,9 +16,16 @@ SPANS = st.builds(
     st.integers(1, 8),
     st.none(),
     st.just(0),
+    st.none(),
 )
 MOVING = st.builds(
-    Span, st.integers(-20, 20), st.sampled_from([1, 2, -3]), st.integers(1, 5), st.just(0), st.integers(-2, 2)
+    Span,
+    st.integers(-20, 20),
+    st.sampled_from([1, 2, -3]),
+    st.integers(1, 5),
+    st.just(0),
+    st.integers(-2, 2),
+    st.none(),
 )
 
 
@@ -102,3 +109,11 @@ def test_near_regions_share_a_hull_and_far_ones_do_not():
     # The third reaches both of the others, which did not reach each other.
     assert len(merge([at(0), at(40)])) == 2
     assert merge([at(0), at(40), at(20)]) == [(Span(0, 1, 50, 0, 1),)]
+
+
+def test_what_is_asked_for_within_ends_moves_with_the_slice_and_stays_apart():
+    ended = Span(0, 1, 10, 0, 1, (2, 5))
+    assert through(ended, 100, -2).within == (90, 96)
+    assert volume((ended,)) == 4
+    assert hull(ended, ended._replace(within=(2, 6))) is None
+    assert hull(ended, ended._replace(start=1)) == Span(0, 1, 11, 0, 1, (2, 5))

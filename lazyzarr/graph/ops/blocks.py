@@ -114,7 +114,7 @@ class MapBlocks(UserBlocks):
             spans = region[len(region) - node.ndim :]
             result.append(
                 tuple(
-                    s._replace(start=0, count=1, axis=None, rate=0) if n == 1 else s
+                    s._replace(start=0, count=1, axis=None, rate=0, within=None) if n == 1 else s
                     for s, n in zip(spans, node.shape, strict=True)
                 )
             )

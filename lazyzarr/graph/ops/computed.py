@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ class Computed(Node):
         """Always: values come by whole blocks."""
         return True
 
-    def pull(self, region: Region) -> list[Region]:
+    def pull(self, region: Region) -> Sequence[Region | None]:
         """Never asked: blocks say themselves what they need."""
         raise NotImplementedError
 

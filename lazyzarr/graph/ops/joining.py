@@ -1,9 +1,15 @@
-"""Joining: arrays one behind the other along an axis, and what follows from that: stack, pad, roll, tile."""
+"""Joining: arrays one behind the other along an axis, and what follows from that: stack, pad, roll, tile.
+
+A program reads of each array what a tile needs of it; only a tile across a seam is put together. Where that would
+make too many programs, blocks are made instead.
+"""
 
 from __future__ import annotations
 
+import itertools
+from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -14,11 +20,25 @@ from lazyzarr.graph.ops.computed import Computed, Get, Intervals, within
 from lazyzarr.graph.ops.elementwise import astype
 from lazyzarr.graph.ops.sources import memory
 from lazyzarr.graph.ops.views import broadcast_to, index, rechunk
+from lazyzarr.graph.region import Region, Span
 
-__all__ = ["Concatenate", "PadMode", "along", "concatenate", "full", "pad", "part", "roll", "stack"]
+__all__ = ["Concatenate", "PadMode", "Split", "along", "concatenate", "full", "pad", "part", "roll", "stack"]
 
 Array = np.ndarray[Any, Any]
 PadMode = Literal["constant", "edge", "wrap", "reflect", "symmetric", "empty"]
+
+
+class Split(NamedTuple):
+    """How the seams of a joined array cut a region that a tile asks for."""
+
+    parts: list[Region | None]
+    """What is asked of each input; None: nothing."""
+    axis: int | None
+    """The axis of the domain that the region moves along."""
+    low: int
+    """The first tile, by its place along that axis, for which the seams cut it like this."""
+    high: int
+    """The last one."""
 
 
 class Concatenate(Computed):
@@ -50,11 +70,79 @@ class Concatenate(Computed):
         """A copy of the chunk."""
         (axis,) = self.params
         starts, extents = self.box(coords)
-        ends = np.cumsum([node.shape[axis] for node in self.inputs])
-        which = int(np.searchsorted(ends, starts[axis], "right"))
-        before = int(ends[which]) - self.inputs[which].shape[axis]
-        own = (*starts[:axis], starts[axis] - before, *starts[axis + 1 :])
+        seams = self.seams()
+        which = bisect_right(seams, starts[axis]) - 1
+        own = (*starts[:axis], starts[axis] - seams[which], *starts[axis + 1 :])
         return get(which, (own, extents)).copy()
+
+    def seams(self) -> list[int]:
+        """Where along the axis each input begins, and where the last one ends."""
+        (axis,) = self.params
+        return list(itertools.accumulate((node.shape[axis] for node in self.inputs), initial=0))
+
+    def pull(self, region: Region) -> list[Region | None]:
+        """What tiles anywhere in the domain need of each input: the region, within the input's ends."""
+        (axis,) = self.params
+        seams = self.seams()
+        return [
+            _at(region, axis, _within(region[axis], low, high)) for low, high in itertools.pairwise(seams)
+        ]
+
+    def split(self, region: Region, origin: tuple[int, ...]) -> Split:
+        """What a tile at an origin needs of each input: each element of the region from one of them."""
+        (axis,) = self.params
+        span, seams = region[axis], self.seams()
+        moved = 0 if span.axis is None else span.rate * origin[span.axis]
+        parts: list[Region | None] = [None] * len(self.inputs)
+        done, which = 0, 0
+        while done < span.count:
+            start = span.start + span.step * done
+            which = bisect_right(seams, start + moved) - 1
+            count = min(span.count - done, -((start + moved - seams[which + 1]) // span.step))
+            own = span._replace(start=start - seams[which], count=count)
+            parts[which] = _at(region, axis, own)
+            done += count
+        if not span.count:
+            parts[0] = region
+        if span.axis is None or not span.rate:
+            return Split(parts, None, 0, 0)
+        if sum(part is not None for part in parts) > 1:
+            return Split(parts, span.axis, origin[span.axis], origin[span.axis])
+        return Split(parts, span.axis, *_origins(span, seams[which], seams[which + 1]))
+
+    def put(self, pieces: Sequence[Array], out: Array) -> None:
+        """Puts what was asked of the inputs one behind the other."""
+        (axis,) = self.params
+        done = 0
+        for piece in pieces:
+            stop = done + piece.shape[axis]
+            np.copyto(out[(*(slice(None),) * axis, slice(done, stop))], piece)
+            done = stop
+
+
+def _at(region: Region, axis: int, span: Span | None) -> Region | None:
+    """The region with another span along an axis, None without one."""
+    return None if span is None else (*region[:axis], span, *region[axis + 1 :])
+
+
+def _within(span: Span, low: int, high: int) -> Span | None:
+    """What a span asks for between two positions, counted from the first; None: nothing."""
+    if span.axis is None or not span.rate:
+        first = max(-((span.start - low) // span.step), 0)
+        count = min(-((span.start - high) // span.step), span.count) - first
+        start = span.start + span.step * first - low
+        return span._replace(start=start, count=count) if count > 0 else None
+    first, last = span.within or (low, high - 1)
+    own = max(first, low) - low, min(last, high - 1) - low
+    return span._replace(start=span.start - low, within=own) if own[0] <= own[1] else None
+
+
+def _origins(span: Span, low: int, high: int) -> tuple[int, int]:
+    """The first and last place of a tile, along its axis, at which a span lies between two positions."""
+    first, last = low - span.start, high - 1 - span.last
+    if span.rate < 0:
+        first, last = last, first
+    return -(-first // span.rate), last // span.rate
 
 
 def concatenate(nodes: Sequence[Node], axis: int) -> Node:
