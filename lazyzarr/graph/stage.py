@@ -213,8 +213,9 @@ def draft_stage(
     inline = calls | joined_within(roots, domain, calls)
     found = accesses(roots, domain, inline)
     drive = driver_cuts(found, domain, inline)
-    if found and units is None and not inline:
-        drive = stacked(ranked(found, domain)[0], drive, _stack_elements(roots, found, budget))
+    if found and not inline and (units is None or all(map(np.array_equal, units, drive))):
+        drive = stacked(ranked(found, domain)[0], drive, _stack_elements(roots, found, sinks, budget))
+        units = None if units is None else drive
     cells = tuple(thin(unit, cut) for unit, cut in zip(units, drive, strict=True)) if units else drive
     tiles = tuple(map(join_cuts, units, drive)) if units else drive
     if not calls and _needs_small_tiles(roots, reduces, tiles, inline):
@@ -307,10 +308,13 @@ def _tile_elements(roots: Sequence[Node], nbytes: int = TILE_BYTES) -> int:
     return max(1, nbytes // max(max(root.dtype.itemsize for root in roots), 1))
 
 
-def _stack_elements(roots: Sequence[Node], found: Sequence[Access], budget: Budget) -> int:
-    """Elements of a tile of several small chunks, of which all that is read for it lies in the cache at once."""
+def _stack_elements(
+    roots: Sequence[Node], found: Sequence[Access], sinks: Sequence[Sink | None], budget: Budget
+) -> int:
+    """Elements of a tile of several small chunks: what is read and written for it lies in the cache at once."""
     nbytes = min(STACK_BYTES, budget.memory // budget.workers // STACK_SHARE)
-    return _tile_elements(roots, nbytes // max(sum(access.decodes for access in found), 1))
+    arrays = sum(access.decodes for access in found) + sum(sink is not None for sink in sinks)
+    return _tile_elements(roots, nbytes // max(arrays, 1))
 
 
 def spread(stage: Stage, budget: Budget) -> Stage:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import operator
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -34,7 +33,7 @@ class UnitWriter:
         self._scratch = self._writer.new_scratch()
         self._buffer = np.empty(1, np.uint8)
         self._views: dict[tuple[int, ...], Array] = {}
-        self._from_origin = sink.staged and not any(sink.start) and sink.edges is None
+        self._cuts = [_Cuts(axis, start) for axis, start in zip(sink.axes, sink.start, strict=True)]
 
     def flush(self) -> None:
         """Waits until all is stored that was written; raises what failed."""
@@ -61,29 +60,18 @@ class UnitWriter:
 
     def write(self, low: tuple[int, ...], values: Array) -> None:
         """Writes the values of the box of the domain that begins at `low`."""
-        sink = self._sink
-        if self._from_origin and values.shape == sink.unit:
-            coords = tuple(map(operator.floordiv, low, sink.unit))
-            if tuple(map(operator.mul, coords, sink.unit)) == low:
-                self._writer.write_unit(coords, values, self._scratch)
-                return
-        start = tuple(map(operator.add, sink.start, low))
-        if sink.staged:
-            coords = tuple(axis.find(i) for axis, i in zip(sink.axes, start, strict=True))
-            if sink.box(coords) == (start, values.shape):
-                self._writer.write_unit(coords, values, self._scratch)
-                return
-        spans = [
-            list(_units_of(s, n, axis)) for s, n, axis in zip(start, values.shape, sink.axes, strict=True)
-        ]
+        spans = [cuts[o, n] for cuts, o, n in zip(self._cuts, low, values.shape, strict=True)]
         for parts in itertools.product(*spans):
-            self._write_unit(
-                tuple(part[0] for part in parts), parts, values[place(part[1] for part in parts)]
-            )
+            self._write_unit(tuple([part[0] for part in parts]), parts, values)
 
     def _write_unit(self, coords: tuple[int, ...], parts: tuple[Part, ...], values: Array) -> None:
         """Writes what goes to one unit: all of it, or a part."""
-        whole = all(part[3] for part in parts) and (self._sink.staged or self._writer.is_whole(coords))
+        whole = all(part[3] for part in parts)
+        values = values[place([part[1] for part in parts])]
+        if whole and self._sink.staged:
+            self._writer.write_unit(coords, values, self._scratch)
+            return
+        whole = whole and self._writer.is_whole(coords)
         with self._locked(whole, coords):
             if whole:
                 self._writer.write_unit(coords, values, self._scratch)
@@ -104,6 +92,23 @@ class UnitWriter:
 
 
 Part = tuple[int, slice, slice, bool]
+
+
+class _Cuts(dict[tuple[int, int], list[Part]]):
+    """For an interval along one axis, by where it begins and how long it is: which units it meets, and where."""
+
+    def __init__(self, axis: Axis, start: int) -> None:
+        self._axis, self._start = axis, start
+
+    def __missing__(self, interval: tuple[int, int]) -> list[Part]:
+        if len(self) >= MOST_INTERVALS:
+            self.clear()
+        parts = self[interval] = _units_of(self._start + interval[0], interval[1], self._axis)
+        return parts
+
+
+# Those of one column of blocks are met again and again.
+MOST_INTERVALS = 4096
 
 
 def _units_of(start: int, count: int, axis: Axis) -> list[Part]:

@@ -107,6 +107,34 @@ def test_one_block_decodes_each_chunk_once(reads, data):
     assert max(reads[0].values()) == 1
 
 
+@settings(max_examples=100)
+@given(data=st.data())
+def test_units_are_written_one_by_one_from_a_stack_of_them(reads, data):
+    """By several tasks, to arrays of the same chunks and of others, edges that chunks do not fill among them."""
+    shape = tuple(data.draw(st.tuples(st.integers(1, 30), st.integers(1, 14))))
+    chunks, others = (tuple(data.draw(st.integers(1, n)) for n in shape) for _ in range(2))
+    x, values = stored(shape, chunks)
+    target = data.draw(st.sampled_from([chunks, others]))
+    store = MemoryStore()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "STACK_BYTES", data.draw(st.sampled_from([64, 300, 2000])))
+        patch.setattr(stages, "LEAST_BLOCK_BYTES", 32)
+        (x * 2 - 1).to_zarr(store, chunks=target, num_workers=data.draw(st.integers(1, 3)))
+    z = lz.open_array(store)
+    np.testing.assert_array_equal(z[...], values * 2 - 1)
+    assert z.chunks == target
+
+
+def test_small_units_share_a_tile():
+    x, values = stored((64, 8), (4, 8))
+    plan = (x + 1).to_zarr("a.zarr", chunks=(4, 8), compute=False, num_workers=1)
+    (stage,) = plan._planned.stages
+    assert stage.layout.largest_tile() == (64, 8)
+    assert (stage.writers, plan.tasks) == (16, 1)
+    plan.run()
+    np.testing.assert_array_equal(lz.open_array("a.zarr")[...], values + 1)
+
+
 def test_small_chunks_share_a_tile_and_are_decoded_to_their_places(reads):
     x, values = stored((64, 8), (4, 8))
     stage = stage_of(x.sum(axis=0))
