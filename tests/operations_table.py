@@ -143,7 +143,7 @@ ROWS = [
     Row("coarsen", lambda name, x: x.coarsen(np.mean, {0: 2}), "a block of the result"),
     Row("lz.from_map", lambda name, x: lz.from_map(lambda where: np.ones(4), 4, "f8") + x[:4, 0, 0]),
     Row("lz.apply_gufunc apply_along_axis", lambda name, x: of_lines(name, x), "whole core axes, of a block"),
-    Row(EVERY, call(axis=0), "one value (var: four) an element of the result"),
+    Row(EVERY, call(axis=0), "one value (var: six, in float64) an element of the result"),
     Row(NAN, call(axis=0), "as above"),
     Row(
         "sum(where=), mean(where=), var(where=), std(where=), min(where=)",
@@ -168,7 +168,7 @@ ROWS = [
     Row(
         "groupby_reduce",
         lambda name, x: x.groupby_reduce(LABELS[: len(x)]),
-        "one value (var: two) and a count a group",
+        "one value (var: six) and a count a group",
     ),
     Row("topk argtopk", call(3, axis=0), "k values (and places) a line"),
     Row("unique", lambda name, x: lnp.unique(x), "the different values"),

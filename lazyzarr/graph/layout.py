@@ -286,19 +286,21 @@ def _reordered(boxes: Iterator[tuple[Coords, Coords]], place: list[int]) -> Iter
     return ((tuple([start[i] for i in place]), tuple([n[i] for i in place])) for start, n in boxes)
 
 
-def split_tiles(cuts: Sequence[Cuts], limit: int) -> tuple[Cuts, ...]:
-    """The cuts with more between them, leading axes first, so that no tile holds more than `limit` elements.
+def split_tiles(cuts: Sequence[Cuts], limit: int, first: Sequence[int] = ()) -> tuple[Cuts, ...]:
+    """The cuts with more between them, so that no tile holds more than `limit` elements: along the axes named
+    `first`, then along leading ones.
 
     >>> [axis.tolist() for axis in split_tiles([np.array([0, 4]), np.array([0, 8])], 16)]
     [[0, 2, 4], [0, 8]]
     """
     extents = [int(np.diff(axis).max(initial=0)) for axis in cuts]
     result = list(cuts)
-    for axis, extent in enumerate(extents):
-        rest = math.prod(extents[axis + 1 :])
-        if extent * rest <= limit:
+    for axis in dict.fromkeys([*first, *range(len(cuts))]):
+        rest = math.prod(extents[:axis]) * math.prod(extents[axis + 1 :])
+        if extents[axis] * rest <= limit:
             break
         result[axis] = _subdivide(cuts[axis], max(1, limit // max(rest, 1)))
+        extents[axis] = int(np.diff(result[axis]).max(initial=0))
     return tuple(result)
 
 

@@ -70,7 +70,8 @@ def variance(node: Node, axis: Axis, dtype: Any, ddof: float, keepdims: bool, ro
     values = _averaged(node, dtype, "std" if root else "var")
     operand = astype(node, values) if dtype is not None and _loses(node.dtype, values) else node
     result = values if values.kind != "c" else np.zeros(0, values).real.dtype
-    return reduce_node(Variance, operand, axes_of(axis, node.dims), keepdims, result, ddof, root)
+    kind_of = moments.FineVariance if result == np.float64 else Variance
+    return reduce_node(kind_of, operand, axes_of(axis, node.dims), keepdims, result, ddof, root)
 
 
 def picked_variance(

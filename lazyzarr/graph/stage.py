@@ -219,7 +219,7 @@ def draft_stage(
     cells = tuple(thin(unit, cut) for unit, cut in zip(units, drive, strict=True)) if units else drive
     tiles = tuple(map(join_cuts, units, drive)) if units else drive
     if not calls and _needs_small_tiles(roots, reduces, tiles, inline):
-        tiles = split_tiles(tiles, _tile_elements(roots))
+        tiles = split_tiles(tiles, _tile_elements(roots), _shared_axes(reduces, len(domain)))
     order = tuple(range(len(domain)))
     layout = Layout(domain, cells, cells, units or cells, tiles, order, _backward_axes(found))
     fixed = _fixed_memory(roots, inline, found, layout)
@@ -299,9 +299,17 @@ def _needs_small_tiles(
     roots: Sequence[Node], reduces: Sequence[Reduce], tiles: Sequence[Cuts], joined: frozenset[Node]
 ) -> bool:
     """Whether a program makes values between the chunk and the result, which should not leave the cache."""
-    if any(reduce.copies for reduce in reduces):
+    if any(reduce.folding_bytes(1) for reduce in reduces):
         return True
     return compile_program(roots, tuple(int(np.diff(cuts).max(initial=0)) for cuts in tiles), joined).computes
+
+
+def _shared_axes(reduces: Sequence[Reduce], ndim: int) -> list[int]:
+    """Axes along which tiles are cut first: those that no reduction folds, so that a tile brings many values for each
+    result. But not the last one, along which values lie side by side."""
+    return [
+        axis for axis in range(ndim - 1) if reduces and not any(axis in reduce.axes for reduce in reduces)
+    ]
 
 
 def _tile_elements(roots: Sequence[Node], nbytes: int = TILE_BYTES) -> int:
@@ -469,7 +477,7 @@ def _memory(stage: Stage, layout: Layout, kept: int) -> Memory:
         ]
         state = math.prod(extents) * sum(dtype.itemsize for dtype in reduce.state_dtypes())
         # The state, a finished copy, and what folding a tile makes on the way.
-        accumulators += 2 * state + reduce.copies * tile * max(reduce.operand.dtype.itemsize, 8)
+        accumulators += 2 * state + reduce.folding_bytes(tile)
     unit = sum(layout.largest(layout.units) * sink.itemsize * 17 // 8 + 65536 for sink in stage.sinks if sink)
     chunks = stage.memory.nested + kept
     return dataclasses.replace(stage.memory, chunks=chunks, accumulators=accumulators, unit=unit)

@@ -7,7 +7,9 @@ from typing import Any, Literal
 import numpy as np
 
 from lazyzarr.graph.node import Node, make
-from lazyzarr.graph.ops.moments import merge_moments
+from lazyzarr.graph.ops import deviations
+from lazyzarr.graph.ops.deviations import PARTS
+from lazyzarr.graph.ops.moments import apart, beside, join_counted, squared, sums_of, wide_of
 from lazyzarr.graph.ops.reductions import State, Tile, WideReduce, accumulator
 from lazyzarr.graph.ops.sources import Held
 
@@ -110,30 +112,27 @@ class GroupVariance(GroupReduce):
     copies = 3
 
     def state_dtypes(self) -> tuple[np.dtype[Any], ...]:
-        """The mean, the squared deviations, and how many elements each group had."""
-        wide = accumulator(self.dtype)
-        mean = np.result_type(wide, np.complex128) if self.operand.dtype.kind == "c" else wide
-        return mean, wide, np.dtype(np.int64)
+        """Sums of deviations, and how many elements each group had."""
+        return (*(wide_of(self.operand.dtype),) * PARTS, np.dtype(np.int64))
+
+    def folding_bytes(self, elements: int) -> int:
+        """A group's elements, and what cutting them in two takes."""
+        return super().folding_bytes(elements) + deviations.folding_bytes(elements, self.operand.dtype)
 
     def take(self, state: State, values: Array, axis: int) -> None:
-        """Joins the elements' own mean and squared deviations."""
-        n = values.shape[axis]
-        mean = np.add.reduce(values, axis=axis, dtype=state[0].dtype, keepdims=True) / n
-        apart = values - mean
-        rest = np.add.reduce(apart, axis=axis, keepdims=True) / n
-        squares = np.add.reduce(np.square(np.abs(apart)), axis=axis, keepdims=True)
-        merge_moments(state, mean + rest, squares - n * np.square(np.abs(rest)), np.int64(n))
+        """Takes elements of one group into its sums."""
+        deviations.take(sums_of(state), apart(values), (axis,), beside(state[PARTS], state))
 
     def join(self, state: State, other: State, before: int, count: int) -> None:
         """Joins the other's groups."""
-        merge_moments(state, *other)
+        join_counted(state, other)
 
     def finish(self, state: State, count: int) -> Array:
         """The squared deviations over count - ddof, or their root; NaN where there are too few elements."""
-        free = np.maximum(state[2] - self.params[3][3], 0)
+        free = np.maximum(state[PARTS] - self.params[3][3], 0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            result = np.where(free > 0, np.true_divide(np.maximum(state[1], 0), free), np.nan)
-        return (np.sqrt(result) if self.how == "std" else result).astype(self.dtype)
+            result = deviations.variance(squared(state, state[PARTS]), free, self.how == "std")
+        return np.where(free > 0, result, np.nan).astype(self.dtype)
 
 
 def group_reduce(node: Node, labels: Array, groups: int, how: How, axis: int, ddof: float = 0) -> Node:

@@ -73,6 +73,10 @@ class Reduce(Node):
     copies = 0
     """How many arrays as large as a tile are made while it is folded."""
 
+    def folding_bytes(self, elements: int) -> int:
+        """Bytes that are made on the way while a tile of so many elements is folded."""
+        return self.copies * elements * max(self.operand.dtype.itemsize, 8)
+
     @property
     def label(self) -> str:
         """The operation's name."""

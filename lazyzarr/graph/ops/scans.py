@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from lazyzarr.graph.node import Node, make
 from lazyzarr.graph.ops.computed import Computed, Get, Intervals, Session, within
+from lazyzarr.graph.ops.double import parted
 from lazyzarr.graph.ops.reductions import accumulator
+from lazyzarr.graph.ops.running import running, working_bytes
 
 __all__ = ["Scan", "scan"]
 
@@ -73,12 +76,31 @@ class Scan(Computed):
         """A block's running totals, and the last of them."""
         function: np.ufunc = self.params[0]
         piece = get(0, self.box(coords))
+        if self._fine:
+            return self._compensated(piece, carry)
         wide = accumulator(self.dtype) if function in (np.add, np.multiply) else self.dtype
         # Times have no other dtype to be summed in, and NumPy takes no unit here.
         values = function.accumulate(piece, axis=self.axis, dtype=None if piece.dtype == wide else wide)
         if carry is not None:
             function(values, carry, out=values)
         return values, values[(*(slice(None),) * self.axis, slice(-1, None))].copy()
+
+    @property
+    def _fine(self) -> bool:
+        """Whether the rounding of each step is worth carrying: totals are as precise as what adds them up."""
+        kinds = {np.add: "fc", np.multiply: "f"}.get(self.params[0], "")
+        return self.dtype.kind in kinds and self.dtype in (np.float64, np.complex128)
+
+    @property
+    def working_bytes(self) -> int:
+        """What carrying the rounding takes."""
+        return working_bytes(math.prod(max(sizes, default=0) for sizes in self.chunks)) if self._fine else 0
+
+    def _compensated(self, piece: Array, carry: Carry | None) -> tuple[Array, Carry]:
+        """A block's running totals with what rounding took from each step, and both of the last of them."""
+        values = parted(np.asarray(piece, self.dtype))
+        totals, end = running(self.params[0], values, self.axis, carry)
+        return (totals.view(self.dtype)[..., 0] if self.dtype.kind == "c" else totals), end
 
 
 def scan(node: Node, function: np.ufunc, axis: int, dtype: np.dtype[Any]) -> Node:
