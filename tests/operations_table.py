@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import lazyzarr as lz
 import lazyzarr.numpy as lnp
 from lazyzarr.format.stores.wrappers import FaultStore
-from lazyzarr.graph import stage
+from lazyzarr.graph import stack
 from lazyzarr.graph.functions.unique import Unique
 from lazyzarr.graph.node import walk
 from lazyzarr.graph.ops.scans import Scan
@@ -298,7 +298,7 @@ def outputs(row: Row, name: str, x: Any) -> list[Any]:
 
 def plan_of(array: Any) -> Any:
     """The plan of an array in one task, for which the chunks are large: small ones are stacked."""
-    with mock.patch.object(stage, "STACK_BYTES", 1):
+    with mock.patch.object(stack, "STACK_BYTES", 1):
         return expression(array).explain(num_workers=1, scheduler="sync", memory="10GB")
 
 

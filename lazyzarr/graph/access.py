@@ -31,7 +31,6 @@ __all__ = [
     "programs_below",
     "ranked",
     "read_bytes_bound",
-    "stacked",
 ]
 
 
@@ -139,24 +138,6 @@ def ranked(found: Sequence[Access], domain: tuple[int, ...]) -> list[Access]:
     return sorted(
         held, key=lambda access: (not access.decodes, -access.chunk_nbytes, -math.prod(access.leaf.shape))
     )
-
-
-def stacked(access: Access, cuts: tuple[Cuts, ...], most: int) -> tuple[Cuts, ...]:
-    """The cuts at a stored array's chunks with several small chunks in each cell, of at most so many elements.
-
-    Steps of Python are then taken for several chunks at once. They are stacked along the first axis that has many,
-    where each is decoded to its place, one behind the other; so nothing is done where axes are walked otherwise.
-    """
-    if not (cuts and isinstance(access.leaf, ZarrSource)) or any(
-        (span.axis, span.rate, span.step) != (own, 1, 1) for own, span in enumerate(access.region)
-    ):
-        return cuts
-    extents = [int(np.diff(axis).max(initial=0)) for axis in cuts]
-    axis = next((i for i, n in enumerate(extents) if n > 1 or len(cuts[i]) > 2), 0)
-    together = most // max(math.prod(extents), 1)
-    if together < 2 or len(cuts[axis]) < 3:
-        return cuts
-    return (*cuts[:axis], np.append(cuts[axis][:-1:together], cuts[axis][-1]), *cuts[axis + 1 :])
 
 
 def _by_chunks(access: Access) -> Access:

@@ -120,7 +120,10 @@ def plan_stages(outputs: Sequence[Output], budget: Budget) -> Stages:
 
 def _planned(draft: Stages, budget: Budget) -> Stages:
     """The draft with the stages of its outputs and temporary arrays."""
-    stages = [draft_stage(*group, budget) for group in groups(draft.made, draft.spills)]
+    made = groups(draft.made, draft.spills)
+    if any(sink for *_, sinks in made for sink in sinks):
+        budget = dataclasses.replace(budget, fewer_if_tiny=False)
+    stages = [draft_stage(*group, budget) for group in made]
     why = ""
     if budget.fewer_if_tiny and budget.workers > 1 and _tiny_chunks(stages):
         budget = dataclasses.replace(budget, workers=1)
@@ -195,9 +198,7 @@ def _is_better(new: Stages, old: Stages) -> bool:
 
 
 def _tiny_chunks(stages: Sequence[Stage]) -> bool:
-    """Whether decoding is most of the work, and is done in pieces too small for a second thread."""
-    if any(stage.write for stage in stages):
-        return False
+    """Whether decoding, which is most of the work, is done in pieces too small for a second thread."""
     sizes = [access.chunk_nbytes for stage in stages for access in stage.accesses if access.decodes]
     return bool(sizes) and max(sizes) < SMALL_CHUNK
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -77,7 +78,7 @@ def _dasks_choice() -> Any:
 
 def _named(name: str, workers: int) -> Scheduler:
     if name in ("threads", "threading"):
-        return Scheduler("threads", workers, partial(dask.threaded.get, num_workers=workers))
+        return Scheduler("threads", workers, partial(_on_threads, workers))
     if name in ("sync", "synchronous", "single-threaded"):
         return Scheduler("sync", 1, dask.local.get_sync)
     if name in ("processes", "multiprocessing"):
@@ -92,6 +93,38 @@ def _named(name: str, workers: int) -> Scheduler:
     raise ValueError(
         f'scheduler={name!r} is not known: "threads", "sync", "processes", "distributed", or a Client'
     )
+
+
+class _Pool(Executor):
+    """Threads that are handed twice as many tasks as they are: who ends one has the next one at hand.
+
+    Dask hands out a task when it has been told that another one is over, and where the GIL is wanted by all, the
+    thread that does so gets it after 5 ms.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._pool = ThreadPoolExecutor(workers, "lazyzarr-run")
+        self._max_workers = 2 * workers  # what Dask asks how many it may hand out
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **words: Any) -> Future[Any]:
+        """A future of the call, in the context of the caller."""
+        return self._pool.submit(contextvars.copy_context().run, function, *args, **words)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Ends the threads when they have no work any more."""
+        self._pool.shutdown(wait, cancel_futures=cancel_futures)
+
+
+def _on_threads(workers: int, graph: Mapping[Any, Any], keys: Any) -> Any:
+    """The values of keys, by Dask's scheduler for threads; on the pool that is set for it, if one is."""
+    if dask.config.get("pool", None) is not None:
+        return dask.threaded.get(graph, keys, num_workers=workers)
+    pool = _Pool(workers)
+    try:
+        return dask.threaded.get(graph, keys, pool=pool)
+    finally:
+        # After a failure no other block is to begin; those that run are stopped and waited for elsewhere.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _distributed(client: Any) -> Scheduler:

@@ -21,7 +21,6 @@ from lazyzarr.graph.access import (
     programs_below,
     ranked,
     read_bytes_bound,
-    stacked,
 )
 from lazyzarr.graph.layout import (
     Access,
@@ -45,6 +44,8 @@ from lazyzarr.graph.ops.sources import ZarrSource
 from lazyzarr.graph.program import Programs, compile_program, joined_within
 from lazyzarr.graph.registers import register_bytes
 from lazyzarr.graph.sink import Sink
+from lazyzarr.graph.stack import stacked
+from lazyzarr.settings import SMALL_CHUNK
 
 __all__ = [
     "BLOCK_BYTES",
@@ -63,10 +64,6 @@ __all__ = [
 
 # A tile and what is made of it should stay in a core's second-level cache.
 TILE_BYTES = 1024 * 1024
-# Chunks that are smaller are put together to tiles of this size (measured: 128 KiB, 256, 512 a tile take 1.29, 1.20,
-# 1.20 of the loop's time for four statistics, 1.18, 1.14, 1.14 for a sum) where a task's memory is many times as much.
-STACK_BYTES = 256 * 1024
-STACK_SHARE = 64
 # A task decodes this much, or half of it: Dask's cost of a task then does not show, nor what a cluster is sent of it.
 BLOCK_BYTES = 128_000_000
 # Below this much a task's own cost does.
@@ -213,8 +210,8 @@ def draft_stage(
     inline = calls | joined_within(roots, domain, calls)
     found = accesses(roots, domain, inline)
     drive = driver_cuts(found, domain, inline)
-    if found and not inline and (units is None or all(map(np.array_equal, units, drive))):
-        drive = stacked(ranked(found, domain)[0], drive, _stack_elements(roots, found, sinks, budget))
+    if not inline and (units is None or all(map(np.array_equal, units, drive))):
+        drive = _stacked(found, domain, drive, len(targets), budget)
         units = None if units is None else drive
     cells = tuple(thin(unit, cut) for unit, cut in zip(units, drive, strict=True)) if units else drive
     tiles = tuple(map(join_cuts, units, drive)) if units else drive
@@ -312,17 +309,18 @@ def _shared_axes(reduces: Sequence[Reduce], ndim: int) -> list[int]:
     ]
 
 
-def _tile_elements(roots: Sequence[Node], nbytes: int = TILE_BYTES) -> int:
-    return max(1, nbytes // max(max(root.dtype.itemsize for root in roots), 1))
+def _stacked(
+    found: Sequence[Access], domain: tuple[int, ...], cuts: tuple[Cuts, ...], targets: int, budget: Budget
+) -> tuple[Cuts, ...]:
+    arrays = targets + sum(access.decodes for access in found)
+    tiny = all(access.chunk_nbytes < SMALL_CHUNK for access in found)
+    alone = budget.workers == 1 or (budget.fewer_if_tiny and tiny)
+    memory = budget.memory // budget.workers
+    return stacked(found, domain, cuts, arrays, memory, 1 if alone else budget.workers)
 
 
-def _stack_elements(
-    roots: Sequence[Node], found: Sequence[Access], sinks: Sequence[Sink | None], budget: Budget
-) -> int:
-    """Elements of a tile of several small chunks: what is read and written for it lies in the cache at once."""
-    nbytes = min(STACK_BYTES, budget.memory // budget.workers // STACK_SHARE)
-    arrays = sum(access.decodes for access in found) + sum(sink is not None for sink in sinks)
-    return _tile_elements(roots, nbytes // max(arrays, 1))
+def _tile_elements(roots: Sequence[Node]) -> int:
+    return max(1, TILE_BYTES // max(max(root.dtype.itemsize for root in roots), 1))
 
 
 def spread(stage: Stage, budget: Budget) -> Stage:

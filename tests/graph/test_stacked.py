@@ -11,10 +11,18 @@ from hypothesis import strategies as st
 
 import lazyzarr as lz
 from lazyzarr.format.chunk import ChunkReader
+from lazyzarr.graph import stack
 from lazyzarr.graph import stage as stages
 from lazyzarr.graph.leaves import ChunkCache
 from lazyzarr.graph.plan import Budget, Output, plan_stages
 from lazyzarr.storage import MemoryStore
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_arrays():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stack, "TILES", 1)
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -85,7 +93,7 @@ def test_values_are_numpys_however_many_chunks_are_stacked(data):
         z[where], values[where] = z.fill_value, z.fill_value
     operation = OPERATIONS[data.draw(st.sampled_from(sorted(OPERATIONS)))]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages, "STACK_BYTES", data.draw(st.sampled_from([1, 64, 300, 2000])))
+        patch.setattr(stack, "STACK_BYTES", data.draw(st.sampled_from([1, 64, 300, 2000])))
         got = operation(x).compute(scheduler="sync")
     np.testing.assert_array_equal(got, operation(values))
 
@@ -99,7 +107,7 @@ def test_one_block_decodes_each_chunk_once(reads, data):
     x, _ = stored(shape, chunks)
     names = sorted(OPERATIONS.keys() - {"itself reversed", "the last"})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages, "STACK_BYTES", data.draw(st.sampled_from([64, 300, 2000])))
+        patch.setattr(stack, "STACK_BYTES", data.draw(st.sampled_from([64, 300, 2000])))
         lazy = OPERATIONS[data.draw(st.sampled_from(names))](x)
         reads[0].clear()
         lazy.compute(scheduler="sync")
@@ -117,9 +125,9 @@ def test_units_are_written_one_by_one_from_a_stack_of_them(reads, data):
     target = data.draw(st.sampled_from([chunks, others]))
     store = MemoryStore()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages, "STACK_BYTES", data.draw(st.sampled_from([64, 300, 2000])))
+        patch.setattr(stack, "SHARED_STACK_BYTES", data.draw(st.sampled_from([64, 300, 2000])))
         patch.setattr(stages, "LEAST_BLOCK_BYTES", 32)
-        (x * 2 - 1).to_zarr(store, chunks=target, num_workers=data.draw(st.integers(1, 3)))
+        (x * 2 - 1).to_zarr(store, chunks=target, num_workers=data.draw(st.integers(2, 3)))
     z = lz.open_array(store)
     np.testing.assert_array_equal(z[...], values * 2 - 1)
     assert z.chunks == target
@@ -148,7 +156,7 @@ def test_small_chunks_share_a_tile_and_are_decoded_to_their_places(reads):
 
 
 def test_what_other_tiles_need_again_is_kept(reads, monkeypatch):
-    monkeypatch.setattr(stages, "STACK_BYTES", 1000)
+    monkeypatch.setattr(stack, "STACK_BYTES", 1000)
     (x, values), (row, numbers) = stored((64, 8), (4, 8)), stored((8,), (2,))
     reads[0].clear()
     assert (x + row).sum().compute(scheduler="sync") == (values + numbers).sum()
@@ -168,6 +176,23 @@ def test_what_other_tiles_need_again_is_kept(reads, monkeypatch):
 def test_as_many_as_the_memory_and_the_order_of_axes_allow(make, memory, tile):
     x, _ = stored((64, 64), (4, 64))
     assert stage_of(make(x), memory).layout.largest_tile() == tile
+
+
+def test_each_worker_is_left_many_tiles(monkeypatch):
+    x, _ = stored((64, 64), (1, 64))
+    monkeypatch.setattr(stack, "TILES", 4)
+    assert stage_of(x.sum()).layout.largest_tile() == (16, 64)
+    assert stage_of(x.sum(), workers=2).layout.largest_tile() == (8, 64)
+
+
+def test_several_threads_want_the_gil_more_rarely():
+    """Those of one that works alone should stay in the cache."""
+    z = lz.create_array(MemoryStore(), shape=(256, 8192), chunks=(1, 8192), dtype="f4")
+    x = lz.from_zarr(z)
+    assert stage_of(x.sum(), workers=1).layout.largest_tile() == (8, 8192)
+    assert stage_of(x.sum(), workers=2).layout.largest_tile() == (64, 8192)
+    plan = (x + 1).to_zarr("a.zarr", chunks=z.chunks, compute=False, num_workers=2)
+    assert plan._planned.stages[0].layout.largest_tile() == (32, 8192)
 
 
 def test_large_chunks_stay_alone():

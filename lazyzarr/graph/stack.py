@@ -1,0 +1,65 @@
+"""Small chunks are put together to one tile: steps of Python are taken for several at once, and the GIL more rarely."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from lazyzarr.graph.access import ranked
+from lazyzarr.graph.layout import Access, Cuts
+from lazyzarr.graph.ops.sources import ZarrSource
+
+__all__ = ["stacked"]
+
+# All that is read and written for a tile is of this size, where one thread works: it should stay in the second-level
+# cache (measured with chunks of 128 KiB: 128 KiB, 256, 512 take 1.29, 1.20, 1.20 of a loop's time for four statistics).
+STACK_BYTES = 256 * 1024
+# Where several do: of 256 KiB, 512, 1 MiB, 2, 4, 8 they take 1.66, 1.56, 1.49, 1.26, 1.25, 1.37 of the loop's time for
+# `u * 2 + 1` written, as each wants the GIL more rarely.
+SHARED_STACK_BYTES = 2 * 1024 * 1024
+# A task's memory is to be many times as much, and each of those who work is to have many.
+STACK_SHARE = 64
+TILES = 16
+
+
+def stacked(
+    found: Sequence[Access],
+    domain: tuple[int, ...],
+    cuts: tuple[Cuts, ...],
+    arrays: int,
+    memory: int,
+    workers: int,
+) -> tuple[Cuts, ...]:
+    """The cuts at a stored array's chunks, with several small chunks in each cell.
+
+    They are stacked along the first axis that has many, where each is decoded to its place, one behind the other; so
+    nothing is done where axes are walked otherwise.
+
+    Parameters
+    ----------
+    found, domain, cuts
+        What is read over the domain, which is cut at the chunks of what costs most.
+    arrays
+        How many are read and written.
+    memory, workers
+        Bytes that a task may use, and how many work at once.
+    """
+    if not (found and cuts and _in_order(first := ranked(found, domain)[0])):
+        return cuts
+    most = STACK_BYTES if workers == 1 else SHARED_STACK_BYTES
+    nbytes = min(most // max(arrays, 1), memory // STACK_SHARE, first.leaf.nbytes // (TILES * workers))
+    extents = [int(np.diff(axis).max(initial=0)) for axis in cuts]
+    axis = next((i for i, n in enumerate(extents) if n > 1 or len(cuts[i]) > 2), 0)
+    together = nbytes // max(math.prod(extents) * first.leaf.dtype.itemsize, 1)
+    if together < 2 or len(cuts[axis]) < 3:
+        return cuts
+    return (*cuts[:axis], np.append(cuts[axis][:-1:together], cuts[axis][-1]), *cuts[axis + 1 :])
+
+
+def _in_order(access: Access) -> bool:
+    """Whether a stored array is read element by element, in the order of the domain's axes."""
+    return isinstance(access.leaf, ZarrSource) and all(
+        (span.axis, span.rate, span.step) == (own, 1, 1) for own, span in enumerate(access.region)
+    )
