@@ -137,3 +137,10 @@ def test_scans_beyond_numbers_and_of_zeros_are_numpys(name):
                 found = getattr(np, name)(lazy(values[start:], *sizes)).compute()
                 np.testing.assert_array_equal(found, expected)
                 np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
+
+
+@pytest.mark.parametrize("shape", [(40, 30), (3, 4), (1, 1)])
+def test_values_of_which_none_is_finite_vary_by_nan_without_a_word(shape):
+    x = lz.from_array(np.full(shape, np.nan), chunks=(1, 1))
+    for axis in (None, 0, 1):
+        assert np.isnan(x.std(axis=axis).compute(scheduler="sync")).all()

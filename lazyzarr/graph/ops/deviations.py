@@ -175,10 +175,16 @@ def _first(values: Array, axes: tuple[int, ...], mask: Array | None) -> tuple[Ar
     if values.size > 1:
         # Of one value, or of a few, little is known: others' may be spread alike.
         if variance.size == values.size:
-            variance = (mean - np.mean(mean, where=np.isfinite(mean))) ** 2
-        known = np.mean(variance, where=np.isfinite(variance))
+            variance = (mean - _mean_of_finite(mean)) ** 2
+        known = _mean_of_finite(variance)
         variance = np.fmax(variance, known * COARSE)
     return mean, variance
+
+
+def _mean_of_finite(values: Array) -> Any:
+    """The mean of the values that are finite; NaN where none is, of which NumPy's own warns."""
+    finite = np.isfinite(values)
+    return np.mean(values, where=finite) if finite.any() else math.nan
 
 
 def _alike(mean: Array, variance: Array) -> tuple[Any, Any]:
