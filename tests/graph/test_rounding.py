@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import lazyzarr as lz
 from lazyzarr.graph.lazy import LazyArray
 from lazyzarr.graph.lift import array_node
 from lazyzarr.graph.ops import deviations, running
