@@ -78,6 +78,10 @@ def thin(fine: Cuts, coarse: Cuts) -> Cuts:
     return ascending(fine[np.searchsorted(fine, coarse)])
 
 
+# Seams are cut off where a chunk is this many times as long.
+SEAM = 8
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """What tiles of a stage need of a leaf: the region that the whole domain needs, and the leaf's chunks."""
@@ -115,6 +119,19 @@ class Access:
         for own, span in enumerate(self.region):
             if span.axis == axis and span.rate:
                 return _as_domain_cuts(span, _ends_within(span, self.grid[own]), domain[axis])
+        return None
+
+    def seams(self, axis: int, domain: Sequence[int]) -> Cuts | None:
+        """Where tiles end that need one chunk alone: those after it, up to the next chunk, need that one as well.
+
+        None where each tile needs one chunk, or most of a chunk is needed together with the next one.
+        """
+        for own, span in enumerate(self.region):
+            shared = span.count - domain[axis] if span.axis == axis and span.rate == span.step == 1 else 0
+            cuts = self.boundaries(axis, domain) if shared > 0 else None
+            if cuts is not None and len(cuts) > 2 and SEAM * shared < int(np.diff(self.grid[own]).min()):
+                inside = cuts[1:-1] - shared
+                return np.concatenate([[0], inside[inside > 0], [domain[axis]]])
         return None
 
     def reach(self, axis: int, domain: Sequence[int]) -> tuple[int, int]:

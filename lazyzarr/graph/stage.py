@@ -215,6 +215,8 @@ def draft_stage(
         units = None if units is None else drive
     cells = tuple(thin(unit, cut) for unit, cut in zip(units, drive, strict=True)) if units else drive
     tiles = tuple(map(join_cuts, units, drive)) if units else drive
+    if found and not calls:
+        tiles = tuple(_with_seams(ranked(found, domain)[0], tiles, domain))
     if not calls and _needs_small_tiles(roots, reduces, tiles, inline):
         tiles = split_tiles(tiles, _tile_elements(roots), _shared_axes(reduces, len(domain)))
     order = tuple(range(len(domain)))
@@ -235,6 +237,14 @@ def draft_stage(
         inside,
         whole=_whole_axes(found),
     )
+
+
+def _with_seams(access: Access, tiles: Sequence[Cuts], domain: tuple[int, ...]) -> Iterator[Cuts]:
+    """The tiles with those cut off for which parts of two chunks have to be put together."""
+    for axis, cuts in enumerate(tiles):
+        large = access.chunk_nbytes * 2 >= TILE_BYTES  # of smaller ones a copy costs less than another tile
+        seams = access.seams(axis, domain) if large else None
+        yield cuts if seams is None else join_cuts(cuts, seams)
 
 
 def _whole_axes(found: Sequence[Access]) -> frozenset[int]:

@@ -167,6 +167,23 @@ def test_no_block_decodes_a_chunk_twice(case, workers):
         assert fetched <= most
 
 
+def test_what_lies_in_two_chunks_is_cut_off():
+    """But for chunks of which most is needed with the next one, and small ones, which are copied as fast."""
+    values = np.arange(48 * 8.0).reshape(48, 8)
+    x = lz.from_array(Counting(values), chunks=(16, 8))
+    forward, three = x[1:] - x[:-1], x[3:] - x[:-3]
+    (stage,) = planned_stages(forward)
+    assert {15, 16, 31, 32} <= set(stage.layout.tiles[0].tolist())
+    assert 16 in stage.layout.cells[0]
+    assert 15 not in stage.layout.cells[0]
+    (stage,) = planned_stages(three)
+    assert 13 not in stage.layout.tiles[0]
+    small = lz.from_array(Counting(values), chunks=(7, 1))
+    (stage,) = planned_stages(small[1:] - small[:-1])
+    assert 6 not in stage.layout.tiles[0]
+    np.testing.assert_array_equal(forward.compute(), np.diff(values, axis=0))
+
+
 def columns():
     """Values of which each row of tiles needs all chunks of a row, which the next row needs again."""
     source = Counting(np.arange(16 * 16.0).reshape(16, 16))
