@@ -12,6 +12,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -249,6 +250,11 @@ def reduced_where(name: str, x: Any) -> Any:
     return getattr(lnp, name.removesuffix("(where=)"))(x, axis=0, where=x > 0, **words)
 
 
+def large_chunks() -> AbstractContextManager[Any]:
+    """Within: the chunks are as large ones, of which none are stacked to one tile."""
+    return mock.patch.object(stack, "STACK_BYTES", 1)
+
+
 class Counted:
     """A stored array, and how often its chunks were read."""
 
@@ -263,7 +269,8 @@ class Counted:
     def passes(self, made: Any) -> float:
         """How often each chunk that is read at all is read, when a lazy array is computed in one task."""
         self.reads.clear()
-        made.compute(scheduler="sync", num_workers=1)
+        with large_chunks():
+            made.compute(scheduler="sync", num_workers=1)
         return sum(self.reads.values()) / max(len(self.reads), 1)
 
     def _count(self, verb: str, key: str, number: int) -> None:
@@ -297,8 +304,8 @@ def outputs(row: Row, name: str, x: Any) -> list[Any]:
 
 
 def plan_of(array: Any) -> Any:
-    """The plan of an array in one task, for which the chunks are large: small ones are stacked."""
-    with mock.patch.object(stack, "STACK_BYTES", 1):
+    """The plan of an array in one task."""
+    with large_chunks():
         return expression(array).explain(num_workers=1, scheduler="sync", memory="10GB")
 
 

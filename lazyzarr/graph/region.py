@@ -126,6 +126,8 @@ def hull(a: Span, b: Span) -> Span | None:
     if a.axis != b.axis or a.rate != b.rate or a.within != b.within:
         return None
     a, b = forward(a), forward(b)
+    if a.within is not None and abs(a.start - b.start) > a.within[1] - a.within[0]:
+        return None  # an array joined with itself: no tile needs it here and there
     step = math.gcd(a.step if a.count > 1 else 0, b.step if b.count > 1 else 0, a.start - b.start) or 1
     start, last = min(a.start, b.start), max(a.last, b.last)
     return Span(start, step, (last - start) // step + 1, a.axis, a.rate, a.within)

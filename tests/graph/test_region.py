@@ -117,3 +117,9 @@ def test_what_is_asked_for_within_ends_moves_with_the_slice_and_stays_apart():
     assert volume((ended,)) == 4
     assert hull(ended, ended._replace(within=(2, 6))) is None
     assert hull(ended, ended._replace(start=1)) == Span(0, 1, 11, 0, 1, (2, 5))
+
+
+def test_an_array_that_is_joined_with_itself_is_needed_here_or_there():
+    first = Span(0, 1, 20, 0, 1, (0, 9))
+    assert hull(first, first._replace(start=-10)) is None
+    assert hull(first, first._replace(start=-1)) == Span(-1, 1, 21, 0, 1, (0, 9))
