@@ -225,7 +225,7 @@ def arguments(question: str) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--root", default="/dev/shm/lazyzarr-bench", help="a memory-backed folder")
     parser.add_argument(
-        "--disk", default=tempfile.gettempdir(), help="a folder on a disk with 25 GB free, for memory.py"
+        "--disk", default=tempfile.gettempdir(), help="a folder on a disk with 35 GB free, for memory.py"
     )
     parser.add_argument(
         "--quick", action="store_true", help="small data and 2 rounds, to try the benchmark itself"

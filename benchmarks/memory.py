@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import sys
 import tempfile
 
 import numpy as np
@@ -17,7 +18,7 @@ import roofline
 from child import alone
 from harness import arguments, save
 
-LIMIT = 900  # s a job
+LIMIT = 1800  # s a job
 CHUNKS = (64, 128, 128)
 BUDGETS = {256_000_000: (1024, 1024, 1024), 1_000_000_000: (2560, 1024, 1024)}
 SETUP = """
@@ -68,6 +69,7 @@ def run(folder: str, memory: int, shape: tuple[int, ...], rows: str) -> dict[str
         if rows in name:
             found[name] = alone(setup, work, limit=LIMIT)
             shutil.rmtree(out, ignore_errors=True)
+            print(f"{memory / 1e6:.0f} MB, {name}: {found[name]}", file=sys.stderr)
     return found
 
 

@@ -77,7 +77,7 @@ def method(*args: Any, **words: Any) -> Callable[[str, Any], Any]:
     return lambda name, x: getattr(x, name)(*args, **words)
 
 
-WHOLE = "whole lines, of a block of up to 64 MB"
+WHOLE = "whole lines, in blocks of 16 MB or as many as fit"
 LABELS = np.arange(LENGTH * 2) % 3
 EVERY = "sum prod mean var std min max amin amax any all count_nonzero ptp average"
 NAN = "nansum nanprod nanmean nanvar nanstd nanmin nanmax"

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numcodecs
 
 from ..errors import BaseZarrError
+from .chunk_update import WINDOW
 from .codecs.chain import build_chain
 from .codecs.numcodecs_v2 import v2_codec
 from .codecs.protocol import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
@@ -15,7 +16,7 @@ from .codecs.registry import codec_of
 from .codecs.sharding import ShardingCodec
 from .metadata import ArrayMetadata, CodecSpec, located
 
-__all__ = ["ArrayCodecs", "codecs_of", "decoding_nbytes", "v2_documents"]
+__all__ = ["ArrayCodecs", "codecs_of", "decoding_nbytes", "v2_documents", "writing_nbytes"]
 
 
 class ArrayCodecs(NamedTuple):
@@ -57,6 +58,25 @@ def decoding_nbytes(metadata: ArrayMetadata) -> int:
     except BaseZarrError:
         return 0  # whoever reads a chunk says what is wrong, and where
     return (chain.inner_chain() or chain).working_nbytes
+
+
+def writing_nbytes(
+    metadata: ArrayMetadata, unit: Sequence[int], whole: bool, changed: bool, streams: bool
+) -> int:
+    """Bytes that writing a unit takes at most, besides its values.
+
+    `whole`: values are all of a unit each time. `changed`: they may be a part of one that is stored. `streams`: the
+    store takes a unit piece by piece.
+    """
+    chain = build_chain(metadata.codecs, unit, metadata.dtype, metadata.fill)
+    encoding = chain.streaming_nbytes if streams else chain.encoding_nbytes
+    writing = chain.staging_nbytes(whole) + encoding
+    if not changed or metadata.dtype.hasobject:
+        return writing
+    inner = chain.inner_chain()
+    if inner is None:
+        return writing + chain.size.limit + chain.working_nbytes
+    return writing + min(chain.size.limit, inner.size.limit + WINDOW * 9 // 8) + inner.working_nbytes
 
 
 def _v2(codecs: tuple[CodecSpec, ...]) -> ArrayCodecs:

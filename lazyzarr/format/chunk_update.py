@@ -16,7 +16,7 @@ from .grid import RegularGrid
 from .pieces import Coords, Piece, pieces
 from .selection import slice_range
 
-__all__ = ["ShardUpdate", "clear_beyond"]
+__all__ = ["WINDOW", "ShardUpdate", "clear_beyond"]
 
 WINDOW = 4 * 1024 * 1024  # decoded bytes of inner chunks whose stored ones are read in one go
 

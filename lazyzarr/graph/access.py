@@ -211,12 +211,29 @@ def inline_blocks(
 
 
 def block_capacities(node: Computed) -> dict[Node, int]:
-    """For each leaf below a computed node, how many of its chunks a box touches that a block asks for."""
+    """For each leaf below a computed node, how many of its chunks are kept: those that a box touches, or one where
+    each is needed once and no more."""
     result: dict[Node, int] = {}
     for source, intervals in zip(node.inputs, node.intervals(), strict=True):
-        for access in accesses_below(source):
-            result[access.leaf] = result.get(access.leaf, 0) + most_chunks(access, intervals, source.shape)
+        found = accesses_below(source)
+        for access in found:
+            once = len(found) == 1 and _each_once(node, access, intervals)
+            kept = 1 if once else most_chunks(access, intervals, source.shape)
+            result[access.leaf] = result.get(access.leaf, 0) + kept
     return result
+
+
+def _each_once(node: Computed, access: Access, intervals: Sequence[tuple[Cuts, Cuts]]) -> bool:
+    """Whether each chunk of a leaf goes to one block of a function alone."""
+    source = node.inputs[0]
+    whole_box = [(np.array([0]), np.array([n])) for n in source.shape]
+    return (
+        isinstance(node, MapBlocks)
+        and len(node.inputs) == 1
+        and all(span.within is None for span in access.region)
+        and math.prod(map(len, source.chunks)) == math.prod(map(len, node.chunks))
+        and _decoded(access, intervals, source.shape) == _decoded(access, whole_box, source.shape)
+    )
 
 
 def _covers(node: Node, regions: list[Region], domain: tuple[int, ...]) -> bool:

@@ -36,7 +36,7 @@ def find_cures(planned: Stages, reach: str) -> list[Cure]:
     """What would fit, the best first: each was planned and does."""
     worst = max(planned.stages, key=planned.peak, default=None)
     found: list[Cure] = []
-    if worst is not None:
+    if worst is not None and planned.chunks_fit:
         holding = blame(planned, worst)
         for cure in _CURES.get(holding.kind, ()):
             found.extend(cure(planned, holding))
@@ -76,7 +76,10 @@ def _more_memory(planned: Stages, reach: str) -> Iterator[Cure]:
     wanted = planned.peak_memory
     for _ in range(5):
         text = _rounded_up(wanted)
-        again = plan_stages(planned.outputs, dataclasses.replace(planned.asked, memory=parse_bytes(text)))
+        # What fits without temporary arrays does with them, and is found sooner.
+        again = plan_stages(
+            planned.outputs, dataclasses.replace(planned.asked, memory=parse_bytes(text), folder="")
+        )
         if _fits(again):
             yield Cure(f'memory="{text}"', _free(parse_bytes(text), reach))
             return

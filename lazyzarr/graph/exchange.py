@@ -24,7 +24,7 @@ from lazyzarr.graph.region import Span
 from lazyzarr.graph.stage import Stage, driver_cuts
 from lazyzarr.graph.temporary import can_spill
 
-__all__ = ["Cut", "between", "proposals", "work"]
+__all__ = ["Cut", "between", "least_work", "proposals", "work"]
 
 
 class Cut(NamedTuple):
@@ -44,8 +44,9 @@ LEAST_ROW = 16_000
 LEAST_AMPLIFICATION = 1.3
 # Parts of a task's memory that a block may take on its way into a temporary array, and out of it.
 SHARES = (4, 10)
-# The part that a block of lines may take: it is held as it is read, put together, sorted and handed on.
-LINES_SHARE = 8
+# A block of lines is put together, and what is made of it lies here once, and once more until nothing reads it; the
+# rest is a little. Smaller blocks leave room for others of the same step.
+LINES_PUT_TOGETHER, LINES_MADE, LINES_SHARE = 1.25, 2, 8
 
 
 def proposals(stage: Stage, room: int, fits: bool) -> Iterator[Cut]:
@@ -67,6 +68,12 @@ def work(stage: Stage) -> float:
             made = decoded_bytes([access], stage.layout.blocks, stage.domain) / access.leaf.nbytes
             total += made * bytes_below(access.leaf)[0]
     return total
+
+
+def least_work(stage: Stage) -> float:
+    """Bytes that a stage decodes where each chunk of a source is decoded once, below computed blocks, too."""
+    below = [bytes_below(a.leaf)[1] for a in stage.accesses if isinstance(a.leaf, Computed)]
+    return stage.least_decode + sum(below)
 
 
 def _computed(stage: Stage) -> list[Computed]:
@@ -92,16 +99,20 @@ def _before_computing(node: Computed, room: int) -> Iterator[Cut]:
     if isinstance(node, Take):
         yield from _before_picking(node)
         return
-    others: dict[Node, Node] = {}
-    made: Computed = node
     if isinstance(node, Lines):
-        sizes = _line_sizes(node, room // LINES_SHARE)
-        if sizes is None:
-            return
-        made = node.recut(sizes)
-        if made is not node:
-            others = {node: make(Rechunk, (made,), (node.chunks,), node.origin)}
-            yield Cut({}, others)
+        others: dict[Node, Node] = {}
+        for sizes in _line_sizes(node, room):
+            made = node.recut(sizes)
+            if made is not node:
+                others = {node: make(Rechunk, (made,), (node.chunks,), node.origin)}
+                yield Cut({}, others)
+            yield from _before_blocks(made, others, room)
+        return
+    yield from _before_blocks(node, {}, room)
+
+
+def _before_blocks(made: Computed, others: dict[Node, Node], room: int) -> Iterator[Cut]:
+    """What blocks are made of, written first in chunks that suit them."""
     for source, intervals in zip(made.inputs, made.intervals(), strict=True):
         base = source.inputs[0] if isinstance(source, Rechunk) else source
         found = accesses_below(base)
@@ -134,15 +145,22 @@ def _replaced(chunks: Chunks, axis: int, sizes: tuple[int, ...]) -> Chunks:
     return (*chunks[:axis], sizes, *chunks[axis + 1 :])
 
 
-def _line_sizes(node: Lines, limit: int) -> list[int] | None:
+def _line_sizes(node: Lines, room: int) -> list[list[int]]:
+    """Lengths of blocks of whole lines that may fit: as large ones as can, and smaller ones."""
+    source = node.inputs[0]
+    made = node.dtype.itemsize * node.shape[node.axis] / (source.dtype.itemsize * source.shape[node.axis])
+    shares = LINES_PUT_TOGETHER + LINES_MADE * made, LINES_SHARE * max(made, 1)
+    found = [_line_sizes_within(node, int(room / share)) for share in shares]
+    return [sizes for i, sizes in enumerate(found) if sizes is not None and sizes not in found[:i]]
+
+
+def _line_sizes_within(node: Lines, limit: int) -> list[int] | None:
     """Lengths of blocks of whole lines, whole chunks of what is read where they fit, else parts; None: not one does."""
     source = node.inputs[0]
     found = accesses_below(source)
     sizes = _lengths(driver_cuts(found, source.shape, frozenset()))
     sizes[node.axis] = source.shape[node.axis]
-    each = max(source.dtype.itemsize * source.shape[node.axis], node.dtype.itemsize * node.shape[node.axis])
-    limit //= max(each // max(source.shape[node.axis], 1), 1)
-    while math.prod(sizes) > limit:
+    while math.prod(sizes) * source.dtype.itemsize > limit:
         axis = next((i for i, n in enumerate(sizes) if i != node.axis and n > 1), None)
         if axis is None:
             return None

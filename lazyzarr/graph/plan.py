@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lazyzarr.graph.exchange import Cut, proposals, work
+from lazyzarr.graph.exchange import Cut, least_work, proposals, work
 from lazyzarr.graph.node import substitute
 from lazyzarr.graph.order import Output, groups
 from lazyzarr.graph.stage import (
@@ -18,6 +18,7 @@ from lazyzarr.graph.stage import (
     spread,
     with_groups,
     with_read_ahead,
+    with_smallest_blocks,
 )
 from lazyzarr.graph.temporary import Spill, make_spill
 from lazyzarr.settings import SMALL_CHUNK, format_bytes
@@ -85,6 +86,17 @@ class Stages:
             + BASE
         )
 
+    def can_fit(self, stage: Stage) -> bool:
+        """Whether there may be blocks in which a stage fits; it is alone then, but for what shares its worker."""
+        at_once = self.at_once(stage) if self.asked.sharing else 1
+        return self.results + at_once * stage.least_task + BASE <= self.memory
+
+    @property
+    def chunks_fit(self) -> bool:
+        """Whether one chunk of each source fits: if not, neither other blocks nor temporary arrays help."""
+        most = max((stage.least_read for stage in self.stages), default=0)
+        return self.answers // self.asked.holders + most + BASE <= self.memory
+
     @property
     def peak_memory(self) -> int:
         """Bytes in use at the most."""
@@ -110,7 +122,7 @@ def plan_stages(outputs: Sequence[Output], budget: Budget) -> Stages:
     it is tried with temporary arrays before it.
     """
     first = planned = _planned(Stages(tuple(outputs), (), budget.workers, budget.memory, budget), budget)
-    for _ in range(MOST_EXCHANGES if budget.folder else 0):
+    for _ in range(MOST_EXCHANGES if budget.folder and first.chunks_fit else 0):
         better = _exchanged(planned, budget)
         if better is None:
             break
@@ -162,7 +174,7 @@ def _why(planned: Stages, stage: Stage, better: Stages) -> str:
     if planned.peak(stage) > planned.memory:
         return f"{stages}, because {stage.name} alone would need {format_bytes(planned.peak(stage))}"
     nbytes = work(stage) - stage.write
-    times = nbytes / max(stage.least_decode, 1)
+    times = nbytes / max(least_work(stage), 1)
     return f"{stages}, because in one each source chunk would be decoded {times:.1f} times ({format_bytes(nbytes)})"
 
 
@@ -227,6 +239,8 @@ def _smaller_until(planned: Stages, stage: Stage) -> Stage:
     """The stage in smaller blocks, as long as that makes its peak smaller and it does not fit."""
     if planned.results + BASE > planned.memory:
         return stage  # however small the blocks are, the results do not fit
+    if not planned.can_fit(stage):
+        return min(stage, with_smallest_blocks(stage), key=planned.peak)
     best = stage
     while planned.peak(stage) > planned.memory:
         groups = split_further(stage, stage.groups)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from lazyzarr.format.array import ArrayHandle
+from lazyzarr.format.array import Array, ArrayHandle
+from lazyzarr.format.array_codecs import writing_nbytes
 from lazyzarr.format.chunk_grids import AxisEdges, grid_of
 from lazyzarr.format.grid import Axis, EvenAxis
 from lazyzarr.graph.layout import Cuts
@@ -39,6 +42,32 @@ class Sink:
     def axes(self) -> tuple[Axis, ...]:
         """How each axis of the target is cut into units."""
         return grid_of(self.shape, self.edges or self.unit).axes
+
+    @cached_property
+    def _array(self) -> Array:
+        return self.handle.open()  # held, so that who writes does not open it again
+
+    @cached_property
+    def pads(self) -> bool:
+        """Whether units that the array's edge cuts are put together as whole ones, and so are not copied to be."""
+        plain = self._array.metadata.shards is None and not self._array.dtype.hasobject
+        return self.staged and self.edges is None and not any(self.start) and plain
+
+    def writing_bytes(self, largest: int, domain: tuple[int, ...]) -> int:
+        """Bytes that writing units of so many elements takes at most: their values, and copies of them, as they are
+        staged, encoded, changed."""
+        ends = map(operator.add, self.start, domain)
+        whole = self.edges is None and not any(map(operator.mod, (*self.start, *ends), 2 * self.unit))
+        single = self.pads and largest <= math.prod(self.unit)
+        elements = math.prod(self.unit) if single else largest
+        copies = writing_nbytes(
+            self._array.metadata,
+            self.unit,
+            whole=whole or single,
+            changed=not (whole or self.staged),
+            streams=not self.handle.in_flight,
+        )
+        return elements * self.itemsize + copies
 
     def cuts(self, domain: tuple[int, ...]) -> tuple[Cuts, ...]:
         """The boundaries of write units, as cuts of the domain."""

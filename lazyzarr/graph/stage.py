@@ -60,6 +60,7 @@ __all__ = [
     "spread",
     "with_groups",
     "with_read_ahead",
+    "with_smallest_blocks",
 ]
 
 # A tile and what is made of it should stay in a core's second-level cache.
@@ -68,6 +69,8 @@ TILE_BYTES = 1024 * 1024
 BLOCK_BYTES = 128_000_000
 # Below this much a task's own cost does.
 LEAST_BLOCK_BYTES = 1_000_000
+# Blocks are made smaller than there are workers for as long as this little is decoded more for it.
+MOST_SPREAD = 1.25
 # States that tasks hand on may take this part of the budget.
 PARTIAL_SHARE = 8
 
@@ -147,6 +150,23 @@ class Stage:
     def decode(self) -> int:
         """Bytes decoded, at most."""
         return decoded_bytes(self.accesses, self.layout.blocks, self.domain)
+
+    @property
+    def least_task(self) -> int:
+        """Bytes that a task holds however small its block is."""
+        part = self.memory
+        kept = sum(
+            (math.prod(levels[-1].inner) + _spare(access.leaf)) * access.chunk_nbytes
+            for access, levels in zip(self.accesses, self.inside, strict=True)
+        )
+        return part.nested + kept + part.encoded + part.registers + part.unit
+
+    @property
+    def least_read(self) -> int:
+        """Bytes that it takes to decode one chunk of a source: no plan of the same values takes less."""
+        sources = [access for access in self.accesses if isinstance(access.leaf, ZarrSource)]
+        own = max((access.chunk_nbytes + read_bytes_bound(access) for access in sources), default=0)
+        return max(own, self.memory.encoded)  # which knows of the sources of computed blocks, too
 
     @property
     def chunks(self) -> int:
@@ -352,8 +372,16 @@ def _groups_for(stage: Stage, budget: Budget) -> tuple[int, ...]:
         choice = split_further(stage, groups, max(least, 2 * size / BLOCK_BYTES))
         if choice is None or partial_bytes(stage.reduces, choice) > budget.memory // PARTIAL_SHARE:
             break
+        if math.prod(groups) >= least and _decodes_again(stage, choice):
+            break
         groups = choice
     return groups
+
+
+def _decodes_again(stage: Stage, groups: tuple[int, ...]) -> bool:
+    """Whether blocks would cut through many chunks, each of which is decoded once for each of its parts."""
+    blocks = split_blocks(stage.layout.cells, groups)
+    return decoded_bytes(stage.accesses, blocks, stage.domain) > MOST_SPREAD * stage.least_decode
 
 
 def partial_bytes(reduces: Sequence[Reduce], numblocks: Sequence[int]) -> int:
@@ -380,6 +408,12 @@ def split_further(stage: Stage, groups: tuple[int, ...], limit: float = math.inf
             partial = any(axis in reduce.axes for reduce in stage.reduces)
             options.append((decoded_bytes(stage.accesses, blocks, stage.domain), partial, axis, option))
     return min(options)[-1] if options else None
+
+
+def with_smallest_blocks(stage: Stage) -> Stage:
+    """The stage with a block for each cell."""
+    counts = (1 if axis in stage.whole else len(cuts) - 1 for axis, cuts in enumerate(stage.layout.cells))
+    return with_groups(stage, tuple(counts))
 
 
 def with_groups(stage: Stage, groups: tuple[int, ...]) -> Stage:
@@ -486,7 +520,8 @@ def _memory(stage: Stage, layout: Layout, kept: int) -> Memory:
         state = math.prod(extents) * sum(dtype.itemsize for dtype in reduce.state_dtypes())
         # The state, a finished copy, and what folding a tile makes on the way.
         accumulators += 2 * state + reduce.folding_bytes(tile)
-    unit = sum(layout.largest(layout.units) * sink.itemsize * 17 // 8 + 65536 for sink in stage.sinks if sink)
+    largest = layout.largest(layout.units)
+    unit = sum(sink.writing_bytes(largest, layout.domain) + 65536 for sink in stage.sinks if sink)
     chunks = stage.memory.nested + kept
     return dataclasses.replace(stage.memory, chunks=chunks, accumulators=accumulators, unit=unit)
 

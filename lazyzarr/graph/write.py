@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 
+from lazyzarr.format.chunk_update import clear_beyond
 from lazyzarr.format.grid import Axis
 from lazyzarr.graph.region import place
 from lazyzarr.graph.sink import Sink
@@ -51,12 +53,26 @@ class UnitWriter:
         if view is None and self._array.dtype.hasobject:  # of strings memory holds addresses
             view = self._views[shape] = np.empty(shape, self._array.dtype)
         if view is None:
-            nbytes = math.prod(shape) * self._array.dtype.itemsize
+            single = self._sink.pads and all(map(operator.le, shape, self._sink.unit))
+            whole = self._sink.unit if single else shape
+            nbytes = math.prod(whole) * self._array.dtype.itemsize
             if self._buffer.nbytes < nbytes:
+                self._views.clear()  # they lie in the smaller one, which goes first
+                self._buffer = np.empty(0, np.uint8)
                 self._buffer = np.empty(nbytes, np.uint8)
-                self._views.clear()  # they lie in the smaller one
-            view = self._views[shape] = np.ndarray(shape, self._array.dtype, buffer=self._buffer.data)
+            view = self._views[shape] = self._in_buffer(whole)[place(map(slice, shape))]
         return view
+
+    def _in_buffer(self, shape: tuple[int, ...]) -> Array:
+        return np.ndarray(shape, self._array.dtype, buffer=self._buffer.data)
+
+    def _padded(self, values: Array) -> Array:
+        """The values of a whole unit, with fill beyond the array's edge, in the buffer that they lie in."""
+        if not self._sink.pads or values.shape == self._sink.unit:
+            return values
+        unit = self._in_buffer(self._sink.unit)
+        clear_beyond(unit, values.shape, self._writer.fill)
+        return unit
 
     def write(self, low: tuple[int, ...], values: Array) -> None:
         """Writes the values of the box of the domain that begins at `low`."""
@@ -67,9 +83,10 @@ class UnitWriter:
     def _write_unit(self, coords: tuple[int, ...], parts: tuple[Part, ...], values: Array) -> None:
         """Writes what goes to one unit: all of it, or a part."""
         whole = all(part[3] for part in parts)
-        values = values[place([part[1] for part in parts])]
+        box, values = values.shape, values[place([part[1] for part in parts])]
         if whole and self._sink.staged:
-            self._writer.write_unit(coords, values, self._scratch)
+            unit = self._padded(values) if values.shape == box else values
+            self._writer.write_unit(coords, unit, self._scratch)
             return
         whole = whole and self._writer.is_whole(coords)
         with self._locked(whole, coords):

@@ -10,7 +10,7 @@ import lazyzarr.numpy as lnp
 from lazyzarr.errors import MemoryBudgetError
 
 SHAPE, CHUNKS = (1000, 64, 64), (50, 32, 32)
-HOW = {"memory": "38MB", "num_workers": 2}
+HOW = {"memory": "36MB", "num_workers": 2}
 
 
 @pytest.fixture

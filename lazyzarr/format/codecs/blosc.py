@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ...errors import ChunkDecodeError, MetadataValidationError
 from .blosc_decoder import decode_into
+from .blosc_encoder import compress_large
 from .protocol import Buffer, BytesBytesCodec, ChunkSpec, EncodedSize, check_configuration, joined
 
 __all__ = ["BloscCodec"]
@@ -28,6 +29,7 @@ MEMBERS = ("typesize", "cname", "clevel", "shuffle", "blocksize")
 LARGEST = 2**31 - 1 - blosc.MAX_OVERHEAD  # sizes in the header are signed 32-bit numbers
 
 _header = struct.Struct("<4x3I").unpack_from
+LARGE = 256 * 1024  # bytes from which a copy costs more than a call by ctypes
 _compress = blosc.compress
 
 
@@ -41,6 +43,7 @@ class BloscCodec(BytesBytesCodec):
 
     name = "blosc"
     in_place = True
+    encodes_once = compress_large is not None
 
     typesize: int | None = None
     """Bytes of an element."""
@@ -109,7 +112,10 @@ class BloscCodec(BytesBytesCodec):
         """One compressed buffer."""
         shuffle = SHUFFLES.index(self.shuffle or "shuffle")
         cname = self.cname.encode()
-        return [_compress(joined(buffers), cname, self.clevel, shuffle, self.blocksize, self.typesize)]
+        data = joined(buffers)
+        large = memoryview(data).nbytes >= LARGE
+        compress = compress_large if large and compress_large is not None else _compress
+        return [compress(data, cname, self.clevel, shuffle, self.blocksize, self.typesize or 1)]
 
     def decode(self, buffer: Buffer, size: EncodedSize) -> Buffer:
         """The decoded bytes, if the header promises a size that is allowed."""

@@ -144,6 +144,48 @@ class CodecChain:
             return between
         return between + 2 * self.nbytes
 
+    @property
+    def encoding_nbytes(self) -> int:
+        """Bytes that encoding takes at most, besides the staged chunk: the encoded ones are among them."""
+        if self.dtype.hasobject:
+            return 2 * self.nbytes  # a guess, as above
+        most = held = self._serializing_nbytes
+        size = self.serializer.size
+        for codec in self.tail:
+            most = max(most, held + codec.encoding_nbytes(size))
+            size = codec.encoded_size(size)
+            held = held if codec.cuts else size.limit
+        return most
+
+    @property
+    def _serializing_nbytes(self) -> int:
+        """Bytes that the serializer makes of a staged chunk: none where it is the chunk's own memory."""
+        serializer = self.serializer
+        if isinstance(serializer, StepSerializer):
+            return serializer.encoding_nbytes
+        if isinstance(serializer, Shard):
+            return serializer.size.limit + serializer.encoding_nbytes
+        if not self._plain:
+            return 2 * self.nbytes
+        return 0 if self._swapped is None else self.nbytes
+
+    @property
+    def streaming_nbytes(self) -> int:
+        """As `encoding_nbytes`, where the store takes the inner chunks of a shard one after the other."""
+        shard = self.serializer
+        if not isinstance(shard, Shard) or self.tail or shard.index_first:
+            return self.encoding_nbytes
+        return shard.encoding_nbytes
+
+    def staging_nbytes(self, whole: bool) -> int:
+        """Bytes of the chunk into which values are copied before they are encoded, if any of them have to be.
+
+        `whole`: they are all of a chunk, of its dtype, in C order.
+        """
+        if isinstance(self.serializer, Shard) and not self.tail:
+            return 0  # parts of it are encoded one by one
+        return 0 if whole and not self._reordered else self.nbytes
+
     def inner_chain(self) -> CodecChain | None:
         """The chain of what can be read alone, as the array sees it; None where that is the whole chunk."""
         shard = self.serializer

@@ -203,6 +203,10 @@ class Chain(Protocol):
     def working_nbytes(self) -> int:
         """Bytes that decoding takes at most, besides the stored ones and the chunk."""
 
+    @property
+    def encoding_nbytes(self) -> int:
+        """Bytes that encoding takes at most, besides the staged chunk: the encoded ones are among them."""
+
     def new_chunk(self) -> NDArray[Any]:
         """An array of the chunk's shape whose memory has the encoded order."""
 
@@ -243,6 +247,8 @@ class BytesBytesCodec(Codec):
 
     in_place: ClassVar[bool] = False
     """Whether `decode_into` decodes into the given memory, without a copy of all of it."""
+    encodes_once: ClassVar[bool] = False
+    """Whether `encode` holds the bytes that it makes of a large chunk once, and not a copy of them for a moment."""
     cuts: ClassVar[bool] = False
     """Whether `decode` gives a part of the stored bytes, without a copy."""
 
@@ -257,6 +263,10 @@ class BytesBytesCodec(Codec):
     @abstractmethod
     def encode(self, buffers: list[Buffer]) -> list[Buffer]:
         """The encoded bytes, in pieces."""
+
+    def encoding_nbytes(self, size: EncodedSize) -> int:
+        """Bytes that encoding that many takes at most, besides what is given: what it makes, and mostly a copy."""
+        return self.encoded_size(size).limit * (1 if self.encodes_once else 2)
 
     @abstractmethod
     def decode(self, buffer: Buffer, size: EncodedSize) -> Buffer:

@@ -162,6 +162,11 @@ class Shard:
         self._fill = chunk.fill
         self._is_fill = FillTest(chunk.fill)
 
+    @property
+    def encoding_nbytes(self) -> int:
+        """Bytes that encoding one inner chunk takes at most: staged, encoded, and its bytes the consumer's own."""
+        return self.inner.nbytes + self.inner.encoding_nbytes + self.inner.size.limit
+
     def read_index(self, stored: Buffer, shard_nbytes: int | None = None) -> ShardIndex:
         """The index of its encoded bytes, checked against the shard's length where that is known."""
         if len(stored) != self.index_nbytes:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .protocol import Buffer, ChainBuilder, Codec, ElementsCodec, Spare, Step
 
-__all__ = ["StepSerializer"]
+__all__ = ["StepSerializer", "contiguous_parts"]
 
 BLOCK = 65536  # elements at a time: what a codec computes with stays small, and in the processor's caches
 
@@ -31,6 +31,9 @@ class StepSerializer:
         self.size = self._inner.size
         self.working_nbytes = self._inner.nbytes + self._inner.working_nbytes
         """Bytes that decoding takes at most, besides the stored ones and the chunk."""
+        # The elements as the codec gives them, and as the chain orders them.
+        self.encoding_nbytes = 2 * self._inner.nbytes + self._inner.encoding_nbytes
+        """Bytes that encoding takes at most, besides the chunk."""
 
     def decode_into(self, buffer: Buffer, out: NDArray[Any]) -> None:
         """Decode the encoded chunk, and its elements into `out`."""
@@ -39,7 +42,7 @@ class StepSerializer:
         if not self._parts or out.size <= BLOCK:
             self._step.decode(encoded, out)
             return
-        for part in _blocks(out.shape):
+        for part in contiguous_parts(out.shape, BLOCK):
             self._step.decode(encoded[part], out[part])
 
     def encode(self, array: NDArray[Any]) -> list[Buffer]:
@@ -48,15 +51,19 @@ class StepSerializer:
         if not self._parts or given.size <= BLOCK:
             return self._inner.encode(self._step.encode(given))
         encoded = np.empty(given.shape, self._step.encoded.dtype)
-        for part in _blocks(given.shape):
+        for part in contiguous_parts(given.shape, BLOCK):
             encoded[part] = self._step.encode(given[part])
         return self._inner.encode(encoded)
 
 
-def _blocks(shape: tuple[int, ...]) -> Iterator[tuple[slice | int, ...]]:
-    """Parts of a chunk in C order, each contiguous and not much larger than a block."""
-    axis = next(axis for axis in range(len(shape)) if math.prod(shape[axis + 1 :]) <= BLOCK)
-    rows = max(1, BLOCK // math.prod(shape[axis + 1 :]))
+def contiguous_parts(shape: tuple[int, ...], most: int) -> Iterator[tuple[slice | int, ...]]:
+    """Parts of an array in C order, each contiguous and of so many elements at most.
+
+    >>> list(contiguous_parts((2, 3), 2))
+    [(0, slice(0, 2, None)), (0, slice(2, 4, None)), (1, slice(0, 2, None)), (1, slice(2, 4, None))]
+    """
+    axis = next(axis for axis in range(len(shape)) if math.prod(shape[axis + 1 :]) <= most)
+    rows = most // max(math.prod(shape[axis + 1 :]), 1)
     for before in np.ndindex(*shape[:axis]):
         for start in range(0, shape[axis], rows):
             yield (*before, slice(start, start + rows))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ...errors import ChunkDecodeError, MetadataValidationError
 from .protocol import Buffer, BytesBytesCodec, EncodedSize, check_configuration, joined
 from .zstd_decoder import decode_into
+from .zstd_encoder import compress_large
 from .zstd_library import compress
 
 __all__ = ["ZstdCodec", "content_size"]
@@ -37,6 +38,7 @@ class ZstdCodec(BytesBytesCodec):
 
     name = "zstd"
     in_place = True
+    encodes_once = compress_large is not None
 
     level: int = 0
     """-131072 (fastest) to 22 (smallest); 0: the library's default."""

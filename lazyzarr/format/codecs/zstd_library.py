@@ -1,7 +1,7 @@
 """Which Zstandard compresses: Python's own where there is one (3.14, or the package backports.zstd), else numcodecs'.
 
-Both write the same frames, which state their content's size. Python's is the newer build, and a thread can keep its
-compressor: measured with 4 KiB to 128 KiB, it takes a fifth less time.
+All write frames that state their content's size. Python's is the newer build, and a thread can keep its
+compressor: measured with 4 KiB to 128 KiB, it takes a fifth less time. Large chunks go where no copy is made.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from typing import Any, cast
 from numcodecs import zstd
 
 from .protocol import Buffer
+from .zstd_encoder import compress_large
 
 __all__ = ["compress"]
 
 Compress = Callable[[Buffer, int, bool], bytes]
+LARGE = 256 * 1024  # bytes from which a copy costs more than a compressor that is made anew
 KEPT_LEVELS = range(-7, 10)  # compressors of higher levels hold tens of megabytes: these are let go
 
 
@@ -60,5 +62,11 @@ def _by_python(library: Any) -> Compress:
 
 
 _library = _pythons()
-compress: Compress = zstd.compress if _library is None else _by_python(_library)
-"""compress(data, level, checksum) -> one frame; level 0 is the library's default."""
+_compress: Compress = zstd.compress if _library is None else _by_python(_library)
+
+
+def compress(data: Buffer, level: int, checksum: bool) -> Buffer:
+    """One frame; level 0 is the library's default."""
+    if compress_large is not None and memoryview(data).nbytes >= LARGE:
+        return compress_large(data, level, checksum)
+    return _compress(data, level, checksum)

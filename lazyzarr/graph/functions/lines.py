@@ -18,7 +18,7 @@ from lazyzarr.graph.ops import filling, products, scans, selecting
 from lazyzarr.graph.ops import topk as best
 from lazyzarr.graph.ops.elementwise import Constant, astype, ufunc
 from lazyzarr.graph.ops.joining import along, part
-from lazyzarr.graph.ops.lines import by_line, line_chunks
+from lazyzarr.graph.ops.lines import by_line, by_parts, line_chunks
 from lazyzarr.graph.ops.selecting import can_select
 from lazyzarr.graph.ops.ufuncs import JOINABLE
 from lazyzarr.graph.ops.views import named, rechunk
@@ -48,7 +48,9 @@ __all__ = [
     "topk",
 ]
 
-LINES = 64_000_000  # bytes of whole lines that are held at once, where one line is not longer
+LINES = (
+    16_000_000  # bytes of whole lines, or of what is made of them, in a block, where one line is not longer
+)
 MOST_RANKS = 16  # of values that are found in one go, each with counts of its own
 
 
@@ -118,43 +120,63 @@ def bfill(a: Any, axis: Any = -1, limit: int | None = None) -> Node:
     return along(ffill(along(node, where_, None, None, -1), where_, limit), where_, None, None, -1)
 
 
-def _lines(node: Node, axis: int) -> Node:
-    """The array in chunks of whole lines along an axis, of a bounded size where that can be."""
+def _lines(node: Node, axis: int, nbytes: int) -> Node:
+    """The array in chunks of whole lines along an axis, of a bounded size where that can be; a line takes so much."""
     sizes = [max(own, default=1) or 1 for own in node.chunks]
-    sizes[axis] = node.shape[axis]
+    sizes[axis] = 1
     for other in range(node.ndim):
         if other != axis:
-            rest = math.prod(sizes[:other]) * math.prod(sizes[other + 1 :]) * node.dtype.itemsize
-            sizes[other] = max(1, min(sizes[other], LINES // max(rest, 1)))
+            rest = math.prod(sizes[:other]) * math.prod(sizes[other + 1 :]) * nbytes
+            sizes[other] = _part_of(sizes[other], LINES // max(rest, 1))
     return rechunk(node, line_chunks(node, axis, sizes))
 
 
+def _part_of(size: int, most: int) -> int:
+    """A length of `most`, or of half of that at least, in which chunks of a size are cut evenly where they can be.
+
+    >>> _part_of(128, 61), _part_of(100, 61), _part_of(7, 5)
+    (32, 50, 5)
+    """
+    most = max(1, min(size, most))
+    return next((part for part in range(most, most // 2, -1) if size % part == 0), most)
+
+
 def _by_line(
+    function: Callable[..., Any], a: Any, axis: int, length: int, dtype: np.dtype[Any], words: dict[str, Any]
+) -> Node:
+    """A function of blocks of whole lines, which makes them so long."""
+    node = as_node(a)
+    nbytes = max(node.dtype.itemsize * node.shape[axis], dtype.itemsize * length)
+    return by_line(function, _lines(node, axis, nbytes), length, dtype, words | {"axis": axis})
+
+
+def _ordered(
     function: Callable[..., Any],
-    a: Any,
+    node: Node,
     axis: int,
-    length: int | None,
+    length: int,
     dtype: np.dtype[Any],
     words: dict[str, Any],
 ) -> Node:
-    """A function of whole lines, which makes them so long (None: as long as they were)."""
-    return by_line(function, _lines(as_node(a), axis), length, dtype, words | {"axis": axis})
+    """A function of NumPy's along the last axis of what it is given, for lines along an axis; it makes them so long."""
+    given = {"function": function, "words": words, "length": length}
+    return _by_line(by_parts, node, axis, length, dtype, given)
 
 
 def sort(a: Any, axis: Any = -1, kind: Any = None, *, stable: bool | None = None) -> Node:
     """The values in ascending order along an axis (None: raveled), NaN last."""
     node = ravel(a) if axis is None else as_node(a)
     where_ = 0 if axis is None else axis_in(node, axis)
-    words = {"axis": where_, "kind": "stable" if stable else kind}
-    return _by_line(np.sort, node, where_, None, node.dtype, words)
+    words = {"kind": "stable" if stable else kind}
+    return _ordered(np.sort, node, where_, node.shape[where_], node.dtype, words)
 
 
 def argsort(a: Any, axis: Any = -1, kind: Any = None, *, stable: bool | None = None) -> Node:
     """The positions that sort the values along an axis (None: raveled)."""
     node = ravel(a) if axis is None else as_node(a)
     where_ = 0 if axis is None else axis_in(node, axis)
-    words = {"axis": where_, "kind": "stable" if stable else kind}
-    return _by_line(np.argsort, node, where_, None, np.dtype(np.intp), words)
+    words = {"kind": "stable" if stable else kind}
+    return _ordered(np.argsort, node, where_, node.shape[where_], np.dtype(np.intp), words)
 
 
 def topk(a: Any, k: int, axis: Any = -1) -> Node:
@@ -248,7 +270,7 @@ def quantile_like(
     if _one_long_line(node, axes, method, wanted):
         return _selected(node, wanted, q, keepdims, function, sample.dtype)
     given = {"function": function, "words": words, "one": not wanted.ndim}
-    found = _by_line(_ordered, lines, lines.ndim - 1, wanted.size, sample.dtype, given)
+    found = _ordered(_ranked, lines, lines.ndim - 1, wanted.size, sample.dtype, given)
     found = named(found, (*found.dims[:-1], None))  # the last axis runs over the quantiles
     if keepdims:
         for place in axes:
@@ -300,9 +322,9 @@ def _between_weakly(pair: Any, distance: Any) -> Any:
     return np.quantile(pair, float(distance))
 
 
-def _ordered(block: Any, function: Callable[..., Any], words: dict[str, Any], one: bool, axis: int) -> Any:
+def _ranked(lines: Any, function: Callable[..., Any], words: dict[str, Any], one: bool) -> Any:
     """The function over the last axis, with its results along that."""
-    values = function(block, axis=axis, **words)
+    values = function(lines, axis=-1, **words)
     return values[..., None] if one else np.moveaxis(values, 0, -1)
 
 
