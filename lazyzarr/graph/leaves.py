@@ -117,15 +117,16 @@ class ChunkCache:
         self._asking = self._lent.setdefault(who, set())
         self._asking.clear()
 
-    def get(self, coords: tuple[int, ...]) -> Array:
-        """The chunk at these coordinates."""
+    def get(self, coords: tuple[int, ...], copied: bool = False) -> Array:
+        """The chunk at these coordinates; one that is `copied` at once is not held for the tile."""
         kept = self._kept
         chunk = kept.pop(coords, None)
         if chunk is None:
             spare = self._spared() if len(kept) >= self._capacity else None
             chunk = self._fetch(coords, spare if self._reuse else (spare := None))
         kept[coords] = chunk
-        self._asking.add(coords)
+        if not copied:
+            self._asking.add(coords)
         return chunk
 
     def _spared(self) -> Array | None:
@@ -194,7 +195,7 @@ class ChunkedLeaf:
                 if read_into is not None and all(own):
                     stored = read_into(chunks, out[wheres])
                 else:
-                    chunk = get(chunks)
+                    chunk = get(chunks, copied=True)
                     out[wheres] = chunk[insides]
                     stored = not is_uniform(chunk)
                 same = same and not stored

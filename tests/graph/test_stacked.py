@@ -35,9 +35,9 @@ def reads():
         seen[id(self), coords] += 1
         return read_into(self, coords, out, scratch)
 
-    def counted_get(self, coords):
+    def counted_get(self, coords, **how):
         kept[0] += 1
-        return get(self, coords)
+        return get(self, coords, **how)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ChunkReader, "read_into", counted)
