@@ -239,8 +239,10 @@ def _tile_of(program: Program, load: Load, tiled: bool) -> Tile:
 
 def _sparse_loads(program: Program, leaves: Leaves) -> list[tuple[int, ChunkedLeaf]]:
     """The loads of stored arrays, where all else is the same for each tile; none where it may not be."""
-    if any(step.node is not None and step.node.calls_user for step in program.steps):
-        return []  # they may give what they like
+    for step in program.steps:
+        # Users' functions may give what they like, and parts that are joined each their own value.
+        if isinstance(step.node, Concatenate) or (step.node is not None and step.node.calls_user):
+            return []
     found = []
     for load in program.loads:
         leaf = leaves[load.leaf]

@@ -406,10 +406,21 @@ def _kept_between(access: Access, level: Sharing, order: Sequence[int]) -> int:
     shared_at = next((p for p, axis in enumerate(order) if level.shares[axis]), None)
     if shared_at is None:
         return 1
-    inside = set(order[shared_at + 1 :])
+    inside = order[shared_at + 1 :]
+    kept = _product(access, level, inside)
+    again = next((p for p, axis in enumerate(inside) if level.shares[axis]), None)
+    if again is None:
+        return kept
+    # Where two steps along an axis inside share chunks, too, those of both steps outside are held beside each other.
+    beside = _product(access, level, inside[again + 1 :])
+    return kept + _product(access, level, inside[again + 1 :], order[shared_at]) - beside
+
+
+def _product(access: Access, level: Sharing, all_along: Sequence[int], twice: int | None = None) -> int:
+    """The chunks of an inner box, but along some axes of all of them, and along one of two neighbouring boxes."""
     return math.prod(
-        level.outer[own] if span.axis in inside else level.inner[own]
-        for own, span in enumerate(access.region)
+        most if span.axis in all_along else min(most, 2 * least - 1) if span.axis == twice else least
+        for span, least, most in zip(access.region, level.inner, level.outer, strict=True)
     )
 
 

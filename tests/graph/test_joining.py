@@ -77,6 +77,14 @@ def test_across_seams_all_is_as_numpy_has_it(axis, use):
     np.testing.assert_allclose(use(lazy).compute(), use(values), rtol=1e-13, atol=1e-13)
 
 
+def test_parts_of_which_nothing_is_stored_keep_their_own_values():
+    z = lz.create_array("sparse.zarr", shape=(2,), chunks=(1,), dtype="i1", fill_value=7)
+    z[1:] = 3
+    x = lz.from_zarr(z)
+    np.testing.assert_array_equal(np.pad(x, 1).compute(), [0, 7, 3, 0])
+    np.testing.assert_array_equal(np.concatenate([x * 0, x]).compute(), [0, 0, 7, 3])
+
+
 @pytest.mark.parametrize("chunks", [(1, 9), (4, 4), (27, 2), (10, 10)])
 def test_units_across_seams_are_written_whole(chunks, tmp_path):
     values, lazy = pieces(0)

@@ -13,17 +13,20 @@ from hypothesis import strategies as st
 
 from lazyzarr.graph import stage
 from lazyzarr.graph.run import Job
+from tests.graph.laws.exchanging import exchanges
 from tests.graph.laws.laws import (
     answers_are_their_own,
     budget_is_kept,
     each_rule_keeps_its_promise,
     equal_to_numpy,
     rewritten_equals_given,
+    stored_together,
     written_and_read,
 )
 from tests.graph.laws.machine import expressions
 from tests.graph.laws.nearness import NAMES, floats, near_the_truth
 from tests.graph.laws.pool import Pool
+from tests.graph.laws.values import Value
 
 EXAMPLES = int(os.environ.get("LAZYZARR_LAWS", "120"))
 SAME_EACH_TIME = "LAZYZARR_LAWS" not in os.environ
@@ -87,6 +90,21 @@ def test_a_plan_keeps_the_budget_or_is_refused(pool: Pool, spare: int) -> None:
 @given(expressions(most=4))
 def test_what_is_written_is_read(pool: Pool) -> None:
     written_and_read(pool)
+
+
+@law(6)
+@given(expressions(most=4))
+def test_what_is_stored_together_is_read(pool: Pool) -> None:
+    stored_together(pool)
+
+
+@law(6)
+@given(exchanges(), st.integers(100, 1500))
+def test_what_goes_through_temporary_arrays_equals_numpy(value: Value, spare: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage, "TILE_BYTES", 8192)
+        patch.setattr(stage, "BLOCK_BYTES", 100_000)
+        budget_is_kept(value, 1000 * spare)
 
 
 @law(4)

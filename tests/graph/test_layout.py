@@ -184,6 +184,27 @@ def test_what_lies_in_two_chunks_is_cut_off():
     np.testing.assert_array_equal(forward.compute(), np.diff(values, axis=0))
 
 
+@pytest.mark.parametrize(
+    ("chunks", "others", "unit", "workers"),
+    [
+        (((1, 4, 2), (2, 1, 1), (3, 4)), ((4, 2, 1), (4,), (4, 2, 1)), (4, 3, 3), 2),
+        (((2, 2, 1), (3, 2), (1, 1, 6)), ((3, 2), (3, 1, 1), (8,)), (3, 4, 1), 3),
+    ],
+)
+def test_chunks_that_steps_along_two_axes_share_are_kept(chunks, others, unit, workers, monkeypatch):
+    monkeypatch.setattr(stages, "TILE_BYTES", 512 * 1024)
+    monkeypatch.setattr(stages, "LEAST_BLOCK_BYTES", 1_000_000)
+    monkeypatch.setattr(stages, "BLOCK_BYTES", 128_000_000)
+    shape = tuple(map(sum, chunks))
+    source = Counting(np.zeros(shape))
+    lazy = lz.from_array(source, chunks=chunks) + lz.from_array(Counting(np.ones(shape)), chunks=others)
+    for stage in planned_stages(lazy, sink_of(lazy, unit), workers):
+        for index in stage.blocks():
+            source.asked.clear()
+            StageRunner(stage, {}, lambda: False).run(index, None)
+            assert max(source.asked.values()) == 1
+
+
 def columns():
     """Values of which each row of tiles needs all chunks of a row, which the next row needs again."""
     source = Counting(np.arange(16 * 16.0).reshape(16, 16))

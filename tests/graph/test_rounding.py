@@ -120,6 +120,16 @@ def test_scans_are_rounded_once(name):
     np.testing.assert_array_equal(with_parts.imag, np.cumsum(lazy(ONES * 2, 60), axis=0).compute())
 
 
+def test_sums_along_leading_axes_are_as_near_as_those_along_the_last():
+    values = np.random.default_rng(0).normal(size=(4000, 30)) + 1000
+    exact = np.array([float(sum(map(Fraction, column))) for column in values.T.tolist()])
+    for sizes in ((4000,), (1, 3000, 999), (50,) * 80):
+        x = lazy(values, *sizes)
+        np.testing.assert_array_max_ulp(x.sum(axis=0).compute(), exact, 2)
+        turned = (x * (1 + 1j))[None].sum(axis=(0, 1)).compute()
+        np.testing.assert_array_max_ulp(turned.imag, exact, 2)
+
+
 def _running(name, values):
     total = Fraction(0 if name == "cumsum" else 1)
     for value in values:

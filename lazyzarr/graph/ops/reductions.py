@@ -33,6 +33,11 @@ __all__ = [
 
 Array = np.ndarray[Any, Any]
 ROW = 128  # elements that float32 can add up without losing anything that counts
+FEW, MANY, PARTS = (
+    8,
+    512,
+    32,
+)  # float64 that are added one after the other: of many, in so many parts of a tile
 State = tuple[Array, ...]
 """Accumulators: arrays of the kept shape (reduced axes have length 1)."""
 
@@ -57,8 +62,30 @@ class Tile:
 def _sum(values: Array, axes: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     if values.dtype == bool and len(axes) == values.ndim and dtype.kind in "iu":
         return np.full((1,) * values.ndim, np.count_nonzero(values), dtype)
+    if dtype in (np.float64, np.complex128) and values.dtype == dtype:
+        return _sum_of_sums(values, axes)
     # Times have no other dtype to be summed in, and NumPy takes no unit here.
     return np.add.reduce(values, axis=axes, dtype=None if values.dtype == dtype else dtype, keepdims=True)
+
+
+def _sum_of_sums(values: Array, axes: tuple[int, ...]) -> Array:
+    """The sum in the values' own dtype. Along all axes but the last one NumPy adds one after the other, and what each
+    step rounds grows with their number: here few are, and then their sums in pairs."""
+    if len(axes) == values.ndim and values.flags.c_contiguous:
+        return np.add.reduce(values, axis=axes, keepdims=True)
+    for axis in reversed(axes):
+        n = values.shape[axis]
+        own = n if axis == values.ndim - 1 else max(FEW, min(MANY, -(-n // PARTS)))
+        front = (slice(None),) * axis
+        parts = [
+            np.add.reduce(values[(*front, slice(low, low + own))], axis=axis, keepdims=True)
+            for low in range(0, max(n, 1), max(own, 1))
+        ]
+        while len(parts) > 1:
+            odd = parts[-1:] if len(parts) % 2 else []
+            parts = [*map(np.add, parts[:-1:2], parts[1::2]), *odd]
+        values = parts[0]
+    return values
 
 
 class Reduce(Node):

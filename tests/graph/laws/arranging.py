@@ -228,6 +228,35 @@ def assign(pool: Pool) -> Value | None:
     return both(changed, value)
 
 
+def assign_arrays(pool: Pool) -> Value | None:
+    """A changed copy: arrays put where slices, positions or a mask say."""
+    value = pool.any("iuf", near=False)
+    if value is None or not value.held.ndim or 0 in value.held.shape:
+        return None
+    n, kind = value.held.shape[0], pool.pick(["slice", "positions", "mask", "own"])
+    rng = np.random.default_rng(pool.integer(0, 99))
+    mask = rng.random(value.held.shape) < 0.4
+    where: Any = {
+        "slice": pool.slice(n),
+        "positions": rng.permutation(n)[: pool.integer(0, n)],
+        "mask": mask,
+        "own": mask,
+    }[kind]
+    shape = value.held[where].shape if kind in ("slice", "positions") else (1,)
+    given = pool.source(shape, [value.held.dtype.str])
+
+    def changed(v: Any, w: Any) -> Any:
+        copy = v.copy() if isinstance(v, np.ndarray) else type(v)(v.__lazyzarr_node__)
+        if kind == "own":
+            chosen = copy > 3
+            copy[chosen] = copy[chosen] * 2
+        else:
+            copy[where] = w[0] if kind == "mask" else w
+        return copy
+
+    return both(changed, value, given)
+
+
 def windows(pool: Pool) -> Value | None:
     """Windows, and parts of a split."""
     value = pool.any()
@@ -250,5 +279,5 @@ def rechunk(pool: Pool) -> Value | None:
 
 STEPS = [
     basic, basic, basic, transpose, shapes, join, join, pad, repeated, diff, take, fancy, fancy, mask, orthogonal,
-    assign, windows, rechunk,
+    assign, assign_arrays, windows, rechunk,
 ]  # fmt: skip

@@ -65,8 +65,54 @@ def by_value(pool: Pool) -> Value | None:
     )
 
 
+def lines(pool: Pool) -> Value | None:
+    """A user's function of whole lines, or of two arrays' lines."""
+    value = pool.any("iu", near=False)
+    if value is None or not value.held.ndim or 0 in value.held.shape:
+        return None
+    axis, name = pool.axis(value), pool.pick(["sum", "turned", "both"])
+    if name == "both":
+        other = pool.source(value.held.shape, ["i2"])
+        signature, function = "(i),(i)->()", lambda v, w: (v * w).sum(-1)
+        return both(_gufunc(function, signature, axis, 2), value, other)
+    signature, function = {
+        "sum": ("(i)->()", lambda v: v.sum(-1)), "turned": ("(i)->(i)", lambda v: v[..., ::-1] - v),
+    }[name]  # fmt: skip
+    return both(_gufunc(function, signature, axis, 1), value)
+
+
+def _gufunc(function: Any, signature: str, axis: int, count: int) -> Any:
+    """The function, of lazy arrays by apply_gufunc; its result stands along the last axis."""
+    axes = [(axis,)] * count + [(-1,) if signature.endswith("(i)") else ()]
+
+    def called(*arrays: Any) -> Any:
+        if isinstance(arrays[0], np.ndarray):
+            return function(*[np.moveaxis(array, axis, -1) for array in arrays])
+        return lz.apply_gufunc(function, signature, *arrays, axes=axes)
+
+    return called
+
+
+def coarse(pool: Pool) -> Value | None:
+    """Windows along several axes, by NumPy's functions."""
+    value = pool.any("iuf", near=False)
+    if value is None or not value.held.ndim or 0 in value.held.shape:
+        return None
+    lengths = [pool.integer(1, min(3, n)) for n in value.held.shape]
+    name = pool.pick(["sum", "max", "min"] if value.held.dtype.kind != "f" else ["max", "min"])
+
+    def windows(v: Any) -> Any:
+        if not isinstance(v, np.ndarray):
+            return v.coarsen(getattr(np, name), dict(enumerate(lengths)), trim_excess=True)
+        whole = v[tuple(slice(n // k * k) for n, k in zip(v.shape, lengths, strict=True))]
+        pairs = [part for n, k in zip(whole.shape, lengths, strict=True) for part in (n // k, k)]
+        return getattr(np, name)(whole.reshape(pairs), axis=tuple(range(1, 2 * v.ndim, 2)))
+
+    return both(windows, value)
+
+
 def _twice(values: Any) -> Any:
     return values * 2
 
 
-STEPS = [blocks, blocks, overlap, by_value]
+STEPS = [blocks, blocks, overlap, by_value, lines, coarse]

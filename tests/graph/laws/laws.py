@@ -31,6 +31,7 @@ __all__ = [
     "each_rule_keeps_its_promise",
     "equal_to_numpy",
     "rewritten_equals_given",
+    "stored_together",
     "written_and_read",
 ]
 
@@ -147,6 +148,23 @@ def written_and_read(pool: Pool) -> None:
         # What is stored has an order of bytes of its own.
         assert_same(np.asarray(z[...]).astype(value.lazy.dtype, casting="equiv")[()], value)
         _into_a_region(pool, value)
+
+
+def stored_together(pool: Pool) -> None:
+    """What is stored in several arrays at once, each in chunks of its own, is read from them."""
+    values = [value for value in pool.values[-3:] if value.held.dtype.kind not in "US"]
+    targets = []
+    for value in values:
+        shape = value.held.shape
+        chunks = tuple(pool.integer(1, max(n, 1)) for n in shape)
+        dtype = value.held.dtype
+        targets.append(
+            lz.create_array(MemoryStore(), shape=shape, dtype=dtype, chunks=chunks, fill_value=None)
+        )
+    with quiet():
+        lz.store([value.lazy for value in values], targets, num_workers=2)
+    for value, target in zip(values, targets, strict=True):
+        assert_same(np.asarray(target[...]), value._replace(lazy=target.lazy()))
 
 
 def _into_a_region(pool: Pool, value: Value) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from tests.graph.laws import arranging, elementwise, reducing
+from tests.graph.laws import arranging, counting, elementwise, reducing
 from tests.graph.laws.blocks import STEPS as BLOCK_STEPS
 from tests.graph.laws.pool import Pool, Step
 from tests.graph.laws.sources import SHAPES, sources
@@ -13,7 +13,7 @@ from tests.graph.laws.values import MOST, Value
 
 __all__ = ["STEPS", "expressions"]
 
-FAMILIES: list[list[Step]] = [elementwise.STEPS, arranging.STEPS, reducing.STEPS, BLOCK_STEPS]
+FAMILIES: list[list[Step]] = [elementwise.STEPS, arranging.STEPS, reducing.STEPS, counting.STEPS, BLOCK_STEPS]
 STEPS = [step for family in FAMILIES for step in family]
 
 

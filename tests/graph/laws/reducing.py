@@ -93,6 +93,37 @@ def scan(pool: Pool) -> Value | None:
     return both(lambda v: getattr(np, name)(v, axis), value)
 
 
+def filled(pool: Pool) -> Value | None:
+    """NaN and NaT filled by what stands before, or behind."""
+    value = pool.any("fmM", near=False)
+    if value is None or not value.held.ndim:
+        return None
+    axis, limit, back = pool.axis(value), pool.pick([None, None, 1, 3]), pool.coin()
+
+    def fill(v: Any) -> Any:
+        if isinstance(v, np.ndarray):
+            return _filled(v, axis, limit, back)
+        return v.bfill(axis, limit) if back else v.ffill(axis, limit)
+
+    return both(fill, value)
+
+
+def _filled(values: np.ndarray, axis: int, limit: int | None, back: bool) -> np.ndarray:
+    """The same, element by element."""
+    lines = np.moveaxis(values.copy(), axis, -1)
+    for index in np.ndindex(lines.shape[:-1]):
+        line = lines[index][::-1] if back else lines[index]
+        last, steps = None, 0
+        for i, each in enumerate(line):
+            if each == each:  # neither NaN nor NaT
+                last, steps = each, 0
+            elif last is not None and (limit is None or steps < limit):
+                line[i], steps = last, steps + 1
+            else:
+                steps += 1
+    return np.moveaxis(lines, -1, axis)
+
+
 def ordered(pool: Pool) -> Value | None:
     """Sorted values, medians and quantiles."""
     value = pool.any("biuf", near=False)
@@ -116,7 +147,7 @@ def ordered(pool: Pool) -> Value | None:
     if not finite or value.held.dtype.kind == "b":
         return None
     factor = 100 if name == "percentile" else 1
-    return both(lambda v: getattr(np, name)(v, np.multiply(q, factor), axis), value, near=True)
+    return both(lambda v: getattr(np, name)(v, np.multiply(q, factor), all_or_one), value, near=True)
 
 
 def multiply(pool: Pool) -> Value | None:
@@ -233,6 +264,7 @@ STEPS = [
     position,
     average,
     scan,
+    filled,
     ordered,
     multiply,
     count,

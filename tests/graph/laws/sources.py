@@ -99,6 +99,10 @@ def _stored(draw: st.DrawFn, values: np.ndarray) -> Value:
         words["compressors"] = None
     if zarr_format == 2:
         words["order"] = draw(st.sampled_from("CF"))
+    if zarr_format == 3 and shape and "shards" not in words and draw(st.booleans()):
+        words["chunks"] = [
+            list(sizes) if n else 1 for n, sizes in zip(shape, chunk_sizes(draw, shape), strict=True)
+        ]
     z = lz.create_array(MemoryStore(), shape=shape, dtype=values.dtype, fill_value=_fill(values), **words)
     values = values.copy()
     missing = shape and shape[0] > 1 and draw(st.booleans())

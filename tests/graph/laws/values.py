@@ -11,7 +11,7 @@ import numpy as np
 from lazyzarr.errors import LazyzarrError
 from lazyzarr.graph.lazy import LazyArray
 
-__all__ = ["MOST", "Value", "assert_same", "both", "quiet", "whole_numbers"]
+__all__ = ["MOST", "Value", "assert_same", "both", "quiet", "refused_alike", "whole_numbers"]
 
 # Larger arrays show nothing more, and take longer.
 MOST = 3000
@@ -49,7 +49,7 @@ def both(function: Callable[..., Any], *values: Value, near: bool = False) -> Va
         try:
             held = function(*[value.held for value in values])
         except (TypeError, ValueError, IndexError, OverflowError, ZeroDivisionError) as refused:
-            _refuses(function, values, refused)
+            refused_alike(function, values, refused)
             return None
         lazy = function(*[value.lazy for value in values])
     assert isinstance(lazy, LazyArray), f"{type(lazy)} is not lazy"
@@ -71,7 +71,7 @@ def _told(function: Callable[..., Any]) -> str:
     return f"<{code.co_filename.rsplit('/', 1)[-1]}:{code.co_firstlineno} {words}>"
 
 
-def _refuses(function: Callable[..., Any], values: tuple[Value, ...], refused: Exception) -> None:
+def refused_alike(function: Callable[..., Any], values: tuple[Value, ...], refused: Exception) -> None:
     """The lazy form refuses as well, at once or when it is computed, as NumPy does or by an error of ours."""
     try:
         found = function(*[value.lazy for value in values])
