@@ -28,7 +28,7 @@ ORDER = """
     format.stores.wrappers format.stores.prefix format.stores.calls format.stores.cache
     format.stores.split format.stores.older
     format.codecs.* format.watch format.requests format.chunk_source format.ahead format.behind
-    format.chunk_update format.chunk format.uneven format.cached_chunks
+    format.chunk_update format.chunk format.chunk_parts format.uneven format.cached_chunks
     format.leases format.gates format.locks format.workers format.chunk_loops
     format.stored format.consolidated format.lookup format.commit.*
     format.slots format.operators format.elements format.assign format.info format.tree format.resolve

@@ -15,6 +15,7 @@ from .array_config import ArrayConfig, default_config
 from .attributes import Edit
 from .cached_chunks import open_reader
 from .chunk import ChunkReader, ChunkWriter
+from .chunk_parts import in_parts
 from .indexing import IndexedArray
 from .locks import ArrayLock, array_lock
 from .member import LOOK_UP, placed
@@ -32,11 +33,12 @@ class _Kept:
     leave held for ever.
     """
 
-    __slots__ = ("lock", "metadata", "reader", "writer")
+    __slots__ = ("lock", "metadata", "parts", "reader", "writer")
 
     def __init__(self, metadata: ArrayMetadata) -> None:
         self.metadata = metadata
         self.reader: ChunkReader | None = None
+        self.parts: ChunkReader | None = None
         self.writer: ChunkWriter | None = None
         self.lock: ArrayLock | None = None
 
@@ -67,6 +69,13 @@ class OpenArray(IndexedArray):
             with placed(self._url()):
                 kept.reader = open_reader(self._store, self._path, kept.metadata, missing)
         return kept.reader
+
+    def parts_reader(self) -> ChunkReader:
+        """What reads the chunks, or parts of them where they are large and these can be read alone; kept."""
+        kept = self._kept
+        if kept.parts is None:
+            kept.parts = in_parts(self.reader())
+        return kept.parts
 
     def writer(self) -> ChunkWriter:
         """What writes the chunks, under the lock; kept, and safe to use from any thread."""

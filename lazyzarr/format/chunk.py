@@ -113,6 +113,11 @@ class ChunkReader:
         return Scratch(self._chain.new_chunk, self.nbytes if isinstance(self.source, FileSource) else None)
 
     @property
+    def chain(self) -> CodecChain:
+        """The codecs of a chunk that is read."""
+        return self._chain
+
+    @property
     def in_flight(self) -> int:
         """How many chunks are worth asking for at once; 0 where answers come at once."""
         return self._store.in_flight

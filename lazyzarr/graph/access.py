@@ -113,7 +113,9 @@ def _chunks_of(access: Access, domain: tuple[int, ...]) -> list[tuple[Cuts, Cuts
 def _access(leaf: Node, region: Region) -> Access:
     grid, decodes = _grid(leaf)
     chunk = math.prod(int(np.diff(cuts).max(initial=0)) for cuts in grid)
-    if isinstance(leaf, ZarrSource) and isinstance(reader_grid := leaf.array.reader().grid, RectilinearGrid):
+    if isinstance(leaf, ZarrSource) and isinstance(
+        reader_grid := leaf.array.parts_reader().grid, RectilinearGrid
+    ):
         chunk = math.prod(reader_grid.chunk_shape)  # its last chunk may reach far beyond the array
     return Access(leaf, region, grid, chunk * leaf.dtype.itemsize if decodes else 0, decodes)
 
@@ -121,7 +123,7 @@ def _access(leaf: Node, region: Region) -> Access:
 def _grid(leaf: Node) -> tuple[tuple[Cuts, ...], bool]:
     """The boundaries of what is read of a leaf at once, and whether reading it costs anything."""
     if isinstance(leaf, ZarrSource):
-        return tuple(map(_axis_cuts, leaf.array.reader().grid.axes)), True
+        return tuple(map(_axis_cuts, leaf.array.parts_reader().grid.axes)), True
     if isinstance(leaf, (Computed, ForeignSource, DaskSource)):
         return tuple(map(sizes_to_cuts, leaf.chunks)), True
     return tuple(np.array([0, n]) for n in leaf.shape), False
@@ -275,6 +277,10 @@ def read_bytes_bound(access: Access) -> int:
     leaf = access.leaf
     if not isinstance(leaf, ZarrSource):
         return 0
+    if leaf.array.parts_reader() is not leaf.array.reader():
+        return (
+            10 * access.chunk_nbytes
+        )  # encoded, as a buffer, decoded with what lies beside, and blocks that are kept
     bound = access.chunk_nbytes + access.chunk_nbytes // 8 + 65536 + decoding_nbytes(leaf.array.metadata)
     if leaf.array.metadata.shards is None:
         return bound

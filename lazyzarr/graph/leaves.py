@@ -211,7 +211,7 @@ Leaf = ArrayLeaf | ChunkedLeaf
 def open_leaf(node: Node, capacity: int, values: Mapping[Node, Array], room: Room) -> Leaf:
     """The leaf of a source, or of a reduction whose result is among the values."""
     if isinstance(node, ZarrSource):
-        return _zarr_leaf(node.array.reader().reading_ahead(()), capacity, room)
+        return _zarr_leaf(node.array.parts_reader().reading_ahead(()), capacity, room)
     if isinstance(node, MemorySource):
         return ArrayLeaf(node.array)
     if isinstance(node, ForeignSource):

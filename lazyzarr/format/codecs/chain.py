@@ -128,6 +128,16 @@ class CodecChain:
         self._innermost = tail[0] if tail else None
 
     @property
+    def swapped(self) -> bool:
+        """Whether elements are stored in another byte order than the chunk's."""
+        return self._swapped is not None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether what is compressed is the chunk as it lies in memory, in C order."""
+        return self._plain and not self._reordered and not isinstance(self.serializer, StepSerializer)
+
+    @property
     def working_nbytes(self) -> int:
         """Bytes that decoding takes at most, besides the stored ones and the chunk: none where it is direct."""
         if self.dtype.hasobject:
