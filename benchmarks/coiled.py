@@ -3,8 +3,9 @@
 The definitions of github.com/coiled/benchmarks, at sizes that fit one machine (stored bytes in brackets). Random data,
 in both from the same Zarr in memory-backed storage; written to a target that drops what it is given (dask: an array
 that does; lazyzarr, which writes Zarr alone: an array without codecs in a store that does). Groups are written out in
-dask.array, which has none of its own. Each run is a process of its own; its peak is VmHWM at the end less VmRSS after
-imports and opening.
+dask.array, which has none of its own. Neither is given a budget: ours is the default, half of what is free, of which no
+plan here takes more than it needs; dask.array knows none. Each run is a process of its own, on two cores and with two
+threads; its peak is VmHWM at the end less VmRSS after imports and opening.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ import numpy as np
 
 from lazyzarr.graph.node import Node, make, walk
 from lazyzarr.graph.ops.elementwise import Cast, Elementwise, Where
+from lazyzarr.graph.ops.group_blocks import group_blocks
+from lazyzarr.graph.ops.groups import GroupReduce
 from lazyzarr.graph.ops.joining import Concatenate, full
 from lazyzarr.graph.ops.points import Take, Vindex, take, vindex
 from lazyzarr.graph.ops.reductions import Extremum, Logical, Mean, Product, Reduce, Sum, Variance
@@ -30,6 +32,7 @@ class Facts:
         self._uses = Counter(source for node in self.order for source in node.inputs) + Counter(roots)
         self._now: Counter[Node] = Counter()
         self._asked = _selections(self.order, self._uses)
+        self._straight = _straight(self.order, roots, self._uses)
 
     def rewritten(self, node: Node, found: Node) -> None:
         """Told of each node what stands in its place: it is used by what used the node, too."""
@@ -39,10 +42,29 @@ class Facts:
         """Whether one node uses it, and no answer is made of it: what is read for it is read for nothing else."""
         return self._now[node] == 1
 
+    def straight(self, reduce: Reduce) -> bool:
+        """Whether it is the only reduction, and each of its values is used once, where it lies."""
+        return reduce in self._straight
+
     def narrowed(self, reduce: Reduce) -> bool:
         """Whether all reductions that share its pass are asked for the same part, and for no other."""
         asked = self._asked.get(reduce.operand.shape, {None})
         return len(asked) == 1 and None not in asked
+
+
+def _straight(order: Sequence[Node], roots: Sequence[Node], uses: Counter[Node]) -> set[Node]:
+    """The only reduction, if what stands between it and the answer uses each value once."""
+    reduces = [node for node in order if isinstance(node, Reduce)]
+    if len(reduces) != 1 or len(roots) != 1:
+        return set()
+    node = roots[0]
+    while node is not reduces[0]:
+        below = [source for source in node.inputs if not source.is_leaf]
+        passes = isinstance(node, (Elementwise, Rechunk)) and len(below) == 1
+        if not passes or uses[node] != 1 or below[0].shape != node.shape:
+            return set()
+        node = below[0]
+    return set(reduces) if uses[node] == 1 else set()
 
 
 Apply = Callable[[Any, Facts], Node | None]
@@ -292,6 +314,14 @@ def _selections(order: Sequence[Node], uses: Counter[Node]) -> dict[tuple[int, .
     return found
 
 
+def by_group(reduce: GroupReduce, facts: Facts) -> Node | None:
+    """What is asked for place by place, once, and shares no pass, is made group by group: its state is small then."""
+    if not facts.straight(reduce):
+        return None
+    found = group_blocks(reduce)
+    return None if found is None else _alike(reduce, found)
+
+
 def narrow(node: Index, facts: Facts) -> Node | None:
     """A selection passes elementwise operations by, so that reductions below them need not give what is not used."""
     top = node.inputs[0]
@@ -358,5 +388,6 @@ RULES = (
     Rule("take evenly", (Take,), take_evenly),
     Rule("index of reduction", (Index,), index_of_reduction),
     Rule("narrow", (Index,), narrow),
+    Rule("by group", (GroupReduce,), by_group),
 )
 """In the order in which they are tried."""

@@ -14,6 +14,7 @@ from lazyzarr.graph import optimize as optimize_module
 from lazyzarr.graph import run
 from lazyzarr.graph.check import rewrite_keeps
 from lazyzarr.graph.node import Node, walk
+from lazyzarr.graph.ops import group_blocks
 from lazyzarr.graph.optimize import optimize
 from lazyzarr.graph.rules import RULES
 
@@ -67,6 +68,11 @@ CASES = [
     ("take of take", lambda a, b: a[[3, 1, 1, 5]][[0, 0, 3]], "take(array)"),
     ("take evenly", lambda a, b: a[[1, 3, 5]], "rechunk(getitem(array))"),
     ("index of reduction", lambda a, b: a.mean("t")[3:5], "mean(getitem(array))"),
+    (
+        "by group",
+        lambda a, b: a.rechunk({0: 1}).groupby_reduce(np.arange(a.shape[0]) % 2, "sum", 0),
+        "rechunk(group-sum(rechunk(array)))",
+    ),
     ("narrow", lambda a, b: (a - a.max("t"))[:, 3:5], "subtract(getitem(array), max(getitem(array)))"),
     (
         "narrow",
@@ -87,6 +93,7 @@ def test_a_rule_makes_less_of_it(
         rewrite_keeps(name, before, after)
 
     monkeypatch.setattr(optimize_module, "rewrite_keeps", note)
+    monkeypatch.setattr(group_blocks, "LEAST_RESULT", 0)
     array = make(a, b)
     assert tree(array) == expected
     assert rule in applied

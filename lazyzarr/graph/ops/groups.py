@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +17,8 @@ from lazyzarr.graph.ops.sources import Held
 __all__ = ["GroupReduce", "GroupVariance", "How", "group_reduce"]
 
 Array = np.ndarray[Any, Any]
+# Of a result's chunk, where it has several groups.
+CHUNK_BYTES = 4 * 1024 * 1024
 How = Literal["sum", "mean", "min", "max", "count", "var", "std", "first", "last"]
 
 
@@ -24,6 +27,16 @@ class GroupReduce(WideReduce):
 
     __slots__ = ()
     copies = 1
+
+    def infer(self) -> None:
+        """As many groups a chunk as the operand has indices, or more where chunks would be small."""
+        super().infer()
+        (axis,) = self.axes
+        beside = math.prod(max(sizes, default=1) for i, sizes in enumerate(self.chunks) if i != axis)
+        longest = max(self.operand.chunks[axis], default=1)
+        length = max(longest, CHUNK_BYTES // max(beside * self.dtype.itemsize, 1), 1)
+        sizes = (length,) * (self.width // length) + ((self.width % length,) if self.width % length else ())
+        self.chunks = (*self.chunks[:axis], sizes or (0,), *self.chunks[axis + 1 :])
 
     @property
     def label(self) -> str:
