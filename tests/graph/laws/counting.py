@@ -46,7 +46,8 @@ def weighed(pool: Pool) -> Value | None:
         return both(lambda v, w: np.histogram(v, bins, span, weights=w)[0], value, weights)
     if value.held.dtype.kind != "i" or value.held.ndim != 1 or value.held.max(initial=0) > 300:
         return both(
-            lambda v, w: np.histogram(v, bins, span, density=True, weights=abs(w) + 1)[0],
+            # Of the least integer there is no absolute value, and of sums that overflow NumPy makes what it likes.
+            lambda v, w: np.histogram(v, bins, span, density=True, weights=abs(w.astype("f8")) + 1)[0],
             value,
             weights,
             near=True,
