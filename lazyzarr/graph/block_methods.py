@@ -48,7 +48,8 @@ class BlockMethods:
         function : callable
             Takes a chunk of this array, and the chunks at the same place of `arrays`; gives a NumPy array of
             the same shape, or of the shape that `chunks` says. It may take `block_id` (the chunk's index) and
-            `block_info` (as dask.array's). Chunks are borrowed: copy one before changing it in place.
+            `block_info` (as dask.array's). Chunks are lent for the call alone: copy one that is to be changed
+            or kept, and give back no array that the next call fills again.
         arrays : array, optional
             Further arrays with the same chunks, or with axes of length 1; numbers are handed on as they are.
         dtype : dtype, optional
