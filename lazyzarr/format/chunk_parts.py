@@ -123,7 +123,14 @@ class PartsReader(ChunkReader):
 
     def new_chunk(self, coords: Coords | None = None) -> NDArray[Any]:
         shape = self.chunk_shape if coords is None else self.grid.stored_shape(coords)
-        return np.empty(shape, self.dtype)
+        try:
+            return np.empty(shape, self.dtype)
+        except MemoryError as error:
+            raise ChunkMemoryError(
+                f"{self._url}: a part of shape {shape} of a chunk of shape {self._chain.shape} and data type "
+                f"{self.dtype} takes more bytes than there is memory; if the chunks are not so large, its metadata "
+                "is wrong"
+            ) from error
 
     def read_into(self, coords: Coords, out: NDArray[Any], scratch: Scratch) -> bool:
         low = coords[self._axis] % self._parts * self._rows * self._row
