@@ -46,7 +46,7 @@ def accesses(roots: Sequence[Node], domain: tuple[int, ...], inline: frozenset[N
 
 def _is_reached(access: Access, domain: tuple[int, ...]) -> bool:
     """Whether any tile needs anything of the leaf: not every part of a joined array may be asked for."""
-    ends = [(np.array([0]), np.array([n])) for n in domain]
+    ends = _whole_box(domain)
     for own, span in enumerate(access.region):
         if span.within is not None and span.axis is not None:
             first, last = access.touched(own, *ends[span.axis], domain)
@@ -79,6 +79,11 @@ def _united(found: Sequence[Access], domain: tuple[int, ...]) -> list[Access]:
                 access, position = both, 0
         apart.append(access)
     return apart
+
+
+def _whole_box(shape: tuple[int, ...]) -> list[tuple[Cuts, Cuts]]:
+    """The starts and stops, along each axis, of one box that is all of a shape."""
+    return [(np.array([0]), np.array([n])) for n in shape]
 
 
 def _both(one: Access, other: Access, domain: tuple[int, ...]) -> Access | None:
@@ -158,7 +163,7 @@ def bytes_below(node: Computed) -> tuple[int, int]:
     """Bytes decoded below a computed node when each of its blocks is made once; and if none were decoded twice."""
     again = once = 0
     for source, intervals in zip(node.inputs, node.intervals(), strict=True):
-        whole_box = [(np.array([0]), np.array([n])) for n in source.shape]
+        whole_box = _whole_box(source.shape)
         for access in accesses_below(source):
             if not access.decodes or 0 in source.shape:
                 continue
@@ -228,13 +233,13 @@ def block_capacities(node: Computed) -> dict[Node, int]:
 def _each_once(node: Computed, access: Access, intervals: Sequence[tuple[Cuts, Cuts]]) -> bool:
     """Whether each chunk of a leaf goes to one block of a function alone."""
     source = node.inputs[0]
-    whole_box = [(np.array([0]), np.array([n])) for n in source.shape]
     return (
         isinstance(node, MapBlocks)
         and len(node.inputs) == 1
         and all(span.within is None for span in access.region)
         and math.prod(map(len, source.chunks)) == math.prod(map(len, node.chunks))
-        and _decoded(access, intervals, source.shape) == _decoded(access, whole_box, source.shape)
+        and _decoded(access, intervals, source.shape)
+        == _decoded(access, _whole_box(source.shape), source.shape)
     )
 
 
@@ -278,9 +283,8 @@ def read_bytes_bound(access: Access) -> int:
     if not isinstance(leaf, ZarrSource):
         return 0
     if leaf.array.parts_reader() is not leaf.array.reader():
-        return (
-            10 * access.chunk_nbytes
-        )  # encoded, as a buffer, decoded with what lies beside, and blocks that are kept
+        # Encoded, as a buffer, decoded with what lies beside, and blocks that are kept.
+        return 10 * access.chunk_nbytes
     bound = access.chunk_nbytes + access.chunk_nbytes // 8 + 65536 + decoding_nbytes(leaf.array.metadata)
     if leaf.array.metadata.shards is None:
         return bound

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lazyzarr.errors import ShapeMismatchError
-from lazyzarr.graph.node import Chunks
+from lazyzarr.graph.node import Chunks, pieces_of
 from lazyzarr.settings import parse_bytes
 
 __all__ = ["AUTO_BYTES", "axes_of", "axis_of", "normalize_chunks", "uniform_chunks"]
@@ -61,12 +61,7 @@ def uniform_chunks(shape: Sequence[int], chunk_shape: Sequence[int]) -> Chunks:
     >>> uniform_chunks((10,), (4,))
     ((4, 4, 2),)
     """
-    return tuple(_uniform(n, min(max(c, 1), max(n, 1))) for n, c in zip(shape, chunk_shape, strict=True))
-
-
-def _uniform(n: int, chunk: int) -> tuple[int, ...]:
-    whole, rest = divmod(n, chunk)
-    return (chunk,) * whole + ((rest,) if rest or not n else ())
+    return tuple(pieces_of(n, min(max(c, 1), max(n, 1))) for n, c in zip(shape, chunk_shape, strict=True))
 
 
 def normalize_chunks(
@@ -126,7 +121,7 @@ def _axis_chunks(entry: Any, n: int, present: tuple[int, ...], chunks: Any) -> t
         raise ShapeMismatchError(
             f"chunks={chunks!r}: a chunk has at least 1 element along each axis; -1 is the whole axis"
         )
-    return _uniform(n, min(length, max(n, 1)))
+    return pieces_of(n, min(length, max(n, 1)))
 
 
 def _sized(
@@ -145,4 +140,4 @@ def _sized(
         most = max(target // max(others, 1), 1)
         # Where one present chunk is too large already, a part of it.
         lengths[axis] = max(min(most // step * step or most, shape[axis]), 1)
-    return tuple(_uniform(n, lengths[i]) if i in axes else fixed[i] for i, n in enumerate(shape))
+    return tuple(pieces_of(n, lengths[i]) if i in axes else fixed[i] for i, n in enumerate(shape))

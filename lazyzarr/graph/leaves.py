@@ -132,9 +132,9 @@ class ChunkCache:
     def _spared(self) -> Array | None:
         """The chunk that was used longest ago, if nobody works with it; such as are too many go, too."""
         lent = set[tuple[int, ...]]().union(*self._lent.values())
-        idle = [coords for coords in self._kept if coords not in lent]
+        idle = (coords for coords in self._kept if coords not in lent)
         spare = None
-        for coords in idle[: len(self._kept) - self._capacity + 1]:
+        for coords in list(itertools.islice(idle, len(self._kept) - self._capacity + 1)):
             spare = self._kept.pop(coords)
         return spare
 

@@ -19,9 +19,11 @@ __all__ = [
     "Chunks",
     "Flat",
     "Node",
+    "finer",
     "flatten",
     "make",
     "pack",
+    "pieces_of",
     "substitute",
     "token_of",
     "unflatten",
@@ -31,6 +33,29 @@ __all__ = [
 
 Chunks = tuple[tuple[int, ...], ...]
 """Chunk sizes along each axis, as Dask writes them."""
+
+
+def pieces_of(n: int, length: int) -> tuple[int, ...]:
+    """A length cut into pieces of another, the last one of what is left; nothing is one piece.
+
+    >>> pieces_of(10, 4), pieces_of(0, 4)
+    ((4, 4, 2), (0,))
+    """
+    length = max(length, 1)
+    whole, rest = divmod(n, length)
+    return (length,) * whole + ((rest,) if rest or not n else ())
+
+
+def finer(chunks: Sequence[tuple[int, ...]], lengths: Sequence[int]) -> Chunks:
+    """The chunks cut into pieces of these lengths along each axis.
+
+    >>> finer(((5, 3), (2,)), (4, 4))
+    ((4, 1, 3), (2,))
+    """
+    return tuple(
+        tuple(piece for size in sizes for piece in pieces_of(size, length))
+        for sizes, length in zip(chunks, lengths, strict=True)
+    )
 
 
 class Node:

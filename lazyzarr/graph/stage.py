@@ -342,6 +342,7 @@ def _shared_axes(reduces: Sequence[Reduce], ndim: int) -> list[int]:
 def _stacked(
     found: Sequence[Access], domain: tuple[int, ...], cuts: tuple[Cuts, ...], targets: int, budget: Budget
 ) -> tuple[Cuts, ...]:
+    """The cuts with small chunks put together, as many as the threads that will work want."""
     arrays = targets + sum(access.decodes for access in found)
     tiny = all(access.chunk_nbytes < SMALL_CHUNK for access in found)
     alone = budget.workers == 1 or (budget.fewer_if_tiny and tiny)

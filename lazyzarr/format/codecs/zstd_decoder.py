@@ -6,7 +6,6 @@ chunks of 4 KiB to 128 KiB, that saves 13 us a chunk. Where they are not to be f
 
 from __future__ import annotations
 
-import ctypes
 import threading
 from collections.abc import Callable
 from typing import Any, cast
@@ -16,25 +15,23 @@ from numpy.typing import NDArray
 
 from .c_functions import address, c_function
 from .protocol import Buffer
+from .zstd_functions import POINTER, SIZE, ZstdFunctions
 
 __all__ = ["decode_into"]
 
 DecodeInto = Callable[[Buffer, NDArray[Any]], object]
-_SIZE, _POINTER = ctypes.c_size_t, ctypes.c_void_p
 
 
-class _Library:
+class _Library(ZstdFunctions):
     """The functions of libzstd that decode; AttributeError or OSError where they cannot be reached."""
 
     def __init__(self) -> None:
-        library = ctypes.CDLL(zstd.__file__)
-        self.create = c_function(library.ZSTD_createDCtx, _POINTER)
-        self.free = c_function(library.ZSTD_freeDCtx, _SIZE, _POINTER)
+        super().__init__()
+        self.create = c_function(self.library.ZSTD_createDCtx, POINTER)
+        self.free = c_function(self.library.ZSTD_freeDCtx, SIZE, POINTER)
         self.decode = c_function(
-            library.ZSTD_decompressDCtx, _SIZE, _POINTER, _POINTER, _SIZE, _POINTER, _SIZE
+            self.library.ZSTD_decompressDCtx, SIZE, POINTER, POINTER, SIZE, POINTER, SIZE
         )
-        self.failed = c_function(library.ZSTD_isError, ctypes.c_uint, _SIZE)
-        self.error_name = c_function(library.ZSTD_getErrorName, ctypes.c_char_p, _SIZE)
 
 
 class _Context:
@@ -64,9 +61,7 @@ def _by_context(library: _Library) -> DecodeInto:
     def decode_into(buffer: Buffer, out: NDArray[Any]) -> None:
         size = decode(contexts.own.address, address(out), out.nbytes, address(buffer), len(buffer))
         if failed(size):
-            raise RuntimeError(
-                f"Zstd decompression error: {cast('bytes', library.error_name(size)).decode()}"
-            )
+            raise library.error("decompression", size)
         if size != out.nbytes:
             raise RuntimeError(f"{size:,} bytes are stored, where {out.nbytes:,} have to be")
 

@@ -9,38 +9,35 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from typing import cast
 
 import numpy as np
-from numcodecs import zstd
 
 from .c_functions import address, c_function
 from .protocol import Buffer
+from .zstd_functions import POINTER, SIZE, ZstdFunctions
 
 __all__ = ["compress_large"]
 
 Compress = Callable[[Buffer, int, bool], Buffer]
 _LEVEL, _CHECKSUM = 100, 201  # ZSTD_c_compressionLevel, ZSTD_c_checksumFlag
-_SIZE, _POINTER = ctypes.c_size_t, ctypes.c_void_p
 
 
-class _Library:
+class _Library(ZstdFunctions):
     """The functions of libzstd that encode; AttributeError or OSError where they cannot be reached."""
 
     def __init__(self) -> None:
-        library = ctypes.CDLL(zstd.__file__)
-        self.create = c_function(library.ZSTD_createCCtx, _POINTER)
-        self.free = c_function(library.ZSTD_freeCCtx, _SIZE, _POINTER)
-        self.set = c_function(library.ZSTD_CCtx_setParameter, _SIZE, _POINTER, ctypes.c_int, ctypes.c_int)
-        self.encode = c_function(library.ZSTD_compress2, _SIZE, _POINTER, _POINTER, _SIZE, _POINTER, _SIZE)
-        self.bound = c_function(library.ZSTD_compressBound, _SIZE, _SIZE)
-        self.failed = c_function(library.ZSTD_isError, ctypes.c_uint, _SIZE)
-        self.error_name = c_function(library.ZSTD_getErrorName, ctypes.c_char_p, _SIZE)
+        super().__init__()
+        library, number = self.library, ctypes.c_int
+        self.create = c_function(library.ZSTD_createCCtx, POINTER)
+        self.free = c_function(library.ZSTD_freeCCtx, SIZE, POINTER)
+        self.set = c_function(library.ZSTD_CCtx_setParameter, SIZE, POINTER, number, number)
+        self.encode = c_function(library.ZSTD_compress2, SIZE, POINTER, POINTER, SIZE, POINTER, SIZE)
+        self.bound = c_function(library.ZSTD_compressBound, SIZE, SIZE)
 
     def checked(self, size: int) -> int:
         """What a function returned; RuntimeError where that is an error."""
         if self.failed(size):
-            raise RuntimeError(f"Zstd compression error: {cast('bytes', self.error_name(size)).decode()}")
+            raise self.error("compression", size)
         return size
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from lazyzarr.errors import ShapeMismatchError
 from lazyzarr.graph.functions.arguments import as_node, axis_in
 from lazyzarr.graph.functions.shapes import expand_dims, moveaxis
-from lazyzarr.graph.node import Chunks, Node
+from lazyzarr.graph.node import Chunks, Node, finer
 from lazyzarr.graph.ops import calls, elementwise, views
 
 __all__ = ["apply_gufunc"]
@@ -183,15 +183,7 @@ def _bounded(chunks: Sequence[tuple[int, ...]], nodes: Sequence[Node], loops: Se
     while math.prod(most) * beside > BLOCK and max(most, default=1) > 1:
         longest = most.index(max(most))
         most[longest] = -(-most[longest] // 2)
-    return tuple(
-        tuple(piece for size in sizes for piece in _cut(size, length))
-        for sizes, length in zip(chunks, most, strict=True)
-    )
-
-
-def _cut(size: int, most: int) -> list[int]:
-    whole, rest = divmod(size, most)
-    return [most] * whole + ([rest] if rest or not size else [])
+    return finer(chunks, most)
 
 
 def _blocked(node: Node, core: Core, loop: Loop) -> Node:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lazyzarr.graph.ops.double import Double, less, over, plus, root, times, two_sum
+from lazyzarr.graph.ops.strips import shorten, slices_of
 
 __all__ = ["PARTS", "Sums", "folding_bytes", "join", "squared", "take", "variance"]
 
@@ -104,15 +105,8 @@ def _pieces(shape: tuple[int, ...], axes: tuple[int, ...]) -> Iterator[tuple[Any
     lengths = list(shape)
     kept_axes = [axis for axis in range(len(shape)) if axis not in axes]
     for inside, most in ((kept_axes, PLACES), (range(len(shape)), PIECE)):
-        # Whole lines where that can be.
-        for axis in inside:
-            rest = math.prod(lengths[other] for other in inside if other != axis)
-            lengths[axis] = max(1, min(lengths[axis], most // max(rest, 1)))
-    cuts = [
-        [slice(low, low + length) for low in range(0, n, length)]
-        for n, length in zip(shape, lengths, strict=True)
-    ]
-    for piece in itertools.product(*cuts):
+        shorten(lengths, inside, most)
+    for piece in itertools.product(*slices_of(shape, lengths)):
         kept = tuple(slice(None) if axis in axes else part for axis, part in enumerate(piece))
         yield (*kept, ...), piece  # a view, of arrays without axes, too
 

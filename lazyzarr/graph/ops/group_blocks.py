@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lazyzarr.graph.node import Node, make
-from lazyzarr.graph.ops.computed import Box, Computed, Get, Intervals, cuts_of
+from lazyzarr.graph.node import Node, finer, make
+from lazyzarr.graph.ops.computed import Box, Computed, Get, Intervals, within
 from lazyzarr.graph.ops.groups import GroupReduce
 from lazyzarr.graph.ops.sources import ZarrSource
 
@@ -59,17 +59,11 @@ class GroupBlocks(Computed):
         reduce = self.reduce
         wide = sum(dtype.itemsize for dtype in reduce.state_dtypes())
         elements = math.prod(self.slab)
-        return elements * (2 * wide + reduce.copies * max(self.inputs[0].dtype.itemsize, 8))
+        return elements * 2 * wide + reduce.folding_bytes(elements)
 
     def intervals(self) -> list[tuple[Intervals, ...]]:
         """Each block asks for the elements of its group, index by index, and slab by slab."""
-        source = self.inputs[0]
-        found = []
-        for sizes, length in zip(source.chunks, self.slab, strict=True):
-            parts = [n for size in sizes for n in _cut(size, length)]
-            cuts = cuts_of(tuple(parts))
-            found.append((cuts[:-1], cuts[1:]))
-        return [tuple(found)]
+        return [within(finer(self.inputs[0].chunks, self.slab))]
 
     def compute(self, coords: tuple[int, ...], get: Get) -> Array:
         """The reduction of the group's elements at each place."""
@@ -95,12 +89,6 @@ def _slab(source: Node) -> tuple[int, ...]:
     part = source.array.parts_reader().grid.chunk_shape
     together = max(1, SLAB_BYTES // (math.prod(part) * source.dtype.itemsize))
     return tuple(min(n, m * together) if m < n else n for n, m in zip(chunk, part, strict=True))
-
-
-def _cut(size: int, length: int) -> list[int]:
-    """A length in parts of at most another."""
-    whole, rest = divmod(size, length)
-    return [length] * whole + [rest] * bool(rest)
 
 
 def _slabs(

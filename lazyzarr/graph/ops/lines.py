@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lazyzarr.format.codecs.steps import contiguous_parts
-from lazyzarr.graph.node import Chunks, Node, make
+from lazyzarr.graph.node import Chunks, Node, make, pieces_of
 from lazyzarr.graph.ops.blocks import MapBlocks
 from lazyzarr.graph.ops.views import Rechunk
 
@@ -106,11 +106,6 @@ def _lines_at_once(given: int, made: int) -> int:
 def line_chunks(node: Node, axis: int, sizes: Sequence[int]) -> Chunks:
     """Chunks of whole lines, of these lengths along the other axes; those that a node has are kept where they fit."""
     return tuple(
-        own if i != axis and max(own, default=1) == size else _cut(n, n if i == axis else size)
+        own if i != axis and max(own, default=1) == size else pieces_of(n, n if i == axis else size)
         for i, (own, size, n) in enumerate(zip(node.chunks, sizes, node.shape, strict=True))
     )
-
-
-def _cut(n: int, size: int) -> tuple[int, ...]:
-    whole, rest = divmod(n, max(size, 1))
-    return (size,) * whole + ((rest,) if rest or not n else ())

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lazyzarr.graph.node import Chunks, Node, make
+from lazyzarr.graph.node import Chunks, Node, make, pieces_of
 from lazyzarr.graph.ops.computed import Computed, Get, Intervals, cuts_of, within
 from lazyzarr.graph.ops.sources import Held
 
@@ -133,7 +133,7 @@ def take(node: Node, positions: Points, axis: int) -> Node:
     """The elements at these positions (not negative, within the axis) along an axis."""
     most = max(node.chunks[axis], default=1)
     rising = len(positions) > 1 and bool((np.diff(positions) >= 0).all())
-    sizes = _by_source(positions, node.chunks[axis], most) if rising else _sizes(len(positions), most)
+    sizes = _by_source(positions, node.chunks[axis], most) if rising else pieces_of(len(positions), most)
     chunks = (*node.chunks[:axis], sizes, *node.chunks[axis + 1 :])
     return make(Take, (node,), (axis, Held(positions), chunks))
 
@@ -143,7 +143,7 @@ def vindex(node: Node, coordinates: Sequence[Points]) -> Node:
     count = len(coordinates)
     table = np.array(coordinates, np.int64)
     beside = math.prod(max(sizes, default=1) for sizes in node.chunks[count:])
-    sizes = _sizes(table.shape[1], max(POINTS // max(beside, 1), 1))
+    sizes = pieces_of(table.shape[1], max(POINTS // max(beside, 1), 1))
     chunks: Chunks = (sizes, *node.chunks[count:])
     return make(Vindex, (node,), (count, Held(table), chunks))
 
@@ -160,12 +160,7 @@ def _by_source(positions: Points, chunks: tuple[int, ...], most: int) -> tuple[i
         if sizes and sizes[-1] + count <= most:
             sizes[-1] += count  # few of each: of several chunks together
         elif count > REPEATED * most:
-            sizes.extend(_sizes(count, most))
+            sizes.extend(pieces_of(count, most))
         else:
             sizes.append(count)
     return tuple(sizes)
-
-
-def _sizes(n: int, most: int) -> tuple[int, ...]:
-    whole, rest = divmod(n, max(most, 1))
-    return (most,) * whole + ((rest,) if rest or not n else ())

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lazyzarr.graph.ops.double import Double, two_product
+from lazyzarr.graph.ops.strips import shorten, slices_of
 
 __all__ = ["Carry", "running", "working_bytes"]
 
@@ -46,14 +47,9 @@ def _cuts(shape: tuple[int, ...], axis: int) -> tuple[list[tuple[slice, ...]], l
     """Groups of lines along an axis, and parts of a line, which make strips that are small enough."""
     lengths = list(shape)
     others = [other for other in range(len(shape)) if other != axis]
-    for other in others:
-        rest = math.prod(lengths[each] for each in others if each != other)
-        lengths[other] = max(1, min(lengths[other], PIECE // STEPS // max(rest, 1)))
+    shorten(lengths, others, PIECE // STEPS)
     lengths[axis] = max(1, min(shape[axis], PIECE // max(math.prod(lengths[other] for other in others), 1)))
-    cuts = [
-        [slice(low, low + length) for low in range(0, n, length)]
-        for n, length in zip(shape, lengths, strict=True)
-    ]
+    cuts = slices_of(shape, lengths)
     along, cuts[axis] = cuts[axis], [slice(None)]
     return list(itertools.product(*cuts)), along
 
