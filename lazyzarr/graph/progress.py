@@ -13,10 +13,15 @@ from lazyzarr.graph.plan import Stages
 from lazyzarr.graph.tally import Tally, bar_line, last_line, log_line
 from lazyzarr.settings import setting
 
-__all__ = ["progress_shown"]
+__all__ = ["progress_shown", "progress_wanted"]
 
 # How often a log gets a line, a terminal's is drawn again, and memory is looked at.
 LINE_SECONDS, BAR_SECONDS, METER_SECONDS = 10.0, 0.2, 0.05
+
+
+def progress_wanted(wanted: bool | None) -> bool:
+    """Whether progress is to be shown: as said, else as set."""
+    return bool(setting("progress") if wanted is None else wanted)
 
 
 @contextmanager
@@ -27,7 +32,7 @@ def progress_shown(
 
     `stored` is asked at the end how many bytes were stored.
     """
-    if not (setting("progress") if wanted is None else wanted):
+    if not progress_wanted(wanted):
         yield None
         return
     tally = Tally(planned)

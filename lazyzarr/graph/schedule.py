@@ -12,6 +12,7 @@ from typing import Any
 import dask
 import dask.local
 import dask.threaded
+from dask.callbacks import Callback
 
 from lazyzarr.graph.cluster import Cluster, cluster_of, live_client, usable, within_task
 from lazyzarr.settings import cpu_count, setting
@@ -38,6 +39,12 @@ class Scheduler:
     def shares_memory(self) -> bool:
         """Whether tasks run in this process, and so can write into its arrays."""
         return self.name in ("threads", "sync")
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether tasks would run on a thread of this process for each core, and nobody is told of them."""
+        watched = dask.config.get("pool", None) is not None or Callback.active
+        return self.name == "threads" and self.workers == cpu_count() and not watched
 
     @property
     def reach(self) -> str:

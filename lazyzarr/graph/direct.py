@@ -1,0 +1,90 @@
+"""Reads that need no plan: some elements of one stored array, handed on as they are.
+
+Out of few chunks they take no longer than the plan for them would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lazyzarr.format.pieces import count_pieces
+from lazyzarr.format.selection import Range
+from lazyzarr.graph.node import Node
+from lazyzarr.graph.ops.sources import ZarrSource
+from lazyzarr.graph.order import Output
+from lazyzarr.graph.plan import BASE
+from lazyzarr.graph.program import Program, compile_program, view_of
+from lazyzarr.graph.region import Span
+from lazyzarr.graph.schedule import Scheduler
+from lazyzarr.graph.stage import Budget
+
+__all__ = ["DirectRead", "direct_read"]
+
+Array = np.ndarray[Any, Any]
+
+# Of more than this a plan takes a part of the time that does not show, and bounds the memory better.
+MOST_BYTES = 64_000_000
+
+
+class DirectRead:
+    """A program for all of its root's elements that loads once, and makes but views of what it loads."""
+
+    def __init__(self, program: Program, dtype: np.dtype[Any]) -> None:
+        self._program, self._dtype = program, dtype
+        (self._load,) = program.loads
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory at most: all chunks decoded, what is loaded, and a copy."""
+        assert isinstance(self._load.leaf, ZarrSource)
+        reader = self._load.leaf.array.reader()
+        ranges = [Range(span.start, span.step, span.count) for span in self._load.region]
+        return count_pieces(ranges, reader.grid) * reader.nbytes + 2 * self._load.nbytes
+
+    def values(self) -> Array:
+        """The root's values, in memory of their own. Raises what reading a stored array raises."""
+        assert isinstance(self._load.leaf, ZarrSource)
+        loaded = np.empty(self._load.shape, self._dtype)
+        where = tuple(map(_slice, self._load.region))
+        registers: dict[int, Array] = {
+            self._load.register: self._load.leaf.array.get_basic_selection(where, out=loaded)
+        }
+        for step in self._program.steps:
+            registers[step.register] = view_of(step)(registers[step.arguments[0]])
+        found = registers[self._program.roots[0]]
+        return found if found.flags.c_contiguous and found.flags.writeable else found.copy()
+
+
+def direct_read(outputs: Sequence[Output], budget: Budget, scheduler: Scheduler) -> DirectRead | None:
+    """How the outputs are read without a plan; None where they want one.
+
+    They do where anything is computed or written, where who runs it is not this process on all of its cores or wants
+    to be told of tasks, and where there is work for several tasks, or for the memory more than is allowed.
+    """
+    if len(outputs) != 1 or outputs[0].sink is not None or not scheduler.is_usual:
+        return None
+    root = outputs[0].node
+    if not _only_looks(root) or 0 in root.shape:
+        return None
+    read = DirectRead(compile_program([root], root.shape), root.dtype)
+    most = min(MOST_BYTES, budget.memory - BASE)
+    return read if read.nbytes <= most else None
+
+
+def _slice(span: Span) -> slice:
+    """The elements of a span, as a slice of its axis."""
+    beyond = span.last + (1 if span.step > 0 else -1)
+    return slice(span.start, beyond if beyond >= 0 else None, span.step)
+
+
+def _only_looks(node: Node) -> bool:
+    """Whether a node's values are elements of a stored array as they stand there."""
+    dtype = node.dtype
+    while not isinstance(node, ZarrSource):
+        if node.is_leaf or not node.is_view or len(node.inputs) != 1:
+            return False
+        (node,) = node.inputs
+    return node.array.dtype == dtype
