@@ -49,17 +49,19 @@ def stacked(
     if not (found and cuts and _in_order(first := ranked(found, domain)[0])):
         return cuts
     most = STACK_BYTES if workers == 1 else SHARED_STACK_BYTES
-    nbytes = min(most // max(arrays, 1), memory // STACK_SHARE, first.leaf.nbytes // (TILES * workers))
-    extents = [int(np.diff(axis).max(initial=0)) for axis in cuts]
-    axis = next((i for i, n in enumerate(extents) if n > 1 or len(cuts[i]) > 2), 0)
-    together = nbytes // max(math.prod(extents) * first.leaf.dtype.itemsize, 1)
+    # Of chunks of which little is picked many would fit into a tile, but each is decoded, and kept for it.
+    decoded = math.prod(len(axis) - 1 for axis in cuts) * first.chunk_nbytes
+    nbytes = min(most // max(arrays, 1), memory // STACK_SHARE, decoded // (TILES * workers))
+    together = nbytes // max(first.chunk_nbytes, 1)
+    axis = next((i for i, own in enumerate(cuts) if own[-1] > 1), 0)
     if together < 2 or len(cuts[axis]) < 3:
         return cuts
     return (*cuts[:axis], np.append(cuts[axis][:-1:together], cuts[axis][-1]), *cuts[axis + 1 :])
 
 
 def _in_order(access: Access) -> bool:
-    """Whether a stored array is read element by element, in the order of the domain's axes."""
+    """Whether a stored array is read element by element along all of the domain's axes, in their order."""
+    moving = [span for span in access.region if span.axis is not None]
     return isinstance(access.leaf, ZarrSource) and all(
-        (span.axis, span.rate, span.step) == (own, 1, 1) for own, span in enumerate(access.region)
+        (span.axis, span.rate, span.step) == (own, 1, 1) for own, span in enumerate(moving)
     )

@@ -198,3 +198,15 @@ def test_several_threads_want_the_gil_more_rarely():
 def test_large_chunks_stay_alone():
     z = lz.create_array(MemoryStore(), shape=(8, 400_000), chunks=(1, 400_000), dtype="f4")
     assert stage_of(lz.from_zarr(z).sum()).layout.largest_tile()[0] == 1
+
+
+def test_chunks_of_which_little_is_picked_are_shared_out():
+    """What is picked of them all would fit into one tile, and leave the other worker nothing."""
+    x, values = stored((64, 64), (1, 64))
+    for picked, wide in ((x[:, 5:7].sum(), 2), (x[:, 5].sum(), None)):
+        shape = (16,) if wide is None else (16, wide)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(stack, "TILES", 2)
+            stage = stage_of(picked, workers=2)
+        assert stage.layout.largest_tile() == shape
+    assert x[:, 5].sum().compute(scheduler="sync") == values[:, 5].sum()
