@@ -93,7 +93,11 @@ ROWS = [
     Row("select", lambda name, x: lnp.select([x > 1, x > 0], [x, -x])),
     Row("clip", call(-1, 1)),
     Row("round around nan_to_num tril triu", call()),
-    Row("isin isclose", call([1.0])),
+    Row("isin isclose digitize", call([1.0])),
+    Row(
+        "searchsorted interp",
+        lambda name, x: lnp.searchsorted([1.0], x) if name != "interp" else lnp.interp(x, [1], [2]),
+    ),
     Row("lz.elementwise", lambda name, x: lz.elementwise(np.sqrt, abs(x), dtype="f8")),
     Row("slices blocks", lambda name, x: (x[2:, ::2, -1], x.blocks[1])),
     Row(
@@ -144,6 +148,7 @@ ROWS = [
     Row("coarsen", lambda name, x: x.coarsen(np.mean, {0: 2}), "a block of the result"),
     Row("lz.from_map", lambda name, x: lz.from_map(lambda where: np.ones(4), 4, "f8") + x[:4, 0, 0]),
     Row("lz.apply_gufunc apply_along_axis", lambda name, x: of_lines(name, x), "whole core axes, of a block"),
+    Row("array_equal allclose", lambda name, x: getattr(lnp, name)(x, x + 1)),
     Row(EVERY, call(axis=0), "one value (var: six, in float64) an element of the result"),
     Row(NAN, call(axis=0), "as above"),
     Row(

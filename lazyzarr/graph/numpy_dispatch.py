@@ -36,6 +36,17 @@ FUNCTIONS |= {
 _IGNORED = {"copy", "overwrite_input", "subok"}  # what makes no difference to an expression
 
 
+_SAVE = 'lz.save("x.zarr", x) stores it chunk by chunk'
+_CURES: dict[Function, str] = {np.save: _SAVE, np.savez: _SAVE, np.savez_compressed: _SAVE, np.savetxt: _SAVE}
+"""What does the same of functions that give no array."""
+
+
+def _name(function: Function) -> str:
+    """A function as NumPy's users call it."""
+    home = getattr(function, "__module__", None) or "numpy"
+    return f"{home.replace('numpy', 'np', 1)}.{getattr(function, '__name__', function)}"
+
+
 def _size(shape: tuple[int, ...], axis: int | None) -> int:
     return int(np.prod(shape, dtype=np.int64)) if axis is None else shape[axis]
 
@@ -45,20 +56,20 @@ def apply_function(function: Function, args: Any, keywords: Any) -> Any:
 
     Raises TypeError, with the cure, for one that is not lazy, and for what it is asked for and is not lazy.
     """
-    name = getattr(function, "__name__", str(function))
+    name = _name(function)
     lazy = FUNCTIONS.get(function)
     if lazy is None:
-        raise TypeError(
-            f"np.{name} is not lazy here: np.{name}(x.compute(), ...) works in memory; x.map_blocks(...) "
-            "works chunk by chunk"
+        cure = _CURES.get(
+            function, f"{name}(x.compute(), ...) works in memory; x.map_blocks(...) chunk by chunk"
         )
+        raise TypeError(f"{name} is not lazy here: {cure}")
     words = _words(function, args, keywords)
     positional = () if _signature(function) else args
     if words.pop("out", None) is not None:
-        raise TypeError(f"np.{name} of a lazy array takes no out=; assign the computed result instead")
+        raise TypeError(f"{name} of a lazy array takes no out=; assign the computed result instead")
     unknown = [word for word in words if word not in inspect.signature(lazy).parameters]
     if unknown:
-        raise TypeError(f"np.{name}({', '.join(f'{word}=' for word in unknown)}) of a lazy array is not lazy")
+        raise TypeError(f"{name}({', '.join(f'{word}=' for word in unknown)}) of a lazy array is not lazy")
     return lazy(*positional, **words)
 
 

@@ -104,10 +104,21 @@ ARRANGED = {
     "count_nonzero": lambda x: np.count_nonzero(x, 1),
     "any of some": lambda x: x.any((0, 1), where=A > 8),
     "all of some": lambda x: (x > 0).all(0, where=A > 0),
+    "digitize": lambda x: np.digitize(x, [-20, -3, 4, 9]),
+    "digitize, downwards": lambda x: np.digitize(x, bins=[9, 4, -3], right=True),
+    "searchsorted": lambda x: np.searchsorted([-20, -3, 4, 9], x, "right"),
+    "searchsorted by a sorter": lambda x: np.searchsorted(np.array([4, -3, 9]), x, sorter=[1, 0, 2]),
+    "array_equal": lambda x: np.array_equal(x, A.astype("i4")),
+    "array_equal to itself": lambda x: np.array_equal(x, x),
+    "array_equal of other shapes": lambda x: np.array_equal(x, x[:, :2]),
+    "allclose": lambda x: np.allclose(x, A, atol=1),
+    "allclose, nothing": lambda x: np.allclose(x, x + 3),
 }
 ROUNDED = {
     "round": lambda x: np.round(x / 3, 2),
     "isclose": lambda x: np.isclose(x, x + 1e-9),
+    "interp": lambda x: np.interp(x, [-20, -3, 4, 9], [1, 5, -2, 0.5], left=-9),
+    "interp of angles": lambda x: np.interp(x, [1, 5, 8], [3, 2, 1], period=9),
     "ptp": lambda x: np.ptp(x, 1),
     "prod": lambda x: np.prod(x / 9, (0, 2)),
     "prod from": lambda x: np.prod(x / 9, 1, initial=3),
@@ -155,6 +166,10 @@ NAN = {
     "argmax with NaN": lambda x: np.argmax(x, 2),
     "argmin with NaN": lambda x: np.argmin(x),
     "nan_to_num": lambda x: np.nan_to_num(x, nan=4),
+    "array_equal": lambda x: np.array_equal(x, holed()),
+    "array_equal, NaN too": lambda x: np.array_equal(x, holed(), equal_nan=True),
+    "allclose, NaN too": lambda x: np.allclose(x, holed() + 1e-12, equal_nan=True),
+    "digitize NaN": lambda x: np.digitize(x, [0.0]),
     "mean of some": lambda x: np.nanmean(x, 0, where=A > -29),
     "sort with NaN": lambda x: np.sort(x, 2),
 }
@@ -186,6 +201,27 @@ def test_what_is_picked_moved_and_compared(name, chunks):
 @pytest.mark.parametrize("name", ROUNDED)
 def test_what_is_rounded(name, chunks):
     compared(ROUNDED[name], A, chunks, exact=False)
+
+
+def test_what_is_looked_through_is_in_memory():
+    x = lz.from_array(A)
+    for function in (
+        lambda: np.digitize(x, x[0, 0]),
+        lambda: np.searchsorted(x[0, 0], x),
+        lambda: np.interp(1, x, x),
+    ):
+        with pytest.raises(TypeError, match="has to be in memory"):
+            function()
+
+
+def test_what_is_not_lazy_is_refused_by_its_name():
+    x = lz.from_array(A)
+    with pytest.raises(
+        TypeError, match=r"^np\.linalg\.norm is not lazy here: np\.linalg\.norm\(x\.compute\(\), \.\.\.\)"
+    ):
+        np.linalg.norm(x)
+    with pytest.raises(TypeError, match=r'^np\.save is not lazy here: lz\.save\("x\.zarr", x\)'):
+        np.save("x.npy", x)
 
 
 @pytest.mark.parametrize("name", NAN)

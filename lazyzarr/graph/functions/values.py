@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lazyzarr.graph import reducing
 from lazyzarr.graph.functions.arguments import as_node
 from lazyzarr.graph.lift import lift
 from lazyzarr.graph.node import Node
@@ -14,15 +15,20 @@ from lazyzarr.graph.ops import elementwise, joining, sources
 from lazyzarr.graph.ops.elementwise import Constant, Elementwise, call, ufunc
 
 __all__ = [
+    "allclose",
     "angle",
     "around",
+    "array_equal",
     "clip",
+    "digitize",
     "imag",
+    "interp",
     "isclose",
     "isin",
     "nan_to_num",
     "real",
     "round",
+    "searchsorted",
     "select",
     "tril",
     "triu",
@@ -101,6 +107,53 @@ def isin(
         invert=invert,
         kind=kind,
     )
+
+
+def digitize(x: Any, bins: Any, right: bool = False) -> Node:
+    """The number of the bin that each value lies in; the bins' edges are in memory."""
+    return _by_value(np.digitize, as_node(x), bins=_in_memory("bins", bins), right=right)
+
+
+def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Node:
+    """Where in a sorted array in memory each value belongs."""
+    held = _in_memory("a", a)
+    held = held if sorter is None else held[np.asarray(sorter)]
+    return _by_value(places_in, as_node(v), a=held, side=side)
+
+
+def places_in(values: Any, a: np.ndarray[Any, Any], side: Any) -> Any:
+    """Where in a sorted array values belong."""
+    return np.searchsorted(a, values, side=side)
+
+
+def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Node:
+    """The values at each x of the line through points in memory."""
+    points = {"xp": _in_memory("xp", xp), "fp": _in_memory("fp", fp)}
+    return _by_value(np.interp, as_node(x), **points, left=left, right=right, period=period)
+
+
+def _in_memory(word: str, value: Any) -> np.ndarray[Any, Any]:
+    """An argument as an array; raises TypeError for a lazy one, of which every task would need all."""
+    if hasattr(value, "__lazyzarr_node__"):
+        raise TypeError(f"{word} is looked through for each value and has to be in memory: {word}.compute()")
+    return np.asarray(value)
+
+
+def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Node:
+    """Whether two arrays have the same shape and elements; NaN are equal where that is said."""
+    one, other = as_node(a1), as_node(a2)
+    if one.shape != other.shape:
+        return sources.memory(np.asarray(False), (), ())
+    same: Node = ufunc(np.equal, one, other)
+    if equal_nan and all(node.dtype.kind in "fcmM" for node in (one, other)):
+        missing = [ufunc(np.isnat if node.dtype.kind in "mM" else np.isnan, node) for node in (one, other)]
+        same = ufunc(np.logical_or, same, ufunc(np.logical_and, *missing))
+    return reducing.logical(same, None, False, np.logical_and)
+
+
+def allclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Node:
+    """Whether all values are equal within a tolerance."""
+    return reducing.logical(isclose(a, b, rtol, atol, equal_nan), None, False, np.logical_and)
 
 
 def isclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Node:
