@@ -37,7 +37,7 @@ ORDER = """
     format.array_open format.array_forms format.array format.making
     format.group_arrays format.group_members format.group format.creation format.open format.saving
     format.copy_log format.copy_store format.copying format.hierarchy format.aio format.debug_info
-    graph.region graph.origins graph.node graph.ops.* graph.rules graph.chunking graph.layout graph.sink
+    graph.region graph.origins graph.node graph.floating graph.ops.* graph.rules graph.chunking graph.layout graph.sink
     graph.targets graph.program graph.access graph.stack graph.registers graph.stage graph.temporary graph.order
     graph.exchange graph.plan
     graph.blame graph.cures graph.check graph.optimize

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lazyzarr.graph.access import block_capacities, programs_below
+from lazyzarr.graph.floating import now
 from lazyzarr.graph.leaves import ChunkCache, ChunkedLeaf, Leaf, Room, Tile, is_uniform, open_leaf, uniform
 from lazyzarr.graph.locate import Locators
 from lazyzarr.graph.node import Node
@@ -69,7 +70,9 @@ def computed_leaf(node: Computed, kept: int, values: Values, room: Room) -> Chun
 
     def get(i: int, box: Box) -> Array:
         origin, extent = box
-        return evaluators[i].at(extent, origin).values(origin)[0]
+        values = evaluators[i].at(extent, origin).values(origin)[0]
+        now.node = node
+        return values
 
     def fetch(coords: tuple[int, ...], spare: Array | None) -> Array:
         return make(coords, get)
@@ -134,7 +137,7 @@ class Bound:
         self._borrowed = [i for i in range(program.registers) if i not in self._slots]
         # The value of a root that is computed is computed where it is wanted.
         self._direct = [r in self._slots and program.roots.count(r) == 1 for r in program.roots]
-        self._steps = [self._bind(step) for step in program.steps]
+        self._steps = [(step.node, self._bind(step)) for step in program.steps]
         self._sparse = _sparse_loads(program, leaves)
         self._constants: list[Array] | None = None
 
@@ -208,7 +211,7 @@ class Bound:
 
     def _run(self, registers: list[Any]) -> list[Array]:
         """The roots' values, from what was loaded."""
-        for step in self._steps:
+        for now.node, step in self._steps:
             step(registers)
         return [registers[register] for register in self._roots]
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lazyzarr.graph.evaluate import BlockResult
+from lazyzarr.graph.floating import floating_errors, now
 from lazyzarr.graph.node import Node, walk
 from lazyzarr.graph.ops.reductions import Reduce
 from lazyzarr.graph.region import place
@@ -81,7 +82,7 @@ def stage_values(spec: Spec, joined: Joined) -> Mapping[Node, Array]:
 
 def merge_blocks(spec: Spec, number: int, first: int, parts: Sequence[Any]) -> tuple[Totals, ...]:
     """What some blocks of a stage amount to: the one of a number, and those after it; or merged ones."""
-    with np.errstate(**spec.errors):
+    with floating_errors(spec.errors):
         return _merge(spec.stages.stages[number], first, parts)
 
 
@@ -90,8 +91,9 @@ def join_blocks(spec: Spec, number: int, parts: Sequence[Any]) -> list[Array] | 
     stage = spec.stages.stages[number]
     places = None if spec.shared is None else spec.shared.values
     results = []
-    with np.errstate(**spec.errors):
+    with floating_errors(spec.errors):
         for reduce, totals in zip(stage.reduces, _merge(stage, 0, parts), strict=True):
+            now.node = reduce
             out = np.empty(reduce.kept_shape, reduce.dtype) if places is None else places[reduce]
             if 0 in stage.domain:
                 out[...] = reduce.finish(reduce.start(reduce.kept_shape), 0)
@@ -108,6 +110,7 @@ def _merge(stage: Stage, first: int, parts: Sequence[Any]) -> tuple[Totals, ...]
     for part in parts:
         own = part if isinstance(part, tuple) else _block_totals(stage, next(blocks), part)
         for reduce, totals, more in zip(stage.reduces, result, own, strict=True):
+            now.node = reduce
             totals.add(reduce, more)
     return result
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from lazyzarr.graph.ahead import BlockAhead
 from lazyzarr.graph.bound import Array, Evaluator, Leaves, Values
+from lazyzarr.graph.floating import now
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.reductions import Reduce, State, Tile
 from lazyzarr.graph.program import Programs
@@ -82,6 +83,7 @@ class StageRunner:
             check()
             if stopped():
                 raise Stopped
+            now.node = None
             for target in targets:
                 target.end()
         return [None if results is not None else target.values for target in targets]
@@ -184,6 +186,7 @@ class _Fold:
 
     def take(self, origin: tuple[int, ...], shape: tuple[int, ...], tile: Tile) -> None:
         """Folds a tile into the part of the state that it belongs to."""
+        now.node = self.reduce
         if not any(self._kept):
             before = self._seen.get((), 0)
             self.reduce.fold(self._state, tile, before)
@@ -206,6 +209,7 @@ class _Fold:
         """The finished values (in `result`, if given), or the state that is to be joined with others."""
         if not whole_axes:
             return self._state
+        now.node = self.reduce
         count = self.reduce.count([high - low for low, high in self._bounds])
         values = self.reduce.finish(self._state, count)
         if result is None:

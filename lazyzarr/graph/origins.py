@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Origin", "Place", "caller", "on_behalf", "place_of"]
+__all__ = ["Origin", "Place", "caller", "line_of_code", "on_behalf", "place_of", "users_line"]
 
 
 class Place(NamedTuple):
@@ -42,9 +42,10 @@ Origin = tuple[CodeType, int] | Place
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # What calls on behalf of the user; the demo is a user, too.
+_NUMPY = os.path.dirname(os.path.abspath(np.__file__))
 _BETWEEN = (
     *(os.path.join(_PACKAGE, part) for part in ("graph", "format", "verbs.py", "numpy.py")),
-    os.path.dirname(os.path.abspath(np.__file__)),
+    _NUMPY,
 )
 # Longer expressions would fill the line.
 _MOST_TEXT = 48
@@ -74,18 +75,43 @@ def caller() -> Origin | None:
     return None if frame is None else (frame.f_code, frame.f_lasti)
 
 
+def users_line(depth: int) -> tuple[str, int] | None:
+    """The file and line of a user's function that is being called, by way of NumPy or not; None in ours.
+
+    `depth` is how many frames further up NumPy was called.
+    """
+    frame: FrameType | None = sys._getframe(depth)
+    while frame is not None and frame.f_code.co_filename.startswith(_NUMPY):
+        frame = frame.f_back
+    if frame is None or frame.f_code.co_filename.startswith(_BETWEEN):
+        return None
+    return frame.f_code.co_filename, frame.f_lineno
+
+
 def place_of(origin: Origin | None) -> Place | None:
     """What can be said of an origin; None where nothing is known."""
     if origin is None or isinstance(origin, Place):
         return origin if origin and origin.file else None
     code, at = origin
-    start, stop, left, right = next(
-        itertools.islice(code.co_positions(), at // 2, None), (None, None, None, None)
-    )
+    start, stop, left, right = _position(code, at)
     if start is None:
         return None
     text = "" if stop is None or left is None or right is None else _text(code, start, stop, left, right)
     return Place(os.path.basename(code.co_filename), start, text, _assigned(code, at))
+
+
+def line_of_code(origin: Origin | None) -> tuple[str, int]:
+    """The file and the line of an origin, for whoever shows the line; an empty name where nothing is known."""
+    if origin is None or isinstance(origin, Place):
+        return (origin.file, origin.line) if origin else ("", 0)
+    code, at = origin
+    line = _position(code, at)[0]
+    return ("", 0) if line is None else (code.co_filename, line)
+
+
+def _position(code: CodeType, at: int) -> tuple[int | None, int | None, int | None, int | None]:
+    """Where an instruction stands in its source: the first and the last line, and columns of them."""
+    return next(itertools.islice(code.co_positions(), at // 2, None), (None, None, None, None))
 
 
 def _text(code: CodeType, start: int, stop: int, left: int, right: int) -> str:

@@ -21,6 +21,7 @@ from lazyzarr.graph.check import check
 from lazyzarr.graph.cluster import count_finished, gather, look_around, on_all_workers
 from lazyzarr.graph.combine import Commit, commit_run, run_inline
 from lazyzarr.graph.direct import direct_read
+from lazyzarr.graph.floating import how_set
 from lazyzarr.graph.node import Node, token_of, walk
 from lazyzarr.graph.ops.sources import FACTS, DaskBlocks, MemorySource, ZarrSource, facts_of, from_dask
 from lazyzarr.graph.ops.views import rechunk
@@ -75,7 +76,7 @@ def make_spec(outputs: Sequence[Output], job: Job, guarded: bool = True) -> tupl
     """
     scheduler = choose_scheduler(job.scheduler, job.num_workers)
     budget = _budget(job, scheduler, choose_folder(job.temp) if guarded else "")
-    return Spec(optimize_outputs(outputs), budget, _run_token(outputs), dict(np.geterr())), scheduler
+    return Spec(optimize_outputs(outputs), budget, _run_token(outputs), how_set()), scheduler
 
 
 def _budget(job: Job, scheduler: Scheduler, folder: str) -> Budget:

@@ -17,6 +17,7 @@ import numpy as np
 
 from lazyzarr.errors import PlanError
 from lazyzarr.graph.evaluate import BlockResult, StageRunner, Stopped
+from lazyzarr.graph.floating import elsewhere, floating_errors
 from lazyzarr.graph.given import Needs
 from lazyzarr.graph.node import Flat, Node, flatten, pack, unflatten, unpack
 from lazyzarr.graph.ops.reductions import Reduce
@@ -91,7 +92,8 @@ class Spec:
         flat, roots = flatten([output.node for output in self.outputs], for_workers=True)
         sinks = [_packed(output.sink, pack) for output in self.outputs]
         digest = _blocks_digest(self.stages)
-        return cloudpickle.dumps((flat, roots, sinks, self.budget, self.token, self.errors, digest))  # type: ignore[no-any-return]
+        errors = elsewhere(self.errors)
+        return cloudpickle.dumps((flat, roots, sinks, self.budget, self.token, errors, digest))  # type: ignore[no-any-return]
 
     def __reduce__(self) -> tuple[Any, tuple[str, bytes]]:
         return load_spec, (self.token, self.pickled)
@@ -131,7 +133,7 @@ class Spec:
             runner, read = idle.pop() if idle else (None, {})
         read.update(values)
         runner = runner or StageRunner(stage, read, self.is_stopped)
-        with np.errstate(**self.errors):
+        with floating_errors(self.errors):
             result = runner.run(index, self._places(stage))
         with self._changed:
             # Kept for the next block, with its buffers; one whose block failed is dropped.
