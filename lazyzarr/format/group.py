@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from ..errors import InvalidKeyError, LazyzarrError
+from ..errors import InvalidKeyError, LazyzarrError, NodeNotFoundError
 from . import commit
 from .array import Array
 from .consolidated import Consolidated
@@ -63,7 +63,7 @@ class Group(GroupMembers, Mapping[str, "Array | Group"]):
         path = self._path_of(name)
         found = self._read(path)
         if found is None:
-            raise not_found(self._store, path, "array or group")
+            raise self._not_found(path, "array or group")
         return self._open(path, found)
 
     def __setitem__(self, name: str, value: ArrayLike) -> None:
@@ -127,7 +127,7 @@ class Group(GroupMembers, Mapping[str, "Array | Group"]):
         at = self._path_of(path)
         found = self._read(at)
         if found is None:
-            raise not_found(self._store, at, "array")
+            raise self._not_found(at, "array")
         return Array(self._store, at, expect_array(self._store, at, found))
 
     def get_group(self, path: str) -> Group:
@@ -135,10 +135,20 @@ class Group(GroupMembers, Mapping[str, "Array | Group"]):
         at = self._path_of(path)
         found = self._read(at)
         if found is None:
-            raise not_found(self._store, at, "group")
+            raise self._not_found(at, "group")
         group = self._open(at, expect_group(self._store, at, found))
         assert isinstance(group, Group)
         return group
+
+    def _not_found(self, path: str, kind: str) -> NodeNotFoundError:
+        """The error for a name that is nowhere, or that the consolidated metadata does not know of."""
+        hint = ""
+        if self._consolidated is not None and read_node(self._store, path) is not None:
+            hint = (
+                f" It was stored after the metadata of {self._url()} was consolidated: lz.open_group finds it, "
+                "lz.consolidate_metadata makes it known."
+            )
+        return not_found(self._store, path, kind, hint=hint)
 
     # Groups in it.
 

@@ -178,12 +178,14 @@ def expect_group(store: Store, path: str, found: NodeMetadata) -> GroupMetadata:
 _ERRORS = {"array": ArrayNotFoundError, "group": GroupNotFoundError, "array or group": NodeNotFoundError}
 
 
-def not_found(store: Store, path: str, kind: str, zarr_format: ZarrFormat | None = None) -> NodeNotFoundError:
-    """The error that says what there is near a path where no node is."""
+def not_found(
+    store: Store, path: str, kind: str, zarr_format: ZarrFormat | None = None, hint: str = ""
+) -> NodeNotFoundError:
+    """The error that says what there is near a path where no node is, unless a hint is known."""
     other = read_node(store, path) if zarr_format else None
     if other is not None:
         hint = f" A v{other.zarr_format} node is there: leave zarr_format={zarr_format} out."
-    else:
+    elif not hint:
         try:
             hint = _near(store, path)
         except StoreError as error:  # an HTTP server lists nothing

@@ -456,7 +456,13 @@ def test_stale_entries_of_other_programs_are_not_believed_unasked():
     root = lz.open_group("a.zarr")
     assert root["wind/u"].shape == dict(root.members(None))["wind/u"].shape == (9,)
     assert "new" in list(root)
-    assert lz.open_consolidated("a.zarr")["wind/u"].shape == (6,)
+    old = lz.open_consolidated("a.zarr")
+    assert old["wind/u"].shape == (6,)
+    for look in (old.__getitem__, old.get_array, old.get_group):
+        with pytest.raises(
+            NodeNotFoundError, match=r"stored after the metadata of file://a\.zarr was consolidated"
+        ):
+            look("new")
 
 
 def test_entries_that_are_no_paths_are_left_out():
