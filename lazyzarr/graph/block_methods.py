@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from numpy.typing import DTypeLike
@@ -92,7 +92,7 @@ class BlockMethods:
         self: Lazy,
         function: Callable[..., Any],
         *arrays: Any,
-        depth: Any,
+        depth: Any = None,
         boundary: Any = "none",
         trim: bool = True,
         dtype: DTypeLike | None = None,
@@ -111,7 +111,7 @@ class BlockMethods:
             Further arrays of this shape, which the function is given in the same way.
         depth : int, sequence or mapping
             Elements at each side, as many as there may be: of all axes, of each, or by axis number or dimension
-            name; a pair is elements before and after.
+            name; a pair is elements before and after. As in dask.array it may come second, and the boundary third.
         boundary : optional
             What lies beyond the edges: "none" (nothing: chunks there are given less), "reflect", "nearest",
             "periodic" or a number; of all axes, of each, or a mapping.
@@ -128,6 +128,8 @@ class BlockMethods:
         >>> x.map_overlap(np.convolve, depth=1, boundary=0, v=[1, 1, 1], mode="same").compute()
         array([ 1.,  3.,  6.,  9., 12.,  9.])
         """
+        if depth is None:
+            arrays, depth, boundary = _in_dasks_order(arrays, boundary)
         found = blockwise.map_overlap(
             function,
             self.__lazyzarr_node__,
@@ -204,3 +206,13 @@ class BlockMethods:
         array([2., 3.])
         """
         return self._of(grouping.groupby_reduce(self.__lazyzarr_node__, labels, how, axis, num_groups, ddof))
+
+
+def _in_dasks_order(arrays: Sequence[Any], boundary: Any) -> tuple[tuple[Any, ...], Any, Any]:
+    """Further arrays, the depth and the boundary, where the last two come first and have no names."""
+    if not arrays or not isinstance(arrays[0], (int, tuple, list, Mapping)):
+        raise TypeError("map_overlap needs depth=, how many elements around a chunk the function looks at")
+    depth, *more = arrays
+    if more and (more[0] is None or isinstance(more[0], (int, float, str, tuple, list, Mapping))):
+        boundary, *more = more
+    return tuple(more), depth, boundary

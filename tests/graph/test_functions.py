@@ -341,6 +341,18 @@ def test_changed_by_a_lazy_mask():
     np.testing.assert_array_equal(x.compute(), np.where(A > 3, 0, A))
 
 
+def test_map_overlap_takes_its_words_in_dasks_order():
+    x, other = lz.from_array(A, chunks=3), lz.from_array(A * 2, chunks=3)
+    plain = x.map_overlap(np.add, other, depth=1, boundary="reflect").compute()
+    np.testing.assert_array_equal(plain, A * 3)
+    for words in ((1, "reflect", other), ({0: 1}, None, other), ((1, 0, 1), other)):
+        np.testing.assert_array_equal(x.map_overlap(np.add, *words).compute(), A * 3)
+    np.testing.assert_array_equal(x.map_overlap(np.negative, 1, 0.5).compute(), -A)
+    for words in ((), (other,)):
+        with pytest.raises(TypeError, match="map_overlap needs depth="):
+            x.map_overlap(np.add, *words)
+
+
 @pytest.mark.parametrize("boundary", ["none", "reflect", "nearest", "periodic", 7.0])
 @pytest.mark.parametrize("depth", [(1, 0, 0), (2, 1, 3), (0, 4, 5)])
 def test_map_overlap(boundary, depth, chunks):
