@@ -59,7 +59,11 @@ def holdings(planned: Stages, stage: Stage) -> Iterator[Holding]:
     for access, kept in zip(stage.accesses, stage.capacities, strict=False):
         if access.decodes and not isinstance(access.leaf, MapBlocks):
             yield _kept(access, kept, at_once)
-    inside = sum(holding.nbytes for holding in functions if holding.node in stage.inline)
+    inside = sum(
+        holding.nbytes if holding.node in stage.inline else at_once * holding.node.working_bytes
+        for holding in functions
+        if isinstance(holding.node, MapBlocks)
+    )
     values = at_once * (part.registers + part.accumulators) - inside
     yield Holding(values, "values", None, f"values between the chunks and the result take {_size(values)}")
     unit = at_once * part.unit
@@ -88,7 +92,7 @@ def _by_function(stage: Stage, at_once: int) -> Iterator[Holding]:
             words = (
                 f"{called(node)} sees chunks of {seen}{_made_by(node)}: {_size(given)} in, {_size(made)} out"
             )
-            yield Holding(at_once * (given + made), "blocks", node, words)
+            yield Holding(at_once * (given + made + node.working_bytes), "blocks", node, words)
 
 
 def called(node: Node) -> str:

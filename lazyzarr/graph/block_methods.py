@@ -48,8 +48,8 @@ class BlockMethods:
         function : callable
             Takes a chunk of this array, and the chunks at the same place of `arrays`; gives a NumPy array of
             the same shape, or of the shape that `chunks` says. It may take `block_id` (the chunk's index) and
-            `block_info` (as dask.array's). Chunks are lent for the call alone: copy one that is to be changed
-            or kept, and give back no array that the next call fills again.
+            `block_info` (as dask.array's). Chunks are read-only: copy one that is to be changed. They may be kept,
+            and so may what the function gives: an array that it fills again in the next call is copied.
         arrays : array, optional
             Further arrays with the same chunks, or with axes of length 1; numbers are handed on as they are.
         dtype : dtype, optional
@@ -106,7 +106,7 @@ class BlockMethods:
         ----------
         function : callable
             Takes a chunk with `depth` elements more at each side; gives an array of that same shape, of which the
-            chunk's part is kept. What it is given is borrowed: copy it before changing it in place.
+            chunk's part is kept. What it is given is read-only: copy what is to be changed.
         arrays : array, optional
             Further arrays of this shape, which the function is given in the same way.
         depth : int, sequence or mapping

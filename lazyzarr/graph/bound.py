@@ -16,10 +16,11 @@ from lazyzarr.graph.floating import now
 from lazyzarr.graph.leaves import ChunkCache, ChunkedLeaf, Leaf, Room, Tile, is_uniform, open_leaf, uniform
 from lazyzarr.graph.locate import Locators
 from lazyzarr.graph.node import Node
-from lazyzarr.graph.ops.blocks import MapBlocks, kept_copy
+from lazyzarr.graph.ops.blocks import MapBlocks
 from lazyzarr.graph.ops.computed import Box, Computed, cuts_of
 from lazyzarr.graph.ops.elementwise import Constant, Elementwise
 from lazyzarr.graph.ops.joining import Concatenate
+from lazyzarr.graph.ops.lending import anything_left, is_left
 from lazyzarr.graph.ops.sources import ZarrSource
 from lazyzarr.graph.program import MOST_PROGRAMS, Load, Program, Programs, Step, view_of
 
@@ -87,12 +88,15 @@ class Arena:
         self._bytes: dict[tuple[str, int], Array] = {}
 
     def array(self, use: tuple[str, int], shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """An array of a shape and dtype in the buffer of a use, which grows where it must."""
+        """An array of a shape and dtype in the buffer of a use, which grows where it must.
+
+        Where a user's function keeps what was there, another buffer takes its place.
+        """
         if dtype.hasobject:  # of strings and objects memory holds addresses
             return np.empty(shape, dtype)
         nbytes = max(math.prod(shape) * dtype.itemsize, 1)
         held = self._bytes.get(use)
-        if held is None or held.nbytes < nbytes:
+        if held is None or held.nbytes < nbytes or is_left(held):
             held = self._bytes[use] = np.empty(nbytes, np.uint8)
         return np.ndarray(shape, dtype, buffer=held.data)
 
@@ -109,7 +113,7 @@ class Bound:
 
     def __init__(self, program: Program, arena: Arena, leaves: Leaves, who: object) -> None:
         self.origin: tuple[int, ...] = ()
-        self._who = who
+        self._who, self._arena = who, arena
         sources = [leaves[leaf] for leaf in dict.fromkeys(load.leaf for load in program.loads)]
         self._begins = [leaf.begin for leaf in sources if isinstance(leaf, ChunkedLeaf)]
         self._registers: list[Any] = [None] * program.registers
@@ -127,16 +131,13 @@ class Bound:
             for i, load in enumerate(program.loads)
         ]
         self._roots = program.roots
-        self._slots = {
-            step.register: arena.array(("slot", step.slot), step.shape, step.dtype)
-            for step in program.steps
-            if step.slot is not None
-        }
-        for register, slot in self._slots.items():
-            self._registers[register] = slot
+        self._slotted = [(step, step.slot) for step in program.steps if step.slot is not None]
+        self._slots: dict[int, Array] = {}
+        self._take_slots(self._slotted)
         self._borrowed = [i for i in range(program.registers) if i not in self._slots]
-        # The value of a root that is computed is computed where it is wanted.
-        self._direct = [r in self._slots and program.roots.count(r) == 1 for r in program.roots]
+        # The value of a root that is computed is computed where it is wanted, and no user's function keeps it there.
+        direct = self._slots.keys() - _lent(program)
+        self._direct = [r in direct and program.roots.count(r) == 1 for r in program.roots]
         self._steps = [(step.node, self._bind(step)) for step in program.steps]
         self._sparse = _sparse_loads(program, leaves)
         self._constants: list[Array] | None = None
@@ -145,6 +146,17 @@ class Bound:
         """Lets go of the chunks that the last run borrowed."""
         for register in self._borrowed:
             self._registers[register] = None
+
+    def _take_slots(self, slotted: Sequence[tuple[Step, int]]) -> None:
+        """Gives steps their slots."""
+        for step, number in slotted:
+            slot = self._arena.array(("slot", number), step.shape, step.dtype)
+            self._slots[step.register] = self._registers[step.register] = slot
+
+    def _renew(self, slotted: Sequence[tuple[Step, int]]) -> None:
+        """Gives steps other memory for their slots, if users' functions keep what was there."""
+        if anything_left() and any(is_left(self._slots[step.register]) for step, _ in slotted):
+            self._take_slots(slotted)
 
     def _constant(self, value: Any) -> int:
         self._registers.append(value)
@@ -161,7 +173,7 @@ class Bound:
 
             return view
         if isinstance(node, MapBlocks):
-            return self._bind_call(step, node)
+            return self._lending(step, self._bind_call(step, node))
         if isinstance(node, Concatenate):
             put, arguments = node.put, step.arguments
 
@@ -183,7 +195,17 @@ class Bound:
             if result is not out:
                 np.copyto(out, result, casting="unsafe")
 
-        return apply
+        return self._lending(step, apply) if node.calls_user else apply
+
+    def _lending(self, step: Step, call: Callable[[list[Any]], None]) -> Callable[[list[Any]], None]:
+        """The closure of a user's function, after which nothing is written to what it keeps."""
+        later = [pair for pair in self._slotted if pair[0].register > step.register]
+
+        def lend(registers: list[Any]) -> None:
+            call(registers)
+            self._renew(later)
+
+        return lend
 
     def _bind_call(self, step: Step, node: MapBlocks) -> Callable[[list[Any]], None]:
         """The closure that calls a user's function with the tile, which is its block."""
@@ -192,13 +214,14 @@ class Bound:
         def call(registers: list[Any]) -> None:
             block_id = tuple(bisect_right(axis, o) - 1 for axis, o in zip(cuts, self.origin, strict=True))
             pieces = [registers[a] for a in step.arguments]
-            registers[step.register] = kept_copy(node.call(pieces, self.origin, block_id), pieces)
+            registers[step.register] = node.call(pieces, self.origin, block_id)
 
         return call
 
     def values(self, origin: tuple[int, ...]) -> list[Array]:
         """The roots' values for a tile, valid until the next run."""
         self.origin, registers = origin, self._registers
+        self._renew(self._slotted)
         for begin in self._begins:
             begin(self._who)
         for register, load in self._loads:
@@ -231,6 +254,16 @@ class Bound:
                 registers[register] = self._slots[register]
             if value is not target:
                 np.copyto(target, value)
+
+
+def _lent(program: Program) -> set[int]:
+    """The registers that users' functions see, be it through views."""
+    lent: set[int] = set()
+    for step in reversed(program.steps):
+        calls = step.node is not None and step.node.calls_user
+        if calls or (step.is_view and step.register in lent):
+            lent.update(step.arguments)
+    return lent
 
 
 def _tile_of(program: Program, load: Load, tiled: bool) -> Tile:

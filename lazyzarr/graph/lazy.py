@@ -586,7 +586,7 @@ def elementwise_call(
     ----------
     function : callable
         Takes as many arrays as are given, of equal or broadcasting shapes, and gives the results as an array
-        of the broadcast shape. It must not matter which part of the arrays it sees.
+        of the broadcast shape. It must not matter which part of the arrays it sees; these are read-only.
     arrays : array or number
         What it is applied to.
     dtype : dtype, optional

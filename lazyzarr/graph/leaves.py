@@ -13,6 +13,7 @@ from lazyzarr.format.chunk_source import Scratch
 from lazyzarr.format.grid import Axis, EvenAxis, RegularGrid
 from lazyzarr.graph.locate import Locators, Part, locator, moved
 from lazyzarr.graph.node import Node
+from lazyzarr.graph.ops.lending import is_left
 from lazyzarr.graph.ops.sources import DaskSource, ForeignSource, MemorySource, ZarrSource
 from lazyzarr.graph.region import Region, place
 
@@ -130,13 +131,13 @@ class ChunkCache:
         return chunk
 
     def _spared(self) -> Array | None:
-        """The chunk that was used longest ago, if nobody works with it; such as are too many go, too."""
+        """The chunk that was used longest ago, if nobody works with it or keeps it; such as are too many go, too."""
         lent = set[tuple[int, ...]]().union(*self._lent.values())
         idle = (coords for coords in self._kept if coords not in lent)
         spare = None
         for coords in list(itertools.islice(idle, len(self._kept) - self._capacity + 1)):
             spare = self._kept.pop(coords)
-        return spare
+        return None if spare is None or is_left(spare) else spare
 
 
 class ChunkedLeaf:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
@@ -13,10 +14,11 @@ import numpy as np
 from lazyzarr.graph.node import Chunks, Node, make
 from lazyzarr.graph.ops.computed import Box, Computed, Get, Intervals, cuts_of, within
 from lazyzarr.graph.ops.elementwise import Constant
-from lazyzarr.graph.ops.user import note_user_error, promised, read_only, step_into, user_call
+from lazyzarr.graph.ops.lending import Loan, answer, copied_bytes
+from lazyzarr.graph.ops.user import note_user_error, promised, step_into, user_call
 from lazyzarr.graph.region import Region
 
-__all__ = ["Coords", "MapBlocks", "UserBlocks", "kept_copy", "map_blocks", "probed", "wanted_words"]
+__all__ = ["Coords", "MapBlocks", "UserBlocks", "map_blocks", "probed", "wanted_words"]
 
 Coords = tuple[int | None, ...]
 """The number of a chunk along each axis; None: all of them."""
@@ -38,6 +40,12 @@ class UserBlocks(Computed):
         """The function's name."""
         return getattr(self.params[0], "__name__", self.verb).strip("<>")
 
+    @property
+    def working_bytes(self) -> int:
+        """A copy of what the function gives, where others can reach that, and what it is lent as copies."""
+        result = math.prod(max(sizes, default=0) for sizes in self.chunks) * self.dtype.itemsize
+        return result + copied_bytes(self.inputs, self.intervals())
+
     @abstractmethod
     def block_of(self, i: int, coords: tuple[int, ...]) -> Coords:
         """The chunk of an input that goes with an output block: along each axis its number, or None for all."""
@@ -46,19 +54,21 @@ class UserBlocks(Computed):
         """What the function gives for the chunks that go with this block."""
         boxes = [box_of(source, self.block_of(i, coords)) for i, source in enumerate(self.inputs)]
         pieces = [get(i, box) for i, box in enumerate(boxes)]
-        return kept_copy(self.call(pieces, self.box(coords)[0], coords), pieces)
+        return self.call(pieces, self.box(coords)[0], coords)
 
     def call(
         self, pieces: Sequence[Any], origin: tuple[int, ...], block_id: tuple[int, ...]
     ) -> np.ndarray[Any, Any]:
         """The block's values of the pieces, which are lent to the function; as `called`."""
-        lent = [o.value if isinstance(o, Constant) else read_only(pieces[o]) for o in self.params[1]]
-        return self.called(lent, origin, block_id)
+        with Loan(pieces) as lent:
+            return self.called(
+                [o.value if isinstance(o, Constant) else lent[o] for o in self.params[1]], origin, block_id
+            )
 
     def called(
         self, arguments: Sequence[Any], origin: tuple[int, ...], block_id: tuple[int, ...]
     ) -> np.ndarray[Any, Any]:
-        """The block's values, checked: the function must give what shape and dtype promise.
+        """The block's values, in memory of their own: the function must give what shape and dtype promise.
 
         Raises ShapeMismatchError where it gives another shape; its own errors keep their type and
         carry the block in a note.
@@ -71,11 +81,11 @@ class UserBlocks(Computed):
         if "block_info" in wants:
             words["block_info"] = self._block_info(block_id)
         try:
-            result = function(*arguments, **words)
+            given = answer(function, arguments, words)
         except Exception as error:
             note_user_error(error, self._where(origin, shape, block_id), step_into(self, block_id))
             raise
-        return promised(result, shape, self.dtype, lambda: self._where(origin, shape, block_id), self.cure)
+        return promised(given, shape, self.dtype, lambda: self._where(origin, shape, block_id), self.cure)
 
     def _where(self, origin: tuple[int, ...], shape: tuple[int, ...], block_id: tuple[int, ...]) -> str:
         return f"{user_call(self.verb, self)}, block {block_id} = {_extent(origin, shape)} of {self.dtype}"
@@ -138,13 +148,6 @@ def box_of(source: Node, block: Coords) -> Box:
         starts.append(0 if number is None else int(cuts_of(sizes)[number]))
         extents.append(n if number is None else sizes[number])
     return tuple(starts), tuple(extents)
-
-
-def kept_copy(values: np.ndarray[Any, Any], pieces: Sequence[Any]) -> np.ndarray[Any, Any]:
-    """The values in memory of their own: what the function was lent is soon used for something else."""
-    if any(np.may_share_memory(values, piece) for piece in pieces):
-        return values.copy()
-    return values
 
 
 def _location(node: Node, block: Coords) -> dict[str, Any]:

@@ -11,8 +11,9 @@ import numpy as np
 
 from lazyzarr.graph.node import Node, make
 from lazyzarr.graph.ops.computed import Computed, Get, Intervals, cuts_of
+from lazyzarr.graph.ops.lending import Loan, answer
 from lazyzarr.graph.ops.reductions import accumulator
-from lazyzarr.graph.ops.user import note_user_error, promised, read_only, user_call
+from lazyzarr.graph.ops.user import note_user_error, promised, user_call
 
 __all__ = ["Coarsen", "coarsen"]
 
@@ -64,22 +65,28 @@ class Coarsen(Computed):
         values = self._joined(get(0, box), extents)
         if rounds:
             values = np.rint(values)
-        return values.astype(self.dtype, copy=not values.flags.owndata)
+        return values.astype(self.dtype, copy=False)
 
     def _joined(self, piece: Array, extents: tuple[int, ...]) -> Array:
+        """The value of each window, in memory of its own."""
         function, keywords, lengths, *_ = self.params
         join = _JOINS.get(function)
         if join is not None and not keywords and math.prod(lengths) <= SMALL and piece.dtype.kind in "biuf":
             return self._element_by_element(piece, join)
         folded = piece.reshape([n for pair in zip(extents, lengths, strict=True) for n in pair])
-        axes = tuple(range(1, 2 * piece.ndim, 2))
+        with Loan([folded]) as lent:
+            return self._folded(lent, extents)
+
+    def _folded(self, lent: Sequence[Array], extents: tuple[int, ...]) -> Array:
+        """What the user's function gives for windows that lie along every other axis."""
+        function, keywords, *_ = self.params
+        axes = tuple(range(1, 2 * len(extents), 2))
         try:
-            found = function(read_only(folded), axis=axes, **dict(keywords))
+            given = answer(function, lent, {"axis": axes, **dict(keywords)})
         except Exception as error:
             note_user_error(error, self._where())
             raise
-        given = np.asarray(found)
-        return promised(given, extents, given.dtype, self._where, "; it reduces the axes that axis= says")
+        return promised(given, extents, given[0].dtype, self._where, "; it reduces the axes that axis= says")
 
     def _where(self) -> str:
         return f"{user_call('coarsen', self)}, windows of {self.params[2]}"

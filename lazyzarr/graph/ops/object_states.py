@@ -9,8 +9,9 @@ import numpy as np
 
 from lazyzarr.errors import MemoryBudgetError
 from lazyzarr.graph.node import Node
+from lazyzarr.graph.ops.lending import Loan, owned
 from lazyzarr.graph.ops.reductions import Reduce, State, Tile, reduce_node
-from lazyzarr.graph.ops.user import note_user_error, promised, read_only, user_call
+from lazyzarr.graph.ops.user import note_user_error, promised, user_call
 from lazyzarr.settings import format_bytes
 
 __all__ = ["Distinct", "UniqueValues", "UserReduce", "unique_values", "user_reduce"]
@@ -62,7 +63,8 @@ class UserReduce(ObjectReduce):
         cells[place] = held
 
     def _chunk(self, values: Array) -> Any:
-        return self._call(self.params[3][0], read_only(values), True, "chunk")
+        with Loan([values]) as lent:
+            return self._call(self.params[3][0], lent[0], True, "chunk")
 
     def _together(self, parts: list[Any]) -> Any:
         return (
@@ -72,9 +74,9 @@ class UserReduce(ObjectReduce):
         )
 
     def _call(self, function: Callable[..., Any], given: Any, keepdims: bool, role: str) -> Any:
-        """One of the three functions. Its errors keep their type and say which it was."""
+        """What one of the three functions gives, as its own. Its errors keep their type and say which it was."""
         try:
-            return function(given, axis=self.axes, keepdims=keepdims, **dict(self.params[3][3]))
+            return owned(function(given, axis=self.axes, keepdims=keepdims, **dict(self.params[3][3])))
         except Exception as error:
             note_user_error(error, f"{user_call('reduction', self)}, {role}=")
             raise
@@ -97,7 +99,7 @@ class UserReduce(ObjectReduce):
     def _last(self, parts: list[Any], shape: tuple[int, ...]) -> Array:
         values = np.asarray(self._call(self.params[3][2], self._together(parts), True, "aggregate"))
         return promised(
-            values,
+            (values, True),
             shape,
             self.dtype,
             lambda: user_call("reduction", self),

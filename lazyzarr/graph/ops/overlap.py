@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -10,7 +11,8 @@ import numpy as np
 from lazyzarr.graph.node import Node, make
 from lazyzarr.graph.ops.computed import Box, Computed, Get, Intervals, cuts_of
 from lazyzarr.graph.ops.joining import PadMode, pad
-from lazyzarr.graph.ops.user import note_user_error, promised, read_only, step_into, user_call
+from lazyzarr.graph.ops.lending import Loan, answer, copied_bytes
+from lazyzarr.graph.ops.user import note_user_error, promised, step_into, user_call
 from lazyzarr.graph.ops.views import rechunk
 
 __all__ = ["Boundary", "MapOverlap", "map_overlap"]
@@ -52,19 +54,29 @@ class MapOverlap(Computed):
             found.append((np.maximum(lows, 0), np.minimum(highs, most)))
         return [tuple(found)] * len(self.inputs)
 
+    @property
+    def working_bytes(self) -> int:
+        """What the function gives for the chunk and what is around it, and what it is lent as copies."""
+        boxes = self.intervals()
+        elements = math.prod(int((stops - starts).max(initial=0)) for starts, stops in boxes[0])
+        return elements * self.dtype.itemsize + copied_bytes(self.inputs, boxes)
+
     def compute(self, coords: tuple[int, ...], get: Get) -> Array:
         """What the function gives for the chunk and what is around it, without the latter."""
-        function, keywords, *_ = self.params
         box, inside = self._halo(coords)
-        pieces = [read_only(get(i, box)) for i in range(len(self.inputs))]
+        with Loan([get(i, box) for i in range(len(self.inputs))]) as lent:
+            return self._values(lent, box[1], coords)[inside].copy()
+
+    def _values(self, lent: Sequence[Array], shape: tuple[int, ...], coords: tuple[int, ...]) -> Array:
+        """What the function gives for the chunk and what is around it, which may be anybody's."""
+        function, keywords, *_ = self.params
         try:
-            result = function(*pieces, **dict(keywords))
+            values, _ = answer(function, lent, dict(keywords))
         except Exception as error:
             note_user_error(error, self._where(coords), step_into(self, coords))
             raise
         cure = "; the function gets a chunk with `depth` elements around it and gives the same shape"
-        values = promised(result, box[1], self.dtype, lambda: self._where(coords), cure)
-        return values[inside].copy()
+        return promised((values, True), shape, self.dtype, lambda: self._where(coords), cure)
 
     def _where(self, coords: tuple[int, ...]) -> str:
         call = user_call("map_overlap", self)

@@ -10,8 +10,11 @@ import numpy as np
 from lazyzarr.errors import DataTypeMismatchError, ShapeMismatchError
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.elementwise import Elementwise
+from lazyzarr.graph.ops.lending import Loan, answer
 
-__all__ = ["UserElementwise", "note_user_error", "promised", "read_only", "step_into", "user_call"]
+__all__ = ["UserElementwise", "note_user_error", "promised", "step_into", "user_call"]
+
+Array = np.ndarray[Any, Any]
 
 
 class UserElementwise(Elementwise):
@@ -25,17 +28,23 @@ class UserElementwise(Elementwise):
         """A user's function makes an array of its own, whatever it is."""
         return False
 
-    def apply(self, pieces: Sequence[Any], out: np.ndarray[Any, Any] | None) -> Any:
-        """The function's values, of the shape and dtype promised."""
-        lent = [read_only(piece) for piece in pieces]
-        shape = np.broadcast_shapes(*(piece.shape for piece in lent))
+    def apply(self, pieces: Sequence[Any], out: Array | None) -> Array:
+        """The function's values, of the shape and dtype promised, in `out`."""
+        shape = np.broadcast_shapes(*(piece.shape for piece in pieces))
+        out = np.empty(shape, self.dtype) if out is None else out
+        with Loan(pieces) as lent:
+            out[...] = self._values(lent, shape)
+        return out
+
+    def _values(self, lent: Sequence[Array], shape: tuple[int, ...]) -> Array:
+        """The function's values, which may be anybody's."""
         try:
-            result = self.function(*self._arguments(lent), **dict(self.params[2]))
+            values, _ = answer(self.function, self._arguments(lent), dict(self.params[2]))
         except Exception as error:
             part = f"a part of shape {shape} of {self.shape} {self.dtype}"
             note_user_error(error, f"{user_call('elementwise', self)}, {part}")
             raise
-        return promised(result, shape, self.dtype, lambda: user_call("elementwise", self))
+        return promised((values, True), shape, self.dtype, lambda: user_call("elementwise", self))
 
 
 def user_call(kind: str, node: Node) -> str:
@@ -51,33 +60,30 @@ def step_into(node: Node, block_id: tuple[int, ...]) -> str:
     return f'to step into it: {name}.blocks[{", ".join(map(str, block_id))}].compute(scheduler="sync")'
 
 
-def read_only(piece: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """The array as it is lent to a user's function: others still read it."""
-    view = piece.view()
-    view.flags.writeable = False
-    return view
-
-
 def note_user_error(error: Exception, where: str, hint: str = "") -> None:
     """Adds to a user's error where it happened, and the cure for the one that lending causes."""
     error.add_note(f"in {where}")
     if hint:
         error.add_note(hint)
-    if isinstance(error, ValueError) and "read-only" in str(error):
+    if isinstance(error, ValueError) and ("read-only" in str(error) or "WRITEABLE" in str(error)):
         error.add_note(
             "arrays are lent to the function and cannot be changed in place: start with x = x.copy()"
         )
 
 
 def promised(
-    result: Any, shape: tuple[int, ...], dtype: np.dtype[Any], where: Callable[[], str], cure: str = ""
-) -> np.ndarray[Any, Any]:
-    """A user function's result as the array that it was to give.
+    given: tuple[Array, bool],
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    where: Callable[[], str],
+    cure: str = "",
+) -> Array:
+    """A user function's answer as the array that it was to give, copied unless nobody else can reach it.
 
     Raises ShapeMismatchError for another shape, DataTypeMismatchError for a dtype that does not cast
     without loss of kind.
     """
-    values = np.asarray(result)
+    values, alone = given
     if values.shape != shape:
         raise ShapeMismatchError(f"{where()} gave shape {values.shape}, and was to give {shape}{cure}")
     if values.dtype != dtype and not np.can_cast(values.dtype, dtype, "same_kind"):
@@ -85,4 +91,4 @@ def promised(
             f"{where()} gave {values.dtype} values, and was to give {dtype}; say what it gives: "
             f"dtype={values.dtype.name!r}, or let it cast them"
         )
-    return values.astype(dtype, copy=False)
+    return values.astype(dtype, copy=not alone)
