@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextvars
+import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.pool import Pool as MultiprocessingPool
 from typing import Any
 
 import dask
@@ -65,7 +67,8 @@ def choose_scheduler(scheduler: Any = None, num_workers: int | None = None) -> S
         raise ValueError(
             f"num_workers={num_workers!r}: at least one task runs at once; leave it out for one a core"
         )
-    workers = num_workers or setting("num_workers") or dask.config.get("num_workers", None) or cpu_count()
+    given = num_workers or setting("num_workers")
+    workers = given or dask.config.get("num_workers", None) or cpu_count()
     if hasattr(asked, "scheduler_info"):
         return _distributed(asked)
     if isinstance(asked, Executor):
@@ -73,9 +76,14 @@ def choose_scheduler(scheduler: Any = None, num_workers: int | None = None) -> S
             "scheduler= takes a name or a distributed Client, no executor; name threads or processes and "
             "give num_workers="
         )
-    if callable(asked):
-        return Scheduler("callable", workers, asked)
-    return _named(str(asked).lower(), workers)
+    name = _NAMES.get(id(asked), asked)
+    if callable(name):
+        return Scheduler("callable", workers, name)
+    return _named(str(name).lower(), workers, given)
+
+
+# Dask's own functions, which may be set in the place of their names.
+_NAMES = {id(threads): "threads", id(dask.local.get_sync): "sync"}
 
 
 def _dasks_choice() -> Any:
@@ -83,8 +91,10 @@ def _dasks_choice() -> Any:
     return dask.config.get("scheduler", None) or live_client() or "threads"
 
 
-def _named(name: str, workers: int) -> Scheduler:
+def _named(name: str, workers: int, given: int | None) -> Scheduler:
     if name in ("threads", "threading"):
+        size = getattr(_pool_set(), "_max_workers", None)
+        workers = min(given or size, size) if size else workers
         return Scheduler("threads", workers, partial(_on_threads, workers))
     if name in ("sync", "synchronous", "single-threaded"):
         return Scheduler("sync", 1, dask.local.get_sync)
@@ -102,16 +112,20 @@ def _named(name: str, workers: int) -> Scheduler:
     )
 
 
+def _pool_set() -> Executor | None:
+    """The pool that is set for Dask's threads, if one is."""
+    pool = dask.config.get("pool", None)
+    if isinstance(pool, MultiprocessingPool):
+        return dask.local.MultiprocessingPoolExecutor(pool)  # type: ignore[no-untyped-call]
+    return pool  # type: ignore[no-any-return]
+
+
 class _Pool(Executor):
-    """Threads that are handed twice as many tasks as they are: who ends one has the next one at hand.
+    """A pool that is handed so many tasks at once, and runs them in the caller's context."""
 
-    Dask hands out a task when it has been told that another one is over, and where the GIL is wanted by all, the
-    thread that does so gets it after 5 ms.
-    """
-
-    def __init__(self, workers: int) -> None:
-        self._pool = ThreadPoolExecutor(workers, "lazyzarr-run")
-        self._max_workers = 2 * workers  # what Dask asks how many it may hand out
+    def __init__(self, pool: Executor, tasks: int) -> None:
+        self._pool = pool
+        self._max_workers = tasks  # what Dask asks how many it may hand out
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **words: Any) -> Future[Any]:
         """A future of the call, in the context of the caller."""
@@ -123,10 +137,22 @@ class _Pool(Executor):
 
 
 def _on_threads(workers: int, graph: Mapping[Any, Any], keys: Any) -> Any:
-    """The values of keys, by Dask's scheduler for threads; on the pool that is set for it, if one is."""
-    if dask.config.get("pool", None) is not None:
-        return dask.threaded.get(graph, keys, num_workers=workers)
-    pool = _Pool(workers)
+    """The values of keys, by Dask's scheduler for threads; on the pool that is set for it, if one is.
+
+    Raises ValueError for a pool of processes.
+    """
+    others = _pool_set()
+    if others is not None:
+        if others.submit(os.getpid).result() != os.getpid():
+            raise ValueError(
+                f"the pool that is set for Dask, {others}, runs tasks in other processes, and these cannot put values "
+                'into the memory of this one: compute(scheduler="processes", num_workers=...) starts its own'
+            )
+        # As many as the plan counts, whose memory they are to share.
+        return dask.threaded.get(graph, keys, pool=_Pool(others, workers))
+    # Twice as many as there are threads: Dask hands out a task when it has been told that another one is over, and
+    # where the GIL is wanted by all, the thread that does so gets it after 5 ms.
+    pool = _Pool(ThreadPoolExecutor(workers, "lazyzarr-run"), 2 * workers)
     try:
         return dask.threaded.get(graph, keys, pool=pool)
     finally:

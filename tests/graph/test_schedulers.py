@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pathlib
 import pickle
 import re
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
+from multiprocessing.pool import ThreadPool
 
 import dask
 import numpy as np
@@ -25,6 +28,7 @@ from lazyzarr.graph.lazy import LazyArray
 from lazyzarr.graph.plan import Output
 from lazyzarr.graph.run import Job, make_spec
 from lazyzarr.graph.tasks import build_graph, final_key
+from lazyzarr.settings import cpu_count
 from lazyzarr.storage import MemoryStore
 from tests.graph.conftest import values
 
@@ -213,6 +217,96 @@ def test_the_number_of_workers_is_given_set_or_dasks(x):
             assert workers() == 4
             assert workers(num_workers=5) == 5
     assert workers(scheduler="sync") == 1
+
+
+class Bare(Executor):
+    """Threads of which nobody can tell how many they are."""
+
+    def __init__(self, threads):
+        self._threads = threads
+
+    def submit(self, function, /, *args, **words):
+        return self._threads.submit(function, *args, **words)
+
+
+POOLS = {
+    "executor": (lambda threads, pool: threads, 3),
+    "multiprocessing": (lambda threads, pool: pool, 3),
+    "dask": (lambda threads, pool: dask.local.MultiprocessingPoolExecutor(pool), 3),
+    "one": (lambda threads, pool: dask.local.SynchronousExecutor(), 1),
+    "unknown": (lambda threads, pool: Bare(threads), None),
+}
+
+
+@pytest.mark.parametrize("kind", POOLS)
+@pytest.mark.parametrize("asked", [None, 2, 20])
+def test_as_many_tasks_run_at_once_as_the_plan_counts(x, kind, asked, monkeypatch):
+    """The threads of the pool that is set for Dask are those that the plan gives memory to."""
+    make, size = POOLS[kind]
+    lock, running, most = threading.Lock(), 0, 0
+    run_block = specs.Spec.run_block
+
+    def counted(self, *where):
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.005)
+        try:
+            return run_block(self, *where)
+        finally:
+            with lock:
+                running -= 1
+
+    monkeypatch.setattr(specs.Spec, "run_block", counted)
+    monkeypatch.setattr(stage, "BLOCK_BYTES", 200_000)
+    monkeypatch.setattr(stage, "LEAST_BLOCK_BYTES", 100_000)
+    y = x.map_blocks(np.negative, dtype="f8")
+    free = asked or dask.config.get("num_workers", None) or cpu_count()
+    expected = free if size is None else min(asked or size, size)
+    threads, pool = ThreadPoolExecutor(size or 8), ThreadPool(3)
+    with threads, pool, dask.config.set(pool=make(threads, pool)):
+        found = y.explain(memory="1GB", num_workers=asked)
+        assert found.workers == expected
+        for scheduler in (None, "threads", dask.threaded.get):
+            most = 0
+            same(y.compute(memory="1GB", num_workers=asked, scheduler=scheduler), -values())
+            assert 0 < most <= expected
+        spec, scheduler = make_spec([Output(y.__lazyzarr_node__)], Job(memory="1GB", num_workers=asked))
+        assert (scheduler.workers, spec.stages.asked.workers) == (expected, expected)
+
+
+def test_a_pool_of_fewer_tasks_than_threads_runs_no_more_than_fit(x, monkeypatch):
+    """Where the memory is for few tasks, a large pool runs few."""
+    monkeypatch.setattr(stage, "BLOCK_BYTES", 200_000)
+    seen, lock, inside = [], threading.Lock(), set()
+
+    def look(block):
+        with lock:
+            inside.add(threading.get_ident())
+            seen.append(len(inside))
+        time.sleep(0.005)
+        with lock:
+            inside.discard(threading.get_ident())
+        return -block
+
+    y = x.map_blocks(look, dtype="f8")
+    with ThreadPoolExecutor(8) as pool, dask.config.set(pool=pool):
+        memory = y.explain(memory="1GB", num_workers=2).peak_memory
+        few = y.explain(memory=memory).workers
+        assert few < 8
+        same(y.compute(memory=memory), -values())
+    assert max(seen) <= few
+
+
+@pytest.mark.parametrize("kind", ["executor", "multiprocessing"])
+def test_a_pool_of_processes_does_not_run_as_threads(x, kind, monkeypatch):
+    monkeypatch.setattr(stage, "BLOCK_BYTES", 200_000)
+    context = multiprocessing.get_context("spawn")
+    make = context.Pool if kind == "multiprocessing" else partial(ProcessPoolExecutor, mp_context=context)
+    refused = pytest.raises(ValueError, match=r'other processes.*scheduler="processes"')
+    with make(1) as pool, dask.config.set(pool=pool), refused:
+        (x + 1).compute(memory="1GB", scheduler="threads", num_workers=1)
 
 
 def test_tokens_are_deterministic_and_no_two_runs_share_a_key(x):
