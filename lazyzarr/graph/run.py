@@ -48,7 +48,7 @@ from lazyzarr.graph.tasks import (
 from lazyzarr.graph.temporary import choose_folder, temporary_folder
 from lazyzarr.settings import available_memory, format_bytes, parse_bytes, setting
 
-__all__ = ["Job", "make_spec", "persist", "run", "where_it_runs"]
+__all__ = ["Job", "make_spec", "persist", "refuse_changed_sources", "run", "where_it_runs"]
 
 Array = np.ndarray[Any, Any]
 # Arrays captured by an expression travel with its plan; beyond this they would swamp the scheduler.

@@ -7,9 +7,11 @@ decoded again.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from lazyzarr.errors import ShapeMismatchError, WriteConflictError
@@ -20,12 +22,16 @@ from lazyzarr.format.open import open_array
 from lazyzarr.format.resolve import StoreLike
 from lazyzarr.format.selection import parse_basic
 from lazyzarr.format.stored import stored_bytes
+from lazyzarr.graph.check import check, one_writer, target_is_no_source
 from lazyzarr.graph.chunking import axis_of
 from lazyzarr.graph.explain import Plan
 from lazyzarr.graph.node import Node, make, walk
 from lazyzarr.graph.ops.sources import Source, stored
-from lazyzarr.graph.plan import Output
-from lazyzarr.graph.run import Job, make_spec, run, where_it_runs
+from lazyzarr.graph.plan import Output, Stages
+from lazyzarr.graph.run import Job, make_spec, refuse_changed_sources, run, where_it_runs
+from lazyzarr.graph.schedule import Scheduler
+from lazyzarr.graph.sink import Sink
+from lazyzarr.graph.spec import Spec
 from lazyzarr.graph.targets import NewTarget, TargetOptions, new_target
 from lazyzarr.graph.writing import Publish, into_region
 
@@ -66,6 +72,8 @@ def store_nodes(
     """
     places = _places(wanted, options, storage_options)
     turns = _turns(places)
+    if len(turns) > 1:
+        _refuse_turns(places, turns, job)
     staged: dict[int, commit.StagedArray] = {}
     try:
         for i, place in enumerate(places):
@@ -111,12 +119,23 @@ def plan_store(
 ) -> Plan:
     """The plan of a write; nothing is made until it runs."""
     places = _places(wanted, options, storage_options)
+    specs = _make_specs(places, _turns(places), job)
+    first, chosen = specs[0]
+    return Plan(_together(specs), chosen.reach, write, where_it_runs(first, chosen))
+
+
+def _make_specs(
+    places: Sequence[Place], turns: Sequence[Sequence[int]], job: Job
+) -> list[tuple[Spec, Scheduler]]:
+    """The spec and the scheduler of each turn; nothing is made."""
     sinks = {i: place.planned() for i, place in enumerate(places) if isinstance(place, NewTarget)}
     handles = {i: sink.handle for i, sink in sinks.items()}
-    specs = [
-        make_spec(_outputs(places, turn, handles, lambda i, target: sinks[i]), job) for turn in _turns(places)
-    ]
-    planned, chosen = specs[0][0].stages, specs[0][1]
+    return [make_spec(_outputs(places, turn, handles, lambda i, target: sinks[i]), job) for turn in turns]
+
+
+def _together(specs: Sequence[tuple[Spec, Scheduler]]) -> Stages:
+    """The stages of all turns, one turn after the other."""
+    planned = specs[0][0].stages
     for spec, _ in specs[1:]:
         later = spec.stages
         planned = dataclasses.replace(
@@ -127,7 +146,17 @@ def plan_store(
             spills=planned.spills + later.spills,
             spills_why=planned.spills_why + later.spills_why,
         )
-    return Plan(planned, chosen.reach, write, where_it_runs(specs[0][0], chosen))
+    return planned
+
+
+def _refuse_turns(places: Sequence[Place], turns: Sequence[Sequence[int]], job: Job) -> None:
+    """Raises what a later turn would, and where it would read or write what an earlier one has written to."""
+    specs = _make_specs(places, turns, job)
+    for spec, chosen in specs:
+        check(spec.stages, chosen.reach)
+    for law in (one_writer, target_is_no_source):
+        law(_together(specs), specs[0][1].reach)
+    refuse_changed_sources([Output(_node(place)) for place in places])
 
 
 def known_mode(mode: str) -> str:
@@ -142,19 +171,23 @@ def known_mode(mode: str) -> str:
 def _places(
     wanted: Sequence[Wanted], options: TargetOptions, storage_options: Mapping[str, Any] | None
 ) -> list[Place]:
-    """Where each node goes. Raises WriteConflictError for two new arrays at one place."""
+    """Where each node goes. Raises WriteConflictError for new arrays at or below the place of another one."""
     places = [_place(each, options, storage_options) for each in wanted]
-    seen: dict[str, Node] = {}
-    for place in places:
-        if isinstance(place, NewTarget):
-            url = place.store.url(place.path)
-            if url in seen:
-                raise WriteConflictError(
-                    f"store() has two arrays for {url}: {seen[url].label} and {place.node.label}. Nothing was "
-                    "written. Each array has a place of its own; regions= of one that is there may be several"
-                )
-            seen[url] = place.node
+    _keep_apart(places)
     return places
+
+
+def _keep_apart(places: Sequence[Place]) -> None:
+    """Raises WriteConflictError where a new array would be what another one is written to, or lie within it."""
+    found = [(_sink(place).handle.place.split("/"), place) for place in places]
+    for (outer, a), (inner, b) in itertools.pairwise(sorted(found, key=itemgetter(0))):
+        if inner[: len(outer)] != outer or (isinstance(a, Existing) and isinstance(b, Existing)):
+            continue
+        where = f"for {_sink(a).url}" if inner == outer else f"at {_sink(a).url} and below it, {_sink(b).url}"
+        raise WriteConflictError(
+            f"store() has two arrays {where}: {_node(a).label} and {_node(b).label}. Nothing was "
+            "written. Each array has a place of its own; regions= of one that is there may be several"
+        )
 
 
 def _place(wanted: Wanted, options: TargetOptions, storage_options: Mapping[str, Any] | None) -> Place:
@@ -232,6 +265,14 @@ def _outputs(
 
 def _node(place: Place) -> Node:
     return place.node if isinstance(place, NewTarget) else place.output.node
+
+
+def _sink(place: Place) -> Sink:
+    """Where a place's values go, before anything is made there."""
+    if isinstance(place, NewTarget):
+        return place.planned()
+    assert place.output.sink is not None
+    return place.output.sink
 
 
 def _read_back(places: Sequence[Place]) -> dict[Node, int]:

@@ -11,6 +11,7 @@ import lazyzarr as lz
 from lazyzarr.errors import (
     ArrayNotFoundError,
     ContainsArrayError,
+    MemoryBudgetError,
     ShapeMismatchError,
     TargetIsSourceError,
     WriteConflictError,
@@ -173,6 +174,63 @@ def test_two_writers_of_one_chunk(source):
     with pytest.raises(WriteConflictError, match="two arrays for"):
         lz.store([source.x, source.x], ["q.zarr", "q.zarr"])
     assert not os.path.exists("q.zarr")
+
+
+NESTED = {
+    "below": ("q.zarr/u", "q.zarr/u/v", "at .*q.zarr/u and below it, .*q.zarr/u/v"),
+    "above": ("q.zarr/u/v", "q.zarr/u", "at .*q.zarr/u and below it, .*q.zarr/u/v"),
+    "through a link": ("q.zarr/u", "linked.zarr/u", "for .*q.zarr/u"),
+    "that is there": ("there.zarr/u", None, "for .*there.zarr/u"),
+    "below what is there": (None, "there.zarr/u/v", "at .*u and below it, .*there.zarr/u/v"),
+}
+
+
+@pytest.mark.parametrize("mode", ["w-", "w"])
+@pytest.mark.parametrize(("first", "second", "words"), NESTED.values(), ids=NESTED)
+def test_new_arrays_have_places_of_their_own(first, second, words, mode, source):
+    os.mkdir("q.zarr")
+    os.symlink("q.zarr", "linked.zarr")
+    there = lz.create_array("there.zarr/u", shape=A.shape, chunks=A.shape, dtype="f8")
+    with pytest.raises(WriteConflictError, match=f"two arrays {words}"):
+        lz.store([source.x, source.x + 1], [there if p is None else p for p in (first, second)], mode=mode)
+    assert os.listdir("q.zarr") == []
+    assert (there[...] == 0).all()
+
+
+def level_above(source, there):
+    """A new array, what goes to one that is there, and the start of what a later run makes of the new one."""
+    first = source.x + 1
+    return first, [first, first * 2], ["new.zarr/0", there]
+
+
+def test_what_one_run_writes_no_later_one_reads(source):
+    there = lz.create_array("there.zarr", data=A, chunks=(4, 8, 8))
+    first, arrays, places = level_above(source, there)
+    second = first.coarsen(np.mean, {"x": 2}) + lz.from_zarr(there)[:, :, ::2]
+    with pytest.raises(TargetIsSourceError):
+        lz.store([*arrays, second], [*places, "new.zarr/1"])
+    np.testing.assert_array_equal(there[...], A)
+    assert not os.path.exists("new.zarr/0")
+
+
+def test_what_one_run_writes_no_later_one_writes(source):
+    there = lz.create_array("there.zarr", data=A, chunks=(4, 8, 8))
+    first, arrays, places = level_above(source, there)
+    half = first.coarsen(np.mean, {"x": 2})
+    with pytest.raises(WriteConflictError, match="two writers for chunk"):
+        lz.store([*arrays, half], [*places, there], regions=[None, None, np.s_[:, :, :4]])
+    np.testing.assert_array_equal(there[...], A)
+
+
+def test_a_later_run_that_does_not_fit_is_refused_before_the_first(source):
+    there = lz.create_array("there.zarr", data=A, chunks=(4, 8, 8))
+    first, arrays, places = level_above(source, there)
+    wide = lz.from_array(np.ones(1_000_000))
+    second = np.sort(first.coarsen(np.mean, {"x": 2})[0, 0, :1] + wide)
+    with pytest.raises(MemoryBudgetError):
+        lz.store([*arrays, second], [*places, "new.zarr/1"], memory="33MB")
+    np.testing.assert_array_equal(there[...], A)
+    assert not os.path.exists("new.zarr/0")
 
 
 REFUSED = {
