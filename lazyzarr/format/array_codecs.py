@@ -61,16 +61,17 @@ def decoding_nbytes(metadata: ArrayMetadata) -> int:
 
 
 def writing_nbytes(
-    metadata: ArrayMetadata, unit: Sequence[int], whole: bool, changed: bool, streams: bool
+    metadata: ArrayMetadata, unit: Sequence[int], whole: bool, changed: bool, streams: bool, gathers: bool
 ) -> int:
     """Bytes that writing a unit takes at most, besides its values.
 
     `whole`: values are all of a unit each time. `changed`: they may be a part of one that is stored. `streams`: the
-    store takes a unit piece by piece.
+    store takes a unit piece by piece. `gathers`: it makes a copy of all that is stored of one.
     """
     chain = build_chain(metadata.codecs, unit, metadata.dtype, metadata.fill)
     encoding = chain.streaming_nbytes if streams else chain.encoding_nbytes
-    writing = chain.staging_nbytes(whole) + encoding
+    stored = (chain.nbytes if metadata.dtype.hasobject else chain.size.limit) if gathers else 0
+    writing = chain.staging_nbytes(whole) + encoding + stored
     if not changed or metadata.dtype.hasobject:
         return writing
     inner = chain.inner_chain()

@@ -164,6 +164,10 @@ class ChunkReader:
         except ChunkMemoryError as error:
             raise ChunkMemoryError(f"{self._url}: {error}; {_SMALLER}") from error
 
+    def as_chunk(self, spare: NDArray[Any], coords: Coords) -> NDArray[Any] | None:
+        """The memory of a chunk that `new_chunk` made as one for other coordinates; None where it does not fit."""
+        return spare
+
     def decodes_into(self, out: NDArray[Any]) -> bool:
         """Whether a chunk is decoded straight into memory that lies like `out`."""
         return self._chain.encode_view(out).flags.c_contiguous

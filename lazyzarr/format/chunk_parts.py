@@ -6,8 +6,8 @@ another of the new, as it is with the inner chunks of a shard.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,9 @@ from ..errors import ChunkDecodeError, ChunkMemoryError, StoreError
 from .chunk import ChunkReader
 from .chunk_source import FileSource, Scratch
 from .codecs.blosc import BloscCodec
-from .codecs.blosc_parts import HEAD, BloscIndex, blosc_index
+from .codecs.blosc_parts import HEAD, BloscIndex, EncodedBlocks, blosc_index
 from .grid import RectilinearGrid, RegularGrid
 from .pieces import Coords
-from .stores.protocol import Buffer
 
 __all__ = ["PartsReader", "in_parts"]
 
@@ -43,7 +42,7 @@ def in_parts(reader: ChunkReader) -> ChunkReader:
     shape = reader.grid.chunk_shape
     axis = next((i for i, n in enumerate(shape) if n > 1), 0)
     parts = PartsReader(reader, axis)
-    rows = _rows(shape[axis], reader.nbytes, max(PART, parts.blocksize()))
+    rows = _rows(shape[axis], reader.nbytes, max(PART, parts.blocksize))
     counts = reader.grid.grid_shape[axis] * -(-shape[axis] // rows)
     if 2 * rows > shape[axis] or counts > MOST_PARTS:
         return reader
@@ -67,18 +66,34 @@ def _rows(n: int, nbytes: int, wanted: int) -> int:
 class PartsScratch(Scratch):
     """What one thread keeps between parts."""
 
-    __slots__ = ("blocks",)
+    __slots__ = ("_spare", "blocks")
 
-    def __init__(self, make: Callable[[], NDArray[Any]]) -> None:
-        super().__init__(make)
+    def __init__(self, make: Callable[[], NDArray[Any]], nbytes: int) -> None:
+        super().__init__(make, nbytes)
         self.blocks: dict[tuple[str, int], tuple[BloscIndex, NDArray[np.uint8]]] = {}
         """Of chunks, the block of which another part begins with the rest."""
+        self._spare = np.empty(0, np.uint8)
+
+    def room(self, nbytes: int) -> memoryview:
+        """Memory for encoded bytes."""
+        if len(self.raw) < nbytes:
+            self.raw = cast("bytearray", np.empty(nbytes, np.uint8).data)
+        return cast("memoryview", self.raw)
+
+    def memory(self, nbytes: int) -> NDArray[np.uint8]:
+        """Memory for decoded blocks, to be given back or kept."""
+        spare, self._spare = self._spare, self._spare[:0]
+        return spare[:nbytes] if len(spare) >= nbytes else np.empty(nbytes, np.uint8)
+
+    def give_back(self, memory: NDArray[np.uint8]) -> None:
+        """Let memory be used again."""
+        self._spare = memory if memory.base is None else memory.base
 
     def keep(self, name: str, number: int, index: BloscIndex, block: NDArray[np.uint8]) -> None:
         """Keep a block, and let the one go that was kept first where there are too many."""
         if len(self.blocks) >= MOST_BLOCKS:
-            self.blocks.pop(next(iter(self.blocks)))
-        self.blocks[name, number] = index, block.copy()
+            self.give_back(self.blocks.pop(next(iter(self.blocks)))[1])
+        self.blocks[name, number] = index, block
 
 
 class PartsReader(ChunkReader):
@@ -91,16 +106,25 @@ class PartsReader(ChunkReader):
         self._indexes: dict[str, BloscIndex] = {}
         self._blosc = bool(self._chain.tail)
         self._row = self._chain.nbytes // self._chain.shape[axis]
-
-    def blocksize(self) -> int:
+        self.blocksize = self._look() if self._blosc else 0
         """Bytes of a block in the first chunk that is stored; 0 where none is, or there are no blocks."""
-        if not self._blosc:
-            return 0
+
+    def _look(self) -> int:
         try:
             index = self._index(self._of.source.key((0,) * self.grid.ndim))
         except (ChunkDecodeError, StoreError):
             return 0  # told when it is read
         return 0 if index is None or index.bounds is None else index.blocksize
+
+    @property
+    def encoded_nbytes(self) -> int:
+        """Bytes that the encoded blocks of a part may take while it is read."""
+        return (self.nbytes + 2 * self.blocksize) * 9 // 8 if self._blosc else 0
+
+    @property
+    def kept_nbytes(self) -> int:
+        """Bytes that a thread keeps of blocks, besides the parts."""
+        return (MOST_BLOCKS + 2) * self.blocksize
 
     def cut(self, rows: int) -> None:
         """Let parts have so many rows; the last one of a chunk may have fewer."""
@@ -119,18 +143,24 @@ class PartsReader(ChunkReader):
         self.nbytes = rows * self._row
 
     def new_scratch(self) -> Scratch:
-        return PartsScratch(self._chain.new_chunk)
+        return PartsScratch(self._chain.new_chunk, self.encoded_nbytes)
 
     def new_chunk(self, coords: Coords | None = None) -> NDArray[Any]:
         shape = self.chunk_shape if coords is None else self.grid.stored_shape(coords)
         try:
-            return np.empty(shape, self.dtype)
+            # Shorter parts lie in the memory of a long one, so that each can take the place of any other.
+            return np.empty(self.chunk_shape, self.dtype)[tuple(map(slice, shape))]
         except MemoryError as error:
             raise ChunkMemoryError(
                 f"{self._url}: a part of shape {shape} of a chunk of shape {self._chain.shape} and data type "
                 f"{self.dtype} takes more bytes than there is memory; if the chunks are not so large, its metadata "
                 "is wrong"
             ) from error
+
+    def as_chunk(self, spare: NDArray[Any], coords: Coords) -> NDArray[Any] | None:
+        assert spare.base is not None
+        part: NDArray[Any] = spare.base[tuple(map(slice, self.grid.stored_shape(coords)))]
+        return part
 
     def read_into(self, coords: Coords, out: NDArray[Any], scratch: Scratch) -> bool:
         low = coords[self._axis] % self._parts * self._rows * self._row
@@ -168,13 +198,7 @@ class PartsReader(ChunkReader):
     ) -> bool | None:
         """Fill `out` with decoded bytes from `low` on; None where the index is no longer the chunk's."""
         if index.bounds is None:
-            copied = self._ranges(name, index, [(HEAD + low, HEAD + low + len(out))])
-            if not copied:
-                return None if copied is None else False
-            if len(copied[0]) != len(out):
-                raise ChunkDecodeError("the blosc buffer ends before it should", codec="blosc")
-            out[:] = np.frombuffer(copied[0], np.uint8)
-            return True
+            return self._fill(name, index, [(HEAD + low, HEAD + low + len(out))], [out.data])
         size = index.blocksize
         first, stop = index.blocks(low, low + len(out))
         known = scratch.blocks.pop((name, first), None)
@@ -185,43 +209,70 @@ class PartsReader(ChunkReader):
             if not len(out):
                 scratch.blocks[name, first - 1] = known
                 return True
-        first = index.alone(first, stop)
-        pieces = self._ranges(name, index, index.ranges(first, stop))
-        if not pieces:
-            return None if pieces is None else False
-        begin, nbytes = first * size, index.decoded(first, stop)
-        if (begin, nbytes) == (low, len(out)):
-            index.decode(first, stop, pieces, out)
-            return True
-        blocks = np.empty(nbytes, np.uint8)
-        index.decode(first, stop, pieces, blocks)
-        out[:] = blocks[low - begin : low - begin + len(out)]
-        if low + len(out) < begin + nbytes:
-            scratch.keep(name, stop - 1, index, blocks[(stop - 1 - first) * size :])
-        return True
+            scratch.give_back(known[1])
+        encoded = index.encoded(index.alone(first, stop), stop)
+        room = scratch.room(encoded.nbytes)
+        filled = self._fill(name, index, *encoded.ranges(room))
+        while filled and len(out):
+            done = self._decode_some(name, index, encoded, room, low, out, scratch)
+            out, low = out[done:], low + done
+        return filled
 
-    def _ranges(self, name: str, index: BloscIndex, ranges: list[tuple[int, int]]) -> Sequence[Buffer] | None:
-        """Encoded bytes of a chunk; none where it is not stored, None where the index is no longer its."""
+    def _decode_some(
+        self,
+        name: str,
+        index: BloscIndex,
+        encoded: EncodedBlocks,
+        room: memoryview,
+        low: int,
+        out: NDArray[np.uint8],
+        scratch: PartsScratch,
+    ) -> int:
+        """Fill the beginning of `out`: with the whole blocks that come first, where they go, or with a part of one."""
+        size, high = index.blocksize, low + len(out)
+        block = low // size
+        whole = high if high == index.nbytes else high // size * size
+        if low == block * size < whole and index.alone(block, -(-whole // size)) == block:
+            encoded.decode(block, -(-whole // size), room, out[: whole - low])
+            return whole - low
+        first = index.alone(block, block + 1)
+        memory = scratch.memory(index.decoded(first, block + 1))
+        encoded.decode(first, block + 1, room, memory)
+        values = memory[low - first * size :][: len(out)]
+        out[: len(values)] = values
+        if low + len(values) < min((block + 1) * size, index.nbytes):
+            scratch.keep(name, block, index, memory[(block - first) * size :])
+        else:
+            scratch.give_back(memory)
+        return len(values)
+
+    def _fill(
+        self, name: str, index: BloscIndex, ranges: list[tuple[int, int]], rooms: list[memoryview]
+    ) -> bool | None:
+        """Read encoded bytes of a chunk; False where it is not stored, None where the index is no longer its."""
         # Read last, the index tells that the chunk is the same still; what lies before, that it ends where it should.
-        asked = [*ranges, (index.cbytes, index.cbytes + 1), (0, len(index.head))]
-        found = self._files.read_ranges(name, asked)
+        head, beyond = memoryview(bytearray(len(index.head))), memoryview(bytearray(1))
+        asked = [*ranges, (index.cbytes, index.cbytes + 1), (0, len(head))]
+        found = self._files.read_ranges_into(name, asked, [*rooms, beyond, head])
         if found is None:
-            return []
-        *pieces, beyond, head = found
-        if bytes(head) != index.head:
+            return False
+        if found[-1] != len(head) or head != index.head:
             return None
-        if len(beyond):
+        if found[-2]:
             raise ChunkDecodeError(f"there are more than the {index.cbytes:,} bytes", codec="blosc")
-        return pieces
+        if found[:-2] != list(map(len, rooms)):
+            raise ChunkDecodeError("the blosc buffer ends before it should", codec="blosc")
+        return True
 
     def _read_plain(self, name: str, low: int, out: NDArray[np.uint8]) -> bool:
         nbytes = self._chain.nbytes
-        found = self._files.read_ranges(name, [(low, low + len(out)), (nbytes - 1, nbytes + 1)])
+        ends = memoryview(bytearray(2))
+        asked = [(low, low + len(out)), (nbytes - 1, nbytes + 1)]
+        found = self._files.read_ranges_into(name, asked, [out.data, ends])
         if found is None:
             return False
-        if (len(found[0]), len(found[1])) != (len(out), 1):
+        if found != [len(out), 1]:
             raise ChunkDecodeError(f"the chunk is not the {nbytes:,} bytes that it should be", codec="bytes")
-        out[:] = np.frombuffer(found[0], np.uint8)
         return True
 
     def _index(self, name: str) -> BloscIndex | None:

@@ -100,6 +100,9 @@ class UnevenReader(ChunkReader):
     def new_chunk(self, coords: Coords | None = None) -> NDArray[Any]:
         return super().new_chunk() if coords is None else self._reader(coords).new_chunk()
 
+    def as_chunk(self, spare: NDArray[Any], coords: Coords) -> NDArray[Any] | None:
+        return spare if spare.shape == self._reader(coords).chunk_shape else None
+
     def read_into(self, coords: Coords, out: NDArray[Any], scratch: Scratch) -> bool:
         reader = self._reader(coords)
         return reader.read_into(coords, out, _part(scratch, reader))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lazyzarr.format.array_codecs import decoding_nbytes
+from lazyzarr.format.chunk_parts import PartsReader
 from lazyzarr.format.chunk_source import AHEAD
 from lazyzarr.format.grid import Axis, RectilinearGrid
 from lazyzarr.graph.layout import Access, Cuts, most_chunks, sizes_to_cuts
@@ -27,6 +28,7 @@ __all__ = [
     "bytes_below",
     "decoded_bytes",
     "inline_blocks",
+    "kept_blocks",
     "leaf_name",
     "programs_below",
     "ranked",
@@ -277,14 +279,20 @@ def leaf_name(leaf: Node) -> str:
     return leaf.label if isinstance(leaf, (Computed, Reduce)) else "array"
 
 
+def kept_blocks(access: Access) -> int:
+    """Bytes that reading a leaf keeps besides decoded chunks: those of blocks of which a part was taken."""
+    reader = access.leaf.array.parts_reader() if isinstance(access.leaf, ZarrSource) else None
+    return reader.kept_nbytes if isinstance(reader, PartsReader) else 0
+
+
 def read_bytes_bound(access: Access) -> int:
     """Bytes that an encoded chunk may take while it is read."""
     leaf = access.leaf
     if not isinstance(leaf, ZarrSource):
         return 0
-    if leaf.array.parts_reader() is not leaf.array.reader():
-        # Encoded, as a buffer, decoded with what lies beside, and blocks that are kept.
-        return 10 * access.chunk_nbytes
+    reader = leaf.array.parts_reader()
+    if isinstance(reader, PartsReader):
+        return reader.encoded_nbytes + access.chunk_nbytes  # where it goes may be no place to decode into
     bound = access.chunk_nbytes + access.chunk_nbytes // 8 + 65536 + decoding_nbytes(leaf.array.metadata)
     if leaf.array.metadata.shards is None:
         return bound

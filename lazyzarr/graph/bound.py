@@ -112,7 +112,6 @@ class Bound:
     """A program with memory to run in: registers, slots, and one closure a step."""
 
     def __init__(self, program: Program, arena: Arena, leaves: Leaves, who: object) -> None:
-        self.origin: tuple[int, ...] = ()
         self._who, self._arena = who, arena
         sources = [leaves[leaf] for leaf in dict.fromkeys(load.leaf for load in program.loads)]
         self._begins = [leaf.begin for leaf in sources if isinstance(leaf, ChunkedLeaf)]
@@ -133,11 +132,13 @@ class Bound:
         self._roots = program.roots
         self._slotted = [(step, step.slot) for step in program.steps if step.slot is not None]
         self._slots: dict[int, Array] = {}
-        self._take_slots(self._slotted)
+        _take_slots(arena, self._slotted, self._slots, self._registers)
         self._borrowed = [i for i in range(program.registers) if i not in self._slots]
         # The value of a root that is computed is computed where it is wanted, and no user's function keeps it there.
         direct = self._slots.keys() - _lent(program)
         self._direct = [r in direct and program.roots.count(r) == 1 for r in program.roots]
+        # A register, for who calls functions: a closure over what holds it would outlive the run.
+        self._origin = self._constant(())
         self._steps = [(step.node, self._bind(step)) for step in program.steps]
         self._sparse = _sparse_loads(program, leaves)
         self._constants: list[Array] | None = None
@@ -146,17 +147,6 @@ class Bound:
         """Lets go of the chunks that the last run borrowed."""
         for register in self._borrowed:
             self._registers[register] = None
-
-    def _take_slots(self, slotted: Sequence[tuple[Step, int]]) -> None:
-        """Gives steps their slots."""
-        for step, number in slotted:
-            slot = self._arena.array(("slot", number), step.shape, step.dtype)
-            self._slots[step.register] = self._registers[step.register] = slot
-
-    def _renew(self, slotted: Sequence[tuple[Step, int]]) -> None:
-        """Gives steps other memory for their slots, if users' functions keep what was there."""
-        if anything_left() and any(is_left(self._slots[step.register]) for step, _ in slotted):
-            self._take_slots(slotted)
 
     def _constant(self, value: Any) -> int:
         self._registers.append(value)
@@ -200,28 +190,31 @@ class Bound:
     def _lending(self, step: Step, call: Callable[[list[Any]], None]) -> Callable[[list[Any]], None]:
         """The closure of a user's function, after which nothing is written to what it keeps."""
         later = [pair for pair in self._slotted if pair[0].register > step.register]
+        arena, slots = self._arena, self._slots
 
         def lend(registers: list[Any]) -> None:
             call(registers)
-            self._renew(later)
+            _renew(arena, later, slots, registers)
 
         return lend
 
     def _bind_call(self, step: Step, node: MapBlocks) -> Callable[[list[Any]], None]:
         """The closure that calls a user's function with the tile, which is its block."""
-        cuts = [list(itertools.accumulate(sizes, initial=0)) for sizes in node.chunks]
+        cuts, at = [list(itertools.accumulate(sizes, initial=0)) for sizes in node.chunks], self._origin
 
         def call(registers: list[Any]) -> None:
-            block_id = tuple(bisect_right(axis, o) - 1 for axis, o in zip(cuts, self.origin, strict=True))
+            origin = registers[at]
+            block_id = tuple(bisect_right(axis, o) - 1 for axis, o in zip(cuts, origin, strict=True))
             pieces = [registers[a] for a in step.arguments]
-            registers[step.register] = node.call(pieces, self.origin, block_id)
+            registers[step.register] = node.call(pieces, origin, block_id)
 
         return call
 
     def values(self, origin: tuple[int, ...]) -> list[Array]:
         """The roots' values for a tile, valid until the next run."""
-        self.origin, registers = origin, self._registers
-        self._renew(self._slotted)
+        registers = self._registers
+        registers[self._origin] = origin
+        _renew(self._arena, self._slotted, self._slots, registers)
         for begin in self._begins:
             begin(self._who)
         for register, load in self._loads:
@@ -254,6 +247,23 @@ class Bound:
                 registers[register] = self._slots[register]
             if value is not target:
                 np.copyto(target, value)
+
+
+Slotted = Sequence[tuple[Step, int]]
+"""Steps that have a slot, and its number."""
+
+
+def _take_slots(arena: Arena, slotted: Slotted, slots: dict[int, Array], registers: list[Any]) -> None:
+    """Gives steps their slots."""
+    for step, number in slotted:
+        slot = arena.array(("slot", number), step.shape, step.dtype)
+        slots[step.register] = registers[step.register] = slot
+
+
+def _renew(arena: Arena, slotted: Slotted, slots: dict[int, Array], registers: list[Any]) -> None:
+    """Gives steps other memory for their slots, if users' functions keep what was there."""
+    if anything_left() and any(is_left(slots[step.register]) for step, _ in slotted):
+        _take_slots(arena, slotted, slots, registers)
 
 
 def _lent(program: Program) -> set[int]:
@@ -320,6 +330,7 @@ class Evaluator:
         self._arena = Arena()
         self._bound: dict[Program, Bound] = {}
         self._last: Bound | None = None
+        self._who = object()
 
     def at(self, shape: tuple[int, ...], origin: tuple[int, ...]) -> Bound:
         """The program of a tile; what the last one borrowed is let go, if that was another."""
@@ -335,5 +346,5 @@ class Evaluator:
         """The program in the arena."""
         if not self._arena.fits(program.slots) or len(self._bound) >= MOST_PROGRAMS:
             self._bound.clear()  # they hold the smaller slots
-        bound = self._bound[program] = Bound(program, self._arena, self._leaves, self)
+        bound = self._bound[program] = Bound(program, self._arena, self._leaves, self._who)
         return bound

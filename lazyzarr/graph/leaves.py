@@ -10,7 +10,7 @@ import numpy as np
 
 from lazyzarr.format.chunk import ChunkReader
 from lazyzarr.format.chunk_source import Scratch
-from lazyzarr.format.grid import Axis, EvenAxis, RegularGrid
+from lazyzarr.format.grid import Axis, EvenAxis
 from lazyzarr.graph.locate import Locators, Part, locator, moved
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.lending import is_left
@@ -149,19 +149,23 @@ class ChunkedLeaf:
         cache: ChunkCache,
         dtype: np.dtype[Any],
         check: Callable[[], None],
-        read_ahead: Callable[[Iterable[tuple[int, ...]], int], None] = lambda order, depth: None,
-        read_into: Callable[[tuple[int, ...], Array], bool] | None = None,
+        stored: _StoredChunks | None = None,
     ) -> None:
-        self._cache, self._dtype, self.check = cache, dtype, check
+        self._cache, self._dtype, self.check, self._stored = cache, dtype, check, stored
         self.begin = cache.begin
         """Tells that another tile of one who asks begins."""
         self.cuts = cuts
         """Along each axis the chunks' length, or where they end."""
-        self.read_ahead = read_ahead
+
+    def read_ahead(self, order: Iterable[tuple[int, ...]], depth: int) -> None:
         """Lets the next chunks, given in their order, be asked for ahead, so many at once; 0: no longer."""
-        self._read_into = read_into
-        self.uniform = False
+        if self._stored is not None:
+            self._stored.ask_ahead(order, depth)
+
+    @property
+    def uniform(self) -> bool:
         """Whether there was a chunk that is one value throughout: one that is not stored."""
+        return self._stored is not None and self._stored.lacks
 
     def loader(self, region: Region, tile: Tile, buffer: Buffer, locators: Locators) -> Loader:
         """What gives the region's values for a tile at an origin; parts of chunks are put together in `buffer`."""
@@ -186,7 +190,9 @@ class ChunkedLeaf:
         A chunk of which no other tile needs anything is decoded where it goes, and not kept.
         """
         get, dtype = self._cache.get, self._dtype
-        read_into = self._read_into if tile.alone else None
+        # What is asked for ahead is what the cache will ask for.
+        direct = tile.alone and self._stored is not None and self._stored.at_once
+        read_into = self._stored.read_into if direct and self._stored is not None else None
 
         def gather(axes: list[list[Part]]) -> Array:
             out = buffer(shape, dtype)
@@ -222,41 +228,55 @@ def open_leaf(node: Node, capacity: int, values: Mapping[Node, Array], room: Roo
     return ArrayLeaf(values[node])
 
 
-def _zarr_leaf(reader: ChunkReader, capacity: int, room: Room) -> ChunkedLeaf:
-    """A stored array's chunks, decoded into kept buffers, or where they go."""
-    scratch, even = reader.new_scratch(), isinstance(reader.grid, RegularGrid)
-    room.share(scratch)
-    buffers: list[Array] = []  # those that a missing chunk left unused
+class _StoredChunks:
+    """A stored array's chunks, decoded into kept buffers, or where they go.
 
-    def fetch(coords: tuple[int, ...], spare: Array | None) -> Array:
+    It does not know the leaf that it is of: what holds itself stays in memory until the collector comes by.
+    """
+
+    def __init__(self, reader: ChunkReader, room: Room) -> None:
+        self._reader, self._scratch = reader, reader.new_scratch()
+        room.share(self._scratch)
+        self._unused: list[Array] = []  # buffers of chunks that were not stored
+        self.lacks = False
+        """Whether there was a chunk that is not stored."""
+        self.at_once = reader.in_flight < 2
+        """Whether nothing is asked for ahead."""
+        self.ask_ahead = reader.ask_ahead
+
+    def fetch(self, coords: tuple[int, ...], spare: Array | None) -> Array:
+        """A chunk, in the memory of one that is spare where it fits."""
         if spare is None or is_uniform(spare):
-            spare = buffers.pop() if buffers else None
-        fits = spare is not None and (even or spare.shape == reader.grid.stored_shape(coords))
-        chunk = spare if spare is not None and fits else reader.new_chunk(coords)
+            spare = self._unused.pop() if self._unused else None
+        chunk = None if spare is None else self._reader.as_chunk(spare, coords)
+        if chunk is None:
+            spare = None  # let go before another one is made
+            chunk = self._reader.new_chunk(coords)
         chunk.flags.writeable = True
-        if not reader.read_into(coords, chunk, scratch) and chunk.ndim:
-            buffers.append(chunk)
-            leaf.uniform = True
+        if not self._reader.read_into(coords, chunk, self._scratch) and chunk.ndim:
+            self._unused.append(chunk)
+            self.lacks = True
             return uniform(chunk)
         # Decoded chunks are lent to programs and to users' functions.
         chunk.flags.writeable = False
         return chunk
 
-    def read_into(coords: tuple[int, ...], out: Array) -> bool:
-        stored = reader.read_into(coords, out, scratch)
-        leaf.uniform = leaf.uniform or not stored
+    def read_into(self, coords: tuple[int, ...], out: Array) -> bool:
+        """Decodes a chunk where it goes; whether it was stored."""
+        stored = self._reader.read_into(coords, out, self._scratch)
+        self.lacks = self.lacks or not stored
         return stored
 
-    leaf = ChunkedLeaf(
-        tuple(map(_axis_cuts, reader.grid.axes)),
-        ChunkCache(fetch, capacity),
-        reader.dtype,
-        lambda: reader.check(scratch),
-        reader.ask_ahead,
-        # What is asked for ahead is what the cache will ask for.
-        read_into if reader.in_flight < 2 else None,
-    )
-    return leaf
+    def check(self) -> None:
+        """Raises ArrayReplacedError where chunks were missing because the array is another by now."""
+        self._reader.check(self._scratch)
+
+
+def _zarr_leaf(reader: ChunkReader, capacity: int, room: Room) -> ChunkedLeaf:
+    """A stored array's chunks, decoded into kept buffers, or where they go."""
+    stored = _StoredChunks(reader, room)
+    cuts = tuple(map(_axis_cuts, reader.grid.axes))
+    return ChunkedLeaf(cuts, ChunkCache(stored.fetch, capacity), reader.dtype, stored.check, stored)
 
 
 def _axis_cuts(axis: Axis) -> list[int] | int:

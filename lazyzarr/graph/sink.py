@@ -51,23 +51,39 @@ class Sink:
     def pads(self) -> bool:
         """Whether units that the array's edge cuts are put together as whole ones, and so are not copied to be."""
         plain = self._array.metadata.shards is None and not self._array.dtype.hasobject
-        return self.staged and self.edges is None and not any(self.start) and plain
+        aligned = self.edges is None and not any(map(operator.mod, self.start, self.unit))
+        return aligned and plain and self._has_edge
+
+    @property
+    def _has_edge(self) -> bool:
+        """Whether nobody else adds elements beyond the edge meanwhile."""
+        return self.staged or not self._array.store.compares
 
     def writing_bytes(self, largest: int, domain: tuple[int, ...]) -> int:
         """Bytes that writing units of so many elements takes at most: their values, and copies of them, as they are
         staged, encoded, changed."""
-        ends = map(operator.add, self.start, domain)
+        ends = tuple(map(operator.add, self.start, domain))
         whole = self.edges is None and not any(map(operator.mod, (*self.start, *ends), 2 * self.unit))
+        store = self._array.store
+        changed = not (whole or self.staged or (self._has_edge and self._all_of_units(ends)))
         single = self.pads and largest <= math.prod(self.unit)
         elements = math.prod(self.unit) if single else largest
         copies = writing_nbytes(
             self._array.metadata,
             self.unit,
-            whole=whole or single,
-            changed=not (whole or self.staged),
-            streams=not self.handle.in_flight,
+            whole=whole or (single and not changed),
+            changed=changed,
+            streams=not (store.in_flight or store.gathers),
+            gathers=store.gathers,
         )
         return elements * self.itemsize + copies
+
+    def _all_of_units(self, ends: tuple[int, ...]) -> bool:
+        """Whether of each unit as much is written as lies within the array."""
+        return self.edges is None and all(
+            start % unit == 0 and (end % unit == 0 or end == n)
+            for start, end, unit, n in zip(self.start, ends, self.unit, self.shape, strict=True)
+        )
 
     def cuts(self, domain: tuple[int, ...]) -> tuple[Cuts, ...]:
         """The boundaries of write units, as cuts of the domain."""

@@ -17,6 +17,7 @@ from lazyzarr.graph.access import (
     block_capacities,
     decoded_bytes,
     inline_blocks,
+    kept_blocks,
     leaf_name,
     programs_below,
     ranked,
@@ -156,7 +157,7 @@ class Stage:
         """Bytes that a task holds however small its block is."""
         part = self.memory
         kept = sum(
-            (math.prod(levels[-1].inner) + _spare(access.leaf)) * access.chunk_nbytes
+            (math.prod(levels[-1].inner) + _spare(access.leaf)) * access.chunk_nbytes + kept_blocks(access)
             for access, levels in zip(self.accesses, self.inside, strict=True)
         )
         return part.nested + kept + part.encoded + part.registers + part.unit
@@ -427,7 +428,7 @@ def with_groups(stage: Stage, groups: tuple[int, ...]) -> Stage:
 
     def kept(order: tuple[int, ...]) -> int:
         return sum(
-            (capacity(access, level, order) + _spare(access.leaf)) * access.chunk_nbytes
+            (capacity(access, level, order) + _spare(access.leaf)) * access.chunk_nbytes + kept_blocks(access)
             for access, level in zip(stage.accesses, levels, strict=True)
         )
 
@@ -544,7 +545,9 @@ def _block_memory(leaf: Computed) -> Memory:
             found = accesses_below(source)
             encoded = max(encoded, _encoded(found))
             chunks += sum(
-                kept.pop(access.leaf, 0) * access.chunk_nbytes for access in found if access.decodes
+                kept.pop(access.leaf, 0) * access.chunk_nbytes + kept_blocks(access)
+                for access in found
+                if access.decodes
             )
             pending.extend(access.leaf for access in found if isinstance(access.leaf, Computed))
     return Memory(chunks, encoded, registers, 0, 0)

@@ -85,15 +85,19 @@ class UnitWriter:
         whole = all(part[3] for part in parts)
         box, values = values.shape, values[place([part[1] for part in parts])]
         if whole and self._sink.staged:
-            unit = self._padded(values) if values.shape == box else values
-            self._writer.write_unit(coords, unit, self._scratch)
+            self._write_whole(coords, values, box)
             return
         whole = whole and self._writer.is_whole(coords)
         with self._locked(whole, coords):
             if whole:
-                self._writer.write_unit(coords, values, self._scratch)
+                self._write_whole(coords, values, box)
             else:
                 self._writer.update_unit(coords, tuple(part[2] for part in parts), values, self._scratch)
+
+    def _write_whole(self, coords: tuple[int, ...], values: Array, box: tuple[int, ...]) -> None:
+        """Writes all of a unit, which is a box of the domain or lies within one."""
+        unit = self._padded(values) if values.shape == box else values
+        self._writer.write_unit(coords, unit, self._scratch)
 
     @contextmanager
     def _locked(self, whole: bool, coords: tuple[int, ...]) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from lazyzarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 from lazyzarr.errors import ChunkDecodeError
 from lazyzarr.format import chunk_parts
 from lazyzarr.format.chunk_parts import PartsReader, in_parts
-from lazyzarr.format.codecs.blosc_parts import blosc_index
+from lazyzarr.format.codecs.blosc_parts import EncodedBlocks, blosc_index
 from lazyzarr.storage import LocalStore, MemoryStore
 
 NAMES = ["lz4", "zstd", "blosclz", "zlib", "lz4hc"]
@@ -109,19 +110,42 @@ def test_a_block_that_two_parts_need_is_decoded_once_in_order(monkeypatch):
     data = values(shape=(1190, 80))
     reader = in_parts(made(data, chunks=(1190, 80)).reader())
     decoded = []
-    decode = chunk_parts.BloscIndex.decode
+    decode = EncodedBlocks.decode
 
-    def counted(self, first, stop, pieces, out):
+    def counted(self, first, stop, room, out):
         decoded.extend(range(first, stop))
-        decode(self, first, stop, pieces, out)
+        decode(self, first, stop, room, out)
 
-    monkeypatch.setattr(chunk_parts.BloscIndex, "decode", counted)
+    monkeypatch.setattr(EncodedBlocks, "decode", counted)
     np.testing.assert_array_equal(rows(reader), data)
-    count = -(-data.nbytes // reader.blocksize())
+    count = -(-data.nbytes // reader.blocksize)
     assert count > 5
     # The last block is not full: it is told from others by the one before it, which may be decoded with it.
     assert sorted(set(decoded)) == list(range(count))
     assert len(decoded) <= count + 1
+
+
+@pytest.mark.parametrize("kind", ["memory", "local"])
+def test_reading_parts_takes_what_is_counted(kind, tmp_path):
+    """Of three columns of noise in turn, whose last part is shorter, each in the memory of the one before."""
+    store = MemoryStore() if kind == "memory" else LocalStore(tmp_path / "a.zarr")
+    data = np.random.default_rng(0).random((1190, 240))
+    reader = in_parts(made(data, chunks=(1190, 80), store=store).reader())
+    lengths = {reader.grid.stored_shape((i, 0))[0] for i in range(reader.grid.grid_shape[0])}
+    assert len(lengths) == 2
+    memory, out = reader.new_chunk((0, 0)), np.empty_like(data)
+    tracemalloc.start()
+    try:
+        scratch = reader.new_scratch()
+        for at in np.ndindex(*reader.grid.grid_shape):
+            part = reader.as_chunk(memory, at)
+            reader.read_into(at, part, scratch)
+            out[tuple(slice(*ends) for ends in reader.grid.extent(at))] = part
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak <= reader.encoded_nbytes + reader.kept_nbytes + 20_000
+    np.testing.assert_array_equal(out, data)
 
 
 def test_a_chunk_that_is_not_stored_is_fill_and_is_asked_about():

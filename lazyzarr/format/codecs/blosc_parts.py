@@ -7,7 +7,6 @@ blocks behind a header of their own are a buffer again.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -48,30 +47,43 @@ class BloscIndex(NamedTuple):
         """The first block to be decoded for some: one that is not full is known by standing behind another."""
         return first - 1 if stop - first == 1 and first and stop * self.blocksize > self.nbytes else first
 
-    def ranges(self, first: int, stop: int) -> list[tuple[int, int]]:
-        """Where the bytes of some blocks are."""
-        assert self.bounds is not None
-        starts, ends = self.bounds[:, first:stop]
-        if (starts[1:] == ends[:-1]).all():
-            return [(int(starts[0]), int(ends[-1]))]
-        return list(zip(starts.tolist(), ends.tolist(), strict=True))
-
     def decoded(self, first: int, stop: int) -> int:
         """How many bytes some blocks decode to."""
         return min(stop * self.blocksize, self.nbytes) - first * self.blocksize
 
-    def decode(self, first: int, stop: int, pieces: Sequence[Buffer], out: NDArray[np.uint8]) -> None:
-        """Fill `out`, exactly, with some blocks, from the bytes that `ranges` names."""
+    def encoded(self, first: int, stop: int) -> EncodedBlocks:
+        """Some blocks as they are stored."""
         assert self.bounds is not None
         starts, ends = self.bounds[:, first:stop]
-        lengths = ends - starts
-        if sum(map(len, pieces)) != lengths.sum():
-            raise ChunkDecodeError("the blosc buffer ends before its last block", codec="blosc")
-        places = HEAD + 4 * (stop - first) + np.cumsum(lengths) - lengths
-        size = int(places[-1] + lengths[-1])
-        head = _header.pack(*self.head[:4], len(out), min(self.blocksize, len(out)), size)
+        return EncodedBlocks(self, first, starts, ends - starts)
+
+
+class EncodedBlocks:
+    """Some blocks as they are stored, in a room: one behind the other, after what is to be their header."""
+
+    def __init__(
+        self, index: BloscIndex, first: int, starts: NDArray[np.int64], lengths: NDArray[np.int64]
+    ) -> None:
+        self._index, self._first, self._starts, self._lengths = index, first, starts, lengths
+        self._places = HEAD + 4 * len(lengths) + np.cumsum(lengths) - lengths
+        self.nbytes = int(self._places[-1] + lengths[-1])
+        """Bytes of the room that they take."""
+
+    def ranges(self, room: memoryview) -> tuple[list[tuple[int, int]], list[memoryview]]:
+        """Where their bytes are in the chunk, and where in the room each of these ranges goes."""
+        starts, places, lengths = self._starts, self._places, self._lengths
+        if (starts[1:] == starts[:-1] + lengths[:-1]).all():
+            starts, places, lengths = starts[:1], places[:1], lengths.sum(keepdims=True)
+        ranges = list(zip(starts.tolist(), (starts + lengths).tolist(), strict=True))
+        return ranges, [room[p : p + n] for p, n in zip(places.tolist(), lengths.tolist(), strict=True)]
+
+    def decode(self, first: int, stop: int, room: memoryview, out: NDArray[np.uint8]) -> None:
+        """Fill `out`, exactly, with some of the blocks, from the room that was filled as `ranges` says."""
+        blocksize, places = self._index.blocksize, self._places[first - self._first : stop - self._first]
+        head = _header.pack(*self._index.head[:4], len(out), min(blocksize, len(out)), self.nbytes)
+        room[: HEAD + 4 * len(places)] = head + places.astype("<i4").tobytes()
         try:
-            decode_into(b"".join([head, places.astype("<i4").tobytes(), *pieces]), out)
+            decode_into(room[: self.nbytes], out)
         except RuntimeError as error:
             raise ChunkDecodeError(f"blosc: {error}", codec="blosc") from error
 

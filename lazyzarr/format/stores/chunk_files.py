@@ -15,7 +15,8 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any
 
 from ...errors import ArrayReplacedError, StoreError
 from .. import os_calls
@@ -87,11 +88,20 @@ class LocalFiles(ChunkFiles):
         return found
 
     def read_ranges(self, name: str, ranges: Sequence[ByteRange]) -> Sequence[Buffer] | None:
+        return self._ranges(name, files.read_ranges, ranges)
+
+    def read_ranges_into(
+        self, name: str, ranges: Sequence[ByteRange], rooms: Sequence[memoryview]
+    ) -> list[int] | None:
+        return self._ranges(name, files.read_ranges_into, ranges, rooms)
+
+    def _ranges(self, name: str, read: Callable[..., list[Any] | None], *what: object) -> list[Any] | None:
+        """What a function reads of a chunk's file."""
         folder = self._folder or self._open()
         if folder is None:
             return None
         try:
-            found = files.read_ranges(folder.fd, name, ranges)
+            found = read(folder.fd, name, *what)
             if found is None:
                 self._check_missing(folder, name)
         except OSError as error:

@@ -41,6 +41,7 @@ __all__ = [
     "put_unseen",
     "read_into",
     "read_ranges",
+    "read_ranges_into",
     "remove",
 ]
 
@@ -86,18 +87,39 @@ def read_into(at: int | None, path: str, buffer: bytearray, limit: int | None = 
 
 def read_ranges(at: int | None, path: str, ranges: Sequence[ByteRange | None]) -> list[bytes] | None:
     """Byte ranges of a file (None: all of it), or None where there is no such file."""
-    calls = os_calls.calls
-    try:
-        fd = calls.open(path, _READ, dir_fd=at)
-    except FileNotFoundError:
+    fd = _open(at, path)
+    if fd is None:
         return None
-    except OSError as error:
-        fd = _open_link(at, path, error)
     try:
         size = _regular_size(fd)
         return [_read_range(fd, *slice(*(wanted or (0, None))).indices(size)[:2]) for wanted in ranges]
     finally:
-        calls.close(fd)
+        os_calls.calls.close(fd)
+
+
+def read_ranges_into(
+    at: int | None, path: str, ranges: Sequence[ByteRange], rooms: Sequence[memoryview]
+) -> list[int] | None:
+    """Byte ranges of a file, each into a room of its length: how many bytes there were; None without the file."""
+    fd = _open(at, path)
+    if fd is None:
+        return None
+    try:
+        size = _regular_size(fd)
+        starts = [slice(*wanted).indices(size)[0] for wanted in ranges]
+        return [_read_from(fd, start, room) for start, room in zip(starts, rooms, strict=True)]
+    finally:
+        os_calls.calls.close(fd)
+
+
+def _open(at: int | None, path: str) -> int | None:
+    """A file, open for reading; None where there is no such file."""
+    try:
+        return os_calls.calls.open(path, _READ, dir_fd=at)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return _open_link(at, path, error)
 
 
 def _open_link(at: int | None, path: str, error: OSError) -> int:
@@ -151,6 +173,17 @@ def _read_range(fd: int, start: int, stop: int) -> bytes:
         parts.append(part)
         start += len(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _read_from(fd: int, start: int, room: memoryview) -> int:
+    """Fill the room with what is in a file from a place on; how many bytes there were."""
+    done = 0
+    while done < len(room):
+        n = os_calls.calls.preadv(fd, (room[done:],), start + done)
+        if not n:
+            break
+        done += n
+    return done
 
 
 def put(at: int | None, path: str, buffers: Iterable[Buffer], taken: bool = False) -> bool:

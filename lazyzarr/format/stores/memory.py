@@ -74,6 +74,7 @@ class MemoryStore(KeyedStore):
     """
 
     reach: Reach = "thread"
+    gathers = True
 
     def __init__(
         self, store_dict: MutableMapping[str, Buffer] | None = None, *, read_only: bool = False

@@ -68,6 +68,8 @@ class Store(ABC):
     """Whether it tells which keys there are: a plain web server does not."""
     in_flight: int = 0
     """Requests that are worth having under way at once; 0 where answers come at once."""
+    gathers: bool = False
+    """Whether `set` makes one copy of all that it is given."""
     compares: bool = False
     """Whether `set_if` takes any generation and decides for all who write, wherever they run."""
     renames: bool = True
@@ -284,6 +286,17 @@ class ChunkFiles(ABC):
     @abstractmethod
     def read_ranges(self, name: str, ranges: Sequence[ByteRange]) -> Sequence[Buffer] | None:
         """Several byte ranges of one chunk, (-n, None) for its last n bytes, or None where there is none."""
+
+    def read_ranges_into(
+        self, name: str, ranges: Sequence[ByteRange], rooms: Sequence[memoryview]
+    ) -> list[int] | None:
+        """Several byte ranges of one chunk, each into a room of its length: how many bytes there were; or None."""
+        found = self.read_ranges(name, ranges)
+        if found is None:
+            return None
+        for piece, room in zip(found, rooms, strict=True):
+            room[: len(piece)] = piece
+        return list(map(len, found))
 
     @abstractmethod
     def write(self, name: str, buffers: Iterable[Buffer]) -> None:

@@ -67,6 +67,11 @@ class SplitStore(WrapperStore):
         return max(self._store.in_flight, self.chunk_store.in_flight)
 
     @property
+    def gathers(self) -> bool:  # type: ignore[override]
+        """Whether `set` makes one copy of all that it is given: as the store of chunks."""
+        return self.chunk_store.gathers
+
+    @property
     def compares(self) -> bool:  # type: ignore[override]
         """Whether both store on condition."""
         return self._store.compares and self.chunk_store.compares

@@ -74,6 +74,11 @@ class WrapperStore(Store):
         return self._store.in_flight
 
     @property
+    def gathers(self) -> bool:  # type: ignore[override]
+        """Whether `set` makes one copy of all that it is given: as the store within."""
+        return self._store.gathers
+
+    @property
     def renames(self) -> bool:  # type: ignore[override]
         """Whether a path is moved in one step: as the store within."""
         return self._store.renames
