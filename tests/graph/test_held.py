@@ -15,9 +15,12 @@ import lazyzarr.numpy as lnp
 from lazyzarr.codecs import BloscCodec
 from lazyzarr.format import chunk_parts
 from lazyzarr.format.chunk import ChunkReader
+from lazyzarr.format.chunk_source import Scratch
 from lazyzarr.format.stores import FaultStore, LocalStore
 from lazyzarr.graph import plan as planning
 from lazyzarr.graph import run as running
+from lazyzarr.graph.bound import Arena, Bound
+from lazyzarr.graph.leaves import ChunkCache
 from lazyzarr.graph.ops import lines
 from lazyzarr.graph.targets import region_sink
 from lazyzarr.graph.write import UnitWriter
@@ -316,3 +319,31 @@ def test_a_difference_of_shifted_arrays_takes_what_its_plan_counts(compressors, 
     (stage,) = plans[-1].stages
     assert isinstance(a._node.array.parts_reader(), chunk_parts.PartsReader)
     assert stage.memory.task / 2 < peak <= stage.memory.task + 500_000
+
+
+LET_GO = {
+    "reduced": lambda x: x.sum(),
+    "reduced twice": lambda x: (x - x.mean(0)).std(),
+    "selected": lambda x: np.quantile(x, 0.3),
+    "joined": lambda x: np.roll(x, 3, 0),
+    "a user's": lambda x: x.map_blocks(lambda block: block + 1),
+    "halos": lambda x: x.map_overlap(lambda block: block, depth=1),
+    "scanned": lambda x: x.cumsum(0),
+    "picked": lambda x: x[[5, 1, 90]],
+}
+
+
+@pytest.mark.parametrize("scheduler", ["sync", "threads"])
+@pytest.mark.parametrize("function", LET_GO.values(), ids=LET_GO)
+def test_what_a_run_held_does_not_wait_for_the_garbage_collector(function, scheduler):
+    lz.create_array("held.zarr", data=np.arange(6000.0).reshape(100, 60), chunks=(10, 60))
+    y = function(lz.from_zarr("held.zarr"))
+    gc.collect()
+    gc.disable()
+    try:
+        y.compute(scheduler=scheduler, num_workers=2)
+        assert not [
+            each for each in gc.get_objects() if isinstance(each, (Arena, Bound, ChunkCache, Scratch))
+        ]
+    finally:
+        gc.enable()
