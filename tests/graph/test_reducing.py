@@ -275,6 +275,14 @@ def test_filling_other_types():
         lz.from_array(N).ffill(0, 0)
 
 
+@pytest.mark.parametrize("function", [np.nansum, np.nanmean, np.nanmax, np.nanmin])
+def test_only_extrema_pass_over_missing_times(function):
+    times = np.array([["NaT", 3, 4], [1, 2, 3]], "m8[s]")
+    for axis in (None, 0, 1):
+        found = function(lz.from_array(times, chunks=1), axis=axis).compute()
+        np.testing.assert_array_equal(found, function(times, axis=axis))
+
+
 @pytest.mark.parametrize(
     "function", [lambda x: x[::-1].cumsum(0)[::-1], lambda x: x.bfill(0)], ids=["cumsum", "bfill"]
 )

@@ -271,11 +271,8 @@ def _position(node: Node, axis: Axis, keepdims: Any, function: np.ufunc, passes_
 
 
 def _numbers(node: Node) -> Node | None:
-    """Whether values are numbers rather than NaN; None where all must be."""
-    if node.dtype.kind not in "fcmM":
-        return None
-    function = np.isnat if node.dtype.kind in "mM" else np.isnan
-    return ufunc(np.logical_not, ufunc(function, node))
+    """Whether values are numbers rather than NaN; None where all are: NumPy's sums do not pass over NaT."""
+    return ufunc(np.logical_not, ufunc(np.isnan, node)) if node.dtype.kind in "fc" else None
 
 
 def nansum(
