@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from lazyzarr.errors import LazyzarrError
+from lazyzarr.format.resolve import folder_store
 from lazyzarr.graph.blame import Holding, blame
 from lazyzarr.graph.chunking import normalize_chunks
 from lazyzarr.graph.node import Node, make, walk
@@ -16,7 +20,7 @@ from lazyzarr.graph.ops.computed import Computed
 from lazyzarr.graph.ops.views import Rechunk, rechunk
 from lazyzarr.graph.plan import Output, Stages, plan_stages
 from lazyzarr.graph.sink import Sink
-from lazyzarr.graph.targets import TargetOptions, new_target
+from lazyzarr.graph.targets import TargetOptions, new_target, stored_type
 from lazyzarr.settings import available_memory, format_bytes, parse_bytes
 
 __all__ = ["Cure", "find_cures"]
@@ -114,7 +118,11 @@ def _stored_instead(planned: Stages) -> Iterator[Cure]:
     if len(planned.outputs) != 1 or planned.outputs[0].sink is not None:
         return
     node = planned.outputs[0].node
-    target = new_target(node, None, "result", _DEFAULTS)  # type: ignore[arg-type]
+    if stored_type(node) == np.dtype(
+        object
+    ):  # nobody knows yet what is in it: the different values of an array
+        return
+    target = new_target(node, folder_store(os.getcwd()), "result", _DEFAULTS)
     again = _again(planned, [Output(node, target.planned())])
     if again is not None and _fits(again):
         name = _name(node, "y")

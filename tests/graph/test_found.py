@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import lazyzarr as lz
+from lazyzarr.errors import MemoryBudgetError
 
 
 def same(got: Any, expected: Any) -> None:
@@ -256,3 +257,10 @@ def test_a_join_can_be_run_again() -> None:
     assert len(parts) > 1
     first, second = join_blocks(spec, 0, parts), join_blocks(spec, 0, parts)
     assert first == second == [np.arange(1e6).sum()]
+
+
+def test_different_values_that_do_not_fit_are_refused_by_name():
+    """Nobody knows yet what is in the result, so storing it instead was an error of another kind."""
+    x = lz.from_array(np.arange(10_000_000.0), chunks=5_000_000)
+    with pytest.raises(MemoryBudgetError, match="unique"):
+        np.unique(x).compute(memory="33MB")
