@@ -27,8 +27,8 @@ __all__ = [
     "block_capacities",
     "bytes_below",
     "decoded_bytes",
+    "held_bytes",
     "inline_blocks",
-    "kept_blocks",
     "leaf_name",
     "programs_below",
     "ranked",
@@ -279,10 +279,11 @@ def leaf_name(leaf: Node) -> str:
     return leaf.label if isinstance(leaf, (Computed, Reduce)) else "array"
 
 
-def kept_blocks(access: Access) -> int:
-    """Bytes that reading a leaf keeps besides decoded chunks: those of blocks of which a part was taken."""
+def held_bytes(access: Access, chunks: int) -> int:
+    """Bytes of so many decoded chunks of a leaf, and of the blocks that reading it keeps, of which a part was taken."""
     reader = access.leaf.array.parts_reader() if isinstance(access.leaf, ZarrSource) else None
-    return reader.kept_nbytes if isinstance(reader, PartsReader) else 0
+    blocks = reader.kept_nbytes if isinstance(reader, PartsReader) else 0
+    return chunks * access.chunk_nbytes + blocks
 
 
 def read_bytes_bound(access: Access) -> int:

@@ -118,9 +118,8 @@ def _stored_instead(planned: Stages) -> Iterator[Cure]:
     if len(planned.outputs) != 1 or planned.outputs[0].sink is not None:
         return
     node = planned.outputs[0].node
-    if stored_type(node) == np.dtype(
-        object
-    ):  # nobody knows yet what is in it: the different values of an array
+    # Of Python objects nobody knows yet how they are stored: the different values of an array, before they are found.
+    if stored_type(node) == np.dtype(object):
         return
     target = new_target(node, folder_store(os.getcwd()), "result", _DEFAULTS)
     again = _again(planned, [Output(node, target.planned())])

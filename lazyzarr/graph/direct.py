@@ -30,28 +30,24 @@ MOST_BYTES = 64_000_000
 
 
 class DirectRead:
-    """A program for all of its root's elements that loads once, and makes but views of what it loads."""
+    """A program for all of its root's elements that loads once of a stored array, and makes but views of that."""
 
-    def __init__(self, program: Program, dtype: np.dtype[Any]) -> None:
-        self._program, self._dtype = program, dtype
+    def __init__(self, program: Program, source: ZarrSource) -> None:
+        self._program, self._array = program, source.array
         (self._load,) = program.loads
 
     @property
     def nbytes(self) -> int:
         """Bytes in memory at most: all chunks decoded, what is loaded, and a copy."""
-        assert isinstance(self._load.leaf, ZarrSource)
-        reader = self._load.leaf.array.reader()
+        reader = self._array.reader()
         ranges = [Range(span.start, span.step, span.count) for span in self._load.region]
         return count_pieces(ranges, reader.grid) * reader.nbytes + 2 * self._load.nbytes
 
     def values(self) -> Array:
         """The root's values, in memory of their own. Raises what reading a stored array raises."""
-        assert isinstance(self._load.leaf, ZarrSource)
-        loaded = np.empty(self._load.shape, self._dtype)
-        where = tuple(map(_slice, self._load.region))
-        registers: dict[int, Array] = {
-            self._load.register: self._load.leaf.array.get_basic_selection(where, out=loaded)
-        }
+        loaded = np.empty(self._load.shape, self._array.dtype)
+        self._array.get_basic_selection(tuple(map(_slice, self._load.region)), out=loaded)
+        registers = {self._load.register: loaded}
         for step in self._program.steps:
             registers[step.register] = view_of(step)(registers[step.arguments[0]])
         found = registers[self._program.roots[0]]
@@ -67,9 +63,10 @@ def direct_read(outputs: Sequence[Output], budget: Budget, scheduler: Scheduler)
     if len(outputs) != 1 or outputs[0].sink is not None or not scheduler.is_usual:
         return None
     root = outputs[0].node
-    if not _only_looks(root) or 0 in root.shape:
+    source = _looked_at(root)
+    if source is None or 0 in root.shape:
         return None
-    read = DirectRead(compile_program([root], root.shape), root.dtype)
+    read = DirectRead(compile_program([root], root.shape), source)
     most = min(MOST_BYTES, budget.memory - BASE)
     return read if read.nbytes <= most else None
 
@@ -80,11 +77,11 @@ def _slice(span: Span) -> slice:
     return slice(span.start, beyond if beyond >= 0 else None, span.step)
 
 
-def _only_looks(node: Node) -> bool:
-    """Whether a node's values are elements of a stored array as they stand there."""
+def _looked_at(node: Node) -> ZarrSource | None:
+    """The stored array of which a node's values are elements as they stand there; None where they are others."""
     dtype = node.dtype
     while not isinstance(node, ZarrSource):
         if node.is_leaf or not node.is_view or len(node.inputs) != 1:
-            return False
+            return None
         (node,) = node.inputs
-    return node.array.dtype == dtype
+    return node if node.array.dtype == dtype else None

@@ -16,8 +16,8 @@ from lazyzarr.graph.access import (
     accesses_below,
     block_capacities,
     decoded_bytes,
+    held_bytes,
     inline_blocks,
-    kept_blocks,
     leaf_name,
     programs_below,
     ranked,
@@ -157,7 +157,7 @@ class Stage:
         """Bytes that a task holds however small its block is."""
         part = self.memory
         kept = sum(
-            (math.prod(levels[-1].inner) + _spare(access.leaf)) * access.chunk_nbytes + kept_blocks(access)
+            held_bytes(access, math.prod(levels[-1].inner) + _spare(access.leaf))
             for access, levels in zip(self.accesses, self.inside, strict=True)
         )
         return part.nested + kept + part.encoded + part.registers + part.unit
@@ -428,7 +428,7 @@ def with_groups(stage: Stage, groups: tuple[int, ...]) -> Stage:
 
     def kept(order: tuple[int, ...]) -> int:
         return sum(
-            (capacity(access, level, order) + _spare(access.leaf)) * access.chunk_nbytes + kept_blocks(access)
+            held_bytes(access, capacity(access, level, order) + _spare(access.leaf))
             for access, level in zip(stage.accesses, levels, strict=True)
         )
 
@@ -544,10 +544,6 @@ def _block_memory(leaf: Computed) -> Memory:
             registers += register_bytes(programs_below(source), intervals)
             found = accesses_below(source)
             encoded = max(encoded, _encoded(found))
-            chunks += sum(
-                kept.pop(access.leaf, 0) * access.chunk_nbytes + kept_blocks(access)
-                for access in found
-                if access.decodes
-            )
+            chunks += sum(held_bytes(access, kept.pop(access.leaf, 0)) for access in found if access.decodes)
             pending.extend(access.leaf for access in found if isinstance(access.leaf, Computed))
     return Memory(chunks, encoded, registers, 0, 0)

@@ -358,14 +358,13 @@ def test_a_worker_killed_in_the_middle_changes_no_answer(x, mortal, tmp_path):
 def test_workers_that_die_again_and_again_leave_what_was_there(x, mortal, monkeypatch):
     from distributed import KilledWorker
 
-    monkeypatch.setattr(mortal.cluster.scheduler, "allowed_failures", 0)
-
     lz.save("out.zarr", np.ones(3))
     y = x.rechunk((125, 1000)).map_blocks(die, dtype="f8")
-    with pytest.raises(KilledWorker, match="die-x") as caught:
-        y.to_zarr("out.zarr", mode="w", scheduler=mortal)
+    with monkeypatch.context() as patch:
+        patch.setattr(mortal.cluster.scheduler, "allowed_failures", 0)
+        with pytest.raises(KilledWorker, match="die-x") as caught:
+            y.to_zarr("out.zarr", mode="w", scheduler=mortal)
     assert "Out of memory? memory= is what a worker may use" in caught.value.__notes__[0]
     assert lz.load("out.zarr").tolist() == [1, 1, 1]
     assert leftovers() == []
-    monkeypatch.undo()
     np.testing.assert_array_equal(x.to_zarr("out.zarr", mode="w", scheduler=mortal)[...], values())

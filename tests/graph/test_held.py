@@ -273,14 +273,22 @@ def test_what_a_run_worked_with_goes_with_it(expression, scheduler):
     gc.collect()
     gc.disable()
     try:
-        tracemalloc.start()
-        write()
-        held, peak = tracemalloc.get_traced_memory()
+        tries = [_traced(write) for _ in range(3)]
+    finally:
+        gc.enable()
+    assert min(peak for _, peak in tries) > 600_000  # a chunk at the least
+    # Other threads of the process may hold something, too, but not each time.
+    assert min(held for held, _ in tries) < 200_000
+
+
+def _traced(call):
+    """Bytes that are held after a call, and that it takes at most."""
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-        gc.enable()
-    assert peak > 600_000  # a chunk at the least
-    assert held < 200_000
 
 
 class Dropped(dict):

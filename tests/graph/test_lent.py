@@ -340,9 +340,9 @@ def test_what_a_function_makes_is_not_copied(monkeypatch):
     """An array that nobody else refers to is the block, and so is a view of one."""
     taken, promised = [], blocks.promised
 
-    def watched(given, *promise):
-        taken.append(given[1] and promised(given, *promise) is given[0])
-        return promised(given, *promise)
+    def watched(values, *promise, copy):
+        taken.append(not copy and promised(values, *promise, copy=copy) is values)
+        return promised(values, *promise, copy=copy)
 
     monkeypatch.setattr(blocks, "promised", watched)
     x = stored((4, 20))

@@ -145,8 +145,8 @@ def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Node:
     if one.shape != other.shape:
         return sources.memory(np.asarray(False), (), ())
     same: Node = ufunc(np.equal, one, other)
-    if equal_nan and all(node.dtype.kind in "fcmM" for node in (one, other)):
-        missing = [ufunc(np.isnat if node.dtype.kind in "mM" else np.isnan, node) for node in (one, other)]
+    if equal_nan:  # NaN and NaT are what does not equal itself
+        missing = [ufunc(np.not_equal, node, node) for node in (one, other)]
         same = ufunc(np.logical_or, same, ufunc(np.logical_and, *missing))
     return reducing.logical(same, None, False, np.logical_and)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 import math
@@ -81,11 +82,12 @@ class UserBlocks(Computed):
         if "block_info" in wants:
             words["block_info"] = self._block_info(block_id)
         try:
-            given = answer(function, arguments, words)
+            values, alone = answer(function, arguments, words)
         except Exception as error:
             note_user_error(error, self._where(origin, shape, block_id), step_into(self, block_id))
             raise
-        return promised(given, shape, self.dtype, lambda: self._where(origin, shape, block_id), self.cure)
+        where = functools.partial(self._where, origin, shape, block_id)
+        return promised(values, shape, self.dtype, where, self.cure, copy=not alone)
 
     def _where(self, origin: tuple[int, ...], shape: tuple[int, ...], block_id: tuple[int, ...]) -> str:
         return f"{user_call(self.verb, self)}, block {block_id} = {_extent(origin, shape)} of {self.dtype}"

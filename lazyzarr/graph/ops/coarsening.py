@@ -82,11 +82,12 @@ class Coarsen(Computed):
         function, keywords, *_ = self.params
         axes = tuple(range(1, 2 * len(extents), 2))
         try:
-            given = answer(function, lent, {"axis": axes, **dict(keywords)})
+            values, alone = answer(function, lent, {"axis": axes, **dict(keywords)})
         except Exception as error:
             note_user_error(error, self._where())
             raise
-        return promised(given, extents, given[0].dtype, self._where, "; it reduces the axes that axis= says")
+        cure = "; it reduces the axes that axis= says"
+        return promised(values, extents, values.dtype, self._where, cure, copy=not alone)
 
     def _where(self) -> str:
         return f"{user_call('coarsen', self)}, windows of {self.params[2]}"

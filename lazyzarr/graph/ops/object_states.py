@@ -99,7 +99,7 @@ class UserReduce(ObjectReduce):
     def _last(self, parts: list[Any], shape: tuple[int, ...]) -> Array:
         values = np.asarray(self._call(self.params[3][2], self._together(parts), True, "aggregate"))
         return promised(
-            (values, True),
+            values,
             shape,
             self.dtype,
             lambda: user_call("reduction", self),

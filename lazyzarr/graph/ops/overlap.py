@@ -76,7 +76,7 @@ class MapOverlap(Computed):
             note_user_error(error, self._where(coords), step_into(self, coords))
             raise
         cure = "; the function gets a chunk with `depth` elements around it and gives the same shape"
-        return promised((values, True), shape, self.dtype, lambda: self._where(coords), cure)
+        return promised(values, shape, self.dtype, lambda: self._where(coords), cure)
 
     def _where(self, coords: tuple[int, ...]) -> str:
         call = user_call("map_overlap", self)

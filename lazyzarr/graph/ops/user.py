@@ -44,7 +44,7 @@ class UserElementwise(Elementwise):
             part = f"a part of shape {shape} of {self.shape} {self.dtype}"
             note_user_error(error, f"{user_call('elementwise', self)}, {part}")
             raise
-        return promised((values, True), shape, self.dtype, lambda: user_call("elementwise", self))
+        return promised(values, shape, self.dtype, lambda: user_call("elementwise", self))
 
 
 def user_call(kind: str, node: Node) -> str:
@@ -72,18 +72,18 @@ def note_user_error(error: Exception, where: str, hint: str = "") -> None:
 
 
 def promised(
-    given: tuple[Array, bool],
+    values: Array,
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
     where: Callable[[], str],
     cure: str = "",
+    copy: bool = False,
 ) -> Array:
-    """A user function's answer as the array that it was to give, copied unless nobody else can reach it.
+    """A user function's values as the array that it was to give; a copy where they must be nobody else's.
 
     Raises ShapeMismatchError for another shape, DataTypeMismatchError for a dtype that does not cast
     without loss of kind.
     """
-    values, alone = given
     if values.shape != shape:
         raise ShapeMismatchError(f"{where()} gave shape {values.shape}, and was to give {shape}{cure}")
     if values.dtype != dtype and not np.can_cast(values.dtype, dtype, "same_kind"):
@@ -91,4 +91,4 @@ def promised(
             f"{where()} gave {values.dtype} values, and was to give {dtype}; say what it gives: "
             f"dtype={values.dtype.name!r}, or let it cast them"
         )
-    return values.astype(dtype, copy=not alone)
+    return values.astype(dtype, copy=copy)
