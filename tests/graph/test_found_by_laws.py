@@ -116,3 +116,11 @@ def test_blocks_that_each_show_one_value_are_not_taken_for_one() -> None:
         1,
         1,
     ]
+
+
+def test_weighted_bins_of_nothing_are_counts():
+    x, weights = lz.from_array(np.empty(0, "i4")), np.empty(0, "f4")
+    expected = np.bincount(x.compute(), weights, 3)
+    found = np.bincount(x, weights, 3)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found.compute(), expected)

@@ -114,9 +114,10 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Node:
             "np.bincount of a lazy array needs minlength=: one more than the largest integer, x.max().compute() + 1"
         )
     length = operator.index(minlength)
-    if weights is None:
+    found = None if weights is None else _weights(node, weights)
+    if found is None or not node.shape[0]:  # of nothing NumPy counts, with weights or not
         return binning.bincount(node, length, None)
-    return binning.bincount(node, length, _weights(node, weights), np.float64)
+    return binning.bincount(node, length, found, np.float64)
 
 
 def groupby_reduce(
