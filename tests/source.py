@@ -28,7 +28,7 @@ ORDER = """
     format.stores.wrappers format.stores.prefix format.stores.calls format.stores.cache
     format.stores.split format.stores.older
     format.codecs.* format.watch format.requests format.chunk_source format.ahead format.behind
-    format.chunk_update format.chunk format.chunk_parts format.uneven format.cached_chunks
+    format.chunk_update format.chunk format.chunk_stretch format.chunk_parts format.uneven format.cached_chunks
     format.leases format.gates format.locks format.workers format.chunk_loops
     format.stored format.consolidated format.lookup format.commit.*
     format.slots format.operators format.elements format.assign format.info format.tree format.resolve
@@ -39,7 +39,7 @@ ORDER = """
     format.copy_log format.copy_store format.copying format.hierarchy format.aio format.debug_info
     graph.region graph.origins graph.node graph.floating graph.ops.* graph.rules graph.chunking graph.layout graph.sink
     graph.targets graph.program graph.access graph.stack graph.registers graph.stage graph.temporary graph.order
-    graph.exchange graph.plan
+    graph.long_lines graph.exchange graph.plan
     graph.blame graph.cures graph.check graph.optimize
     graph.locate graph.leaves graph.ahead graph.bound graph.write graph.evaluate
     graph.given graph.spec graph.combine graph.tasks

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..errors import ChunkDecodeError, ChunkMemoryError, StoreError
 from .chunk import ChunkReader
 from .chunk_source import FileSource, Scratch
+from .chunk_stretch import read_plain
 from .codecs.blosc import BloscCodec
 from .codecs.blosc_parts import HEAD, BloscIndex, EncodedBlocks, blosc_index
 from .grid import RectilinearGrid, RegularGrid
@@ -182,7 +183,7 @@ class PartsReader(ChunkReader):
         """Fill an array with the bytes of a chunk from `low` on; False where it is not stored."""
         out = values.reshape(-1).view(np.uint8)
         if not self._blosc:
-            return self._read_plain(name, low, out)
+            return read_plain(self._files, name, self._chain.nbytes, low, out)
         for _ in range(ATTEMPTS):
             index = self._indexes.get(name) or self._index(name)
             if index is None:
@@ -262,17 +263,6 @@ class PartsReader(ChunkReader):
             raise ChunkDecodeError(f"there are more than the {index.cbytes:,} bytes", codec="blosc")
         if found[:-2] != list(map(len, rooms)):
             raise ChunkDecodeError("the blosc buffer ends before it should", codec="blosc")
-        return True
-
-    def _read_plain(self, name: str, low: int, out: NDArray[np.uint8]) -> bool:
-        nbytes = self._chain.nbytes
-        ends = memoryview(bytearray(2))
-        asked = [(low, low + len(out)), (nbytes - 1, nbytes + 1)]
-        found = self._files.read_ranges_into(name, asked, [out.data, ends])
-        if found is None:
-            return False
-        if found != [len(out), 1]:
-            raise ChunkDecodeError(f"the chunk is not the {nbytes:,} bytes that it should be", codec="bytes")
         return True
 
     def _index(self, name: str) -> BloscIndex | None:

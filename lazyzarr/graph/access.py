@@ -17,6 +17,7 @@ from lazyzarr.graph.node import Chunks, Node
 from lazyzarr.graph.ops.blocks import MapBlocks
 from lazyzarr.graph.ops.computed import Computed
 from lazyzarr.graph.ops.reductions import Reduce
+from lazyzarr.graph.ops.runs import Runs
 from lazyzarr.graph.ops.sources import DaskSource, ForeignSource, MemorySource, ZarrSource
 from lazyzarr.graph.program import Programs, hulls_of, joined_within
 from lazyzarr.graph.region import Region, hull, volume, whole
@@ -236,10 +237,10 @@ def _each_once(node: Computed, access: Access, intervals: Sequence[tuple[Cuts, C
     """Whether each chunk of a leaf goes to one block of a function alone."""
     source = node.inputs[0]
     return (
-        isinstance(node, MapBlocks)
+        isinstance(node, (MapBlocks, Runs))
         and len(node.inputs) == 1
         and all(span.within is None for span in access.region)
-        and math.prod(map(len, source.chunks)) == math.prod(map(len, node.chunks))
+        and math.prod(len(starts) for starts, _ in intervals) == math.prod(map(len, node.chunks))
         and _decoded(access, intervals, source.shape)
         == _decoded(access, _whole_box(source.shape), source.shape)
     )

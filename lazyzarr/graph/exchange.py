@@ -13,10 +13,12 @@ import numpy as np
 
 from lazyzarr.graph.access import accesses_below, bytes_below, decoded_bytes
 from lazyzarr.graph.layout import Cuts
+from lazyzarr.graph.long_lines import in_runs, is_long, smaller_blocks
 from lazyzarr.graph.node import Chunks, Node, make
 from lazyzarr.graph.ops.computed import Computed
 from lazyzarr.graph.ops.joining import Concatenate
 from lazyzarr.graph.ops.lines import Lines
+from lazyzarr.graph.ops.merging import Merged
 from lazyzarr.graph.ops.points import Take
 from lazyzarr.graph.ops.sources import ZarrSource
 from lazyzarr.graph.ops.views import Rechunk
@@ -55,6 +57,8 @@ def proposals(stage: Stage, room: int, fits: bool) -> Iterator[Cut]:
         yield from _before_writing(stage, room)
         yield from _before_reading(stage, room)
     for node in _computed(stage):
+        if not fits:
+            yield from _before_merging(stage, node, room)
         again, once = bytes_below(node)
         if not fits or again >= LEAST_AMPLIFICATION * once:
             yield from _before_computing(node, room)
@@ -123,6 +127,22 @@ def _before_blocks(made: Computed, others: dict[Node, Node], room: int) -> Itera
         for share in SHARES if any(r > w for r, w in zip(reads, wants, strict=True)) else ():
             chunks = between(base.shape, reads, wants, base.dtype.itemsize, room // share, fixed=True)
             yield Cut({base: chunks}, others)
+
+
+def _before_merging(stage: Stage, node: Computed, room: int) -> Iterator[Cut]:
+    """Lines too long for a task, in runs that are written first; and those that are, merged in smaller blocks."""
+    if isinstance(node, Lines) and is_long(node, room):
+        for other, runs in in_runs(node, room, _units(stage, node)):
+            yield Cut({runs: runs.unit}, {node: other})
+    if isinstance(node, Merged):
+        for other in smaller_blocks(node):
+            yield Cut({}, {node: other})
+
+
+def _units(stage: Stage, node: Node) -> tuple[int, ...] | None:
+    """What the stage writes at once, where that is of the node's shape."""
+    sink = next(filter(None, stage.sinks), None)
+    return sink.unit if sink is not None and stage.domain == node.shape else None
 
 
 def _before_picking(node: Take) -> Iterator[Cut]:

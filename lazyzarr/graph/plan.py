@@ -31,6 +31,8 @@ BASE = 32_000_000
 MOST_EXCHANGES = 12
 # A temporary array has to save this much: the disk it is written to may be slower than what is decoded.
 WORTH_IT = 0.75
+# Costs that differ less are alike: the last of even parts may hold a little of nothing.
+NEAR = 1.05
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ def _exchanged(planned: Stages, budget: Budget) -> Stages | None:
     for stage in planned.stages:
         fits = planned.peak(stage) <= planned.memory and planned.workers == at_once
         tried = [_planned(_changed(planned, cut), budget) for cut in proposals(stage, room, fits)]
-        best = min(tried, key=_rank, default=None)
+        best = _first_of_the_best(tried)
         if best is not None and _is_better(best, planned):
             why = (_why(planned, stage, best),) if len(best.spills) > len(planned.spills) else ()
             return dataclasses.replace(best, spills_why=(*planned.spills_why, *why))
@@ -201,6 +203,14 @@ def _rank(planned: Stages) -> tuple[int, float]:
     return over, sum(
         work(stage) / max(1, min(planned.workers, stage.layout.tasks)) for stage in planned.stages
     )
+
+
+def _first_of_the_best(tried: Sequence[Stages]) -> Stages | None:
+    """The plan that ranks first; of those that cost nearly as little the one that was proposed first."""
+    ranks = [_rank(planned) for planned in tried]
+    over, cost = min(ranks, default=(0, 0.0))
+    near = (each for each, rank in zip(tried, ranks, strict=True) if rank <= (over, NEAR * cost))
+    return next(near, None)
 
 
 def _is_better(new: Stages, old: Stages) -> bool:

@@ -39,9 +39,12 @@ from lazyzarr.graph.layout import (
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.blocks import MapBlocks
 from lazyzarr.graph.ops.computed import Computed
+from lazyzarr.graph.ops.lines import Lines
+from lazyzarr.graph.ops.merging import Merged
 from lazyzarr.graph.ops.reductions import Reduce
 from lazyzarr.graph.ops.scans import Scan
 from lazyzarr.graph.ops.sources import ZarrSource
+from lazyzarr.graph.ops.views import Rechunk
 from lazyzarr.graph.program import Programs, compile_program, joined_within
 from lazyzarr.graph.registers import register_bytes
 from lazyzarr.graph.sink import Sink
@@ -199,7 +202,7 @@ class Stage:
         """The operation and the variable it is done to."""
         what = self.reduces if self.reduces else self.roots
         label = (
-            "-".join(dict.fromkeys(node.label for node in what)) if len(what) <= 4 else f"{len(what)}-results"
+            "-".join(dict.fromkeys(map(_label, what))) if len(what) <= 4 else f"{len(what)}-results"
         )
         leaf = ranked(self.accesses, self.domain)[:1]
         variable = leaf_name(leaf[0].leaf) if leaf else ""
@@ -212,6 +215,12 @@ class Stage:
     def whole_in_block(self, reduce: Reduce) -> bool:
         """Whether a block holds all of the reduced axes, so that its results need no other block."""
         return all(self.layout.numblocks[axis] == 1 for axis in reduce.axes)
+
+
+def _label(node: Node) -> str:
+    """The word for what makes a node's values: what the plan cuts otherwise itself is called what it is."""
+    made = node.inputs[0] if isinstance(node, Rechunk) else node
+    return made.label if isinstance(made, (Lines, Merged)) else node.label
 
 
 def draft_stage(
@@ -540,7 +549,8 @@ def _block_memory(leaf: Computed) -> Memory:
         node = pending.pop()
         kept = block_capacities(node)
         registers += node.working_bytes
-        for source, intervals in zip(node.inputs, node.intervals(), strict=True):
+        given = () if node.reads_itself else zip(node.inputs, node.intervals(), strict=True)
+        for source, intervals in given:
             registers += register_bytes(programs_below(source), intervals)
             found = accesses_below(source)
             encoded = max(encoded, _encoded(found))

@@ -52,6 +52,11 @@ class Computed(Node):
         """Bytes that making a block takes, beside the block and the boxes that it asks for."""
         return 0
 
+    @property
+    def reads_itself(self) -> bool:
+        """Whether it takes what it needs of a stored input itself: no chunk of that is decoded or kept for it."""
+        return False
+
     @abstractmethod
     def intervals(self) -> list[tuple[Intervals, ...]]:
         """For each input, along each axis of it: the intervals in one of which each box lies that a block asks for."""

@@ -43,6 +43,14 @@ class Lines(MapBlocks):
         return int(dict(self.params[2])["axis"])
 
     @property
+    def ordering(self) -> tuple[bool, str | None] | None:
+        """Where it sorts: whether it gives positions, and NumPy's word for how; None: it does something else."""
+        words = dict(self.params[2])
+        if self.params[0] is not by_parts or words["function"] not in (np.sort, np.argsort):
+            return None
+        return words["function"] is np.argsort, words["words"]["kind"]
+
+    @property
     def working_bytes(self) -> int:
         """Bytes that the function takes for some lines of a block."""
         source, axis = self.inputs[0], self.axis

@@ -1,0 +1,98 @@
+"""Long lines: how lines that no task can hold are sorted in runs, and these merged. Pure integers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from lazyzarr.graph.access import accesses_below
+from lazyzarr.graph.node import Node, make
+from lazyzarr.graph.ops.lines import Lines
+from lazyzarr.graph.ops.merging import Merged, merged, merging_bytes
+from lazyzarr.graph.ops.runs import RunForm, Runs, can_run, runs_of
+from lazyzarr.graph.ops.views import Rechunk
+from lazyzarr.graph.stage import driver_cuts
+from lazyzarr.graph.temporary import can_spill
+
+__all__ = ["in_runs", "is_long", "smaller_blocks"]
+
+# Bytes of a run, and of a block that is merged, at most: larger ones are no faster.
+MOST_RUN, MOST_MERGED = 128_000_000, 256_000_000
+# Parts of a task's memory that a run and all that is made of it may take.
+RUN_SHARES = (0.8, 0.4)
+# The part that merging a block may take: what reads it needs the rest, and where that is not enough it is cut again.
+MERGED_SHARE = 0.6
+# A row of a run lies there as it is made, once more until nothing reads it, and on its way to the disk; so does a block.
+ROWS, BLOCKS = 3, 2
+# Lines are no longer than it takes to fit where this many times their bytes do.
+LONG = 3
+
+
+def is_long(node: Lines, room: int) -> bool:
+    """Whether a line is to be sorted, and too long to be for a task that may take `room` bytes."""
+    source = node.inputs[0]
+    line = source.shape[node.axis] * max(source.dtype.itemsize, node.dtype.itemsize)
+    return node.ordering is not None and can_run(source.dtype) and can_spill(node) and LONG * line > room
+
+
+def in_runs(node: Lines, room: int, units: Sequence[int] | None) -> Iterator[tuple[Node, Runs]]:
+    """The same values merged from runs, and these, which are to be stored; `units`: what is written at once."""
+    assert node.ordering is not None
+    positions, kind = node.ordering
+    source, axis = node.inputs[0], node.axis
+    base = source.inputs[0] if isinstance(source, Rechunk) else source
+    found = accesses_below(base)
+    reads = [int(np.diff(cuts).max(initial=1)) for cuts in driver_cuts(found, base.shape, frozenset())]
+    native = base.dtype.newbyteorder("=")
+    for share in RUN_SHARES:
+        for beside in _beside(reads, axis):
+            form = RunForm(native, axis, base.shape[axis], 1, positions, kind)
+            length = _run_length(form, int(share * room), math.prod(beside), base.dtype.itemsize, reads[axis])
+            runs = runs_of(base, form._replace(length=length), beside, node.origin)
+            block = _merged_length(form, node, int(MERGED_SHARE * room), units)
+            made = merged(runs, node.dtype, block, node.dims)
+            yield make(Rechunk, (made,), (node.chunks,), node.origin), runs
+
+
+def _beside(reads: Sequence[int], axis: int) -> list[tuple[int, ...]]:
+    """How many lines a block of runs may have along the other axes: as chunks have, or one."""
+    whole = tuple(n for i, n in enumerate(reads) if i != axis)
+    return list(dict.fromkeys([whole, (1,) * len(whole)]))
+
+
+def _run_length(form: RunForm, room: int, lines: int, itemsize: int, chunk: int) -> int:
+    """Values of a run of so many lines at once: whole chunks where one fits, else even parts of a chunk."""
+    row = form.dtype.itemsize + 4 * form.positions
+    most = room // (lines * (itemsize + ROWS * row) + form.working_bytes)
+    most = max(1, min(most, MOST_RUN // (lines * row), form.count))
+    return _even(form.count, most, chunk)
+
+
+def _merged_length(form: RunForm, node: Lines, room: int, units: Sequence[int] | None) -> int:
+    """Values of a block that is merged: whole units where one fits, else even parts of one."""
+    most = room // (BLOCKS * node.dtype.itemsize + merging_bytes(form))
+    most = max(1, min(most, MOST_MERGED // node.dtype.itemsize, form.count))
+    return _even(form.count, most, min(units[form.axis], form.count) if units is not None else 1)
+
+
+def _even(count: int, most: int, unit: int) -> int:
+    """The length of as few parts as can be of at most so many values: whole units where one fits, else even parts of it.
+
+    >>> _even(1000, 390, 100), _even(1000, 30, 100)
+    (300, 25)
+    """
+    if most < unit:
+        return -(-unit // -(-unit // most))
+    parts = -(-count // (most // unit * unit))
+    return -(-count // (parts * unit)) * unit
+
+
+def smaller_blocks(node: Merged) -> Iterator[Node]:
+    """The same values merged in smaller blocks."""
+    for parts in (2, 4):
+        if node.length >= parts:
+            runs = node.inputs[0]
+            params = (*node.params[:3], -(-node.length // parts), *node.params[4:])
+            yield make(Rechunk, (make(Merged, (runs,), params, node.origin),), (node.chunks,), node.origin)
