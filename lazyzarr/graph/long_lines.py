@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from lazyzarr.graph.access import accesses_below
+from lazyzarr.graph.access import accesses_below, read_bytes_bound
 from lazyzarr.graph.node import Node, make
 from lazyzarr.graph.ops.lines import Lines
-from lazyzarr.graph.ops.merging import Merged, merged, merging_bytes
+from lazyzarr.graph.ops.merging import Merged, merged
 from lazyzarr.graph.ops.runs import RunForm, Runs, can_run, runs_of
 from lazyzarr.graph.ops.views import Rechunk
 from lazyzarr.graph.stage import driver_cuts
@@ -21,20 +21,24 @@ __all__ = ["in_runs", "is_long", "smaller_blocks"]
 # Bytes of a run, and of a block that is merged, at most: larger ones are no faster.
 MOST_RUN, MOST_MERGED = 128_000_000, 256_000_000
 # Parts of a task's memory that a run and all that is made of it may take.
-RUN_SHARES = (0.8, 0.4)
+RUN_SHARES = (0.8, 0.4, 0.1)
 # The part that merging a block may take: what reads it needs the rest, and where that is not enough it is cut again.
 MERGED_SHARE = 0.6
 # A row of a run lies there as it is made, once more until nothing reads it, and on its way to the disk; so does a block.
 ROWS, BLOCKS = 3, 2
-# Lines are no longer than it takes to fit where this many times their bytes do.
-LONG = 3
+
+
+LITTLE = 65536
 
 
 def is_long(node: Lines, room: int) -> bool:
-    """Whether a line is to be sorted, and too long to be for a task that may take `room` bytes."""
-    source = node.inputs[0]
-    line = source.shape[node.axis] * max(source.dtype.itemsize, node.dtype.itemsize)
-    return node.ordering is not None and can_run(source.dtype) and can_spill(node) and LONG * line > room
+    """Whether lines are to be sorted of which a task that may take `room` bytes has none to spare for."""
+    source, axis = node.inputs[0], node.axis
+    if node.ordering is None or not can_run(source.dtype) or not can_spill(node):
+        return False
+    line = node.recut([n if i == axis else 1 for i, n in enumerate(source.shape)])
+    made = BLOCKS * node.dtype.itemsize + source.dtype.itemsize
+    return 2 * (source.shape[axis] * made + line.working_bytes) > room
 
 
 def in_runs(node: Lines, room: int, units: Sequence[int] | None) -> Iterator[tuple[Node, Runs]]:
@@ -45,6 +49,9 @@ def in_runs(node: Lines, room: int, units: Sequence[int] | None) -> Iterator[tup
     base = source.inputs[0] if isinstance(source, Rechunk) else source
     found = accesses_below(base)
     reads = [int(np.diff(cuts).max(initial=1)) for cuts in driver_cuts(found, base.shape, frozenset())]
+    # What is read at once, and a little for each file.
+    reading = sum(access.chunk_nbytes for access in found) + max(map(read_bytes_bound, found), default=0)
+    room = max(0, room - reading - 2 * LITTLE)
     native = base.dtype.newbyteorder("=")
     for share in RUN_SHARES:
         for beside in _beside(reads, axis):
@@ -72,7 +79,7 @@ def _run_length(form: RunForm, room: int, lines: int, itemsize: int, chunk: int)
 
 def _merged_length(form: RunForm, node: Lines, room: int, units: Sequence[int] | None) -> int:
     """Values of a block that is merged: whole units where one fits, else even parts of one."""
-    most = room // (BLOCKS * node.dtype.itemsize + merging_bytes(form))
+    most = room // (BLOCKS * node.dtype.itemsize + form.merging_bytes)
     most = max(1, min(most, MOST_MERGED // node.dtype.itemsize, form.count))
     return _even(form.count, most, min(units[form.axis], form.count) if units is not None else 1)
 

@@ -167,16 +167,22 @@ def sort(a: Any, axis: Any = -1, kind: Any = None, *, stable: bool | None = None
     """The values in ascending order along an axis (None: raveled), NaN last."""
     node = ravel(a) if axis is None else as_node(a)
     where_ = 0 if axis is None else axis_in(node, axis)
-    words = {"kind": "stable" if stable else kind}
-    return _ordered(np.sort, node, where_, node.shape[where_], node.dtype, words)
+    return _sorted(np.sort, node, where_, node.dtype, "stable" if stable else kind)
 
 
 def argsort(a: Any, axis: Any = -1, kind: Any = None, *, stable: bool | None = None) -> Node:
     """The positions that sort the values along an axis (None: raveled)."""
     node = ravel(a) if axis is None else as_node(a)
     where_ = 0 if axis is None else axis_in(node, axis)
-    words = {"kind": "stable" if stable else kind}
-    return _ordered(np.argsort, node, where_, node.shape[where_], np.dtype(np.intp), words)
+    return _sorted(np.argsort, node, where_, np.dtype(np.intp), "stable" if stable else kind)
+
+
+def _sorted(function: Callable[..., Any], node: Node, axis: int, dtype: np.dtype[Any], kind: Any) -> Node:
+    """What a function of NumPy's that sorts gives for lines along an axis."""
+    count = node.shape[axis]
+    found = _ordered(function, node, axis, count, dtype, {"kind": kind})
+    # A line that may not fit comes in parts: nothing that reads it has to hold it then.
+    return found if count * dtype.itemsize <= LINES else rechunk(found, node.chunks)
 
 
 def topk(a: Any, k: int, axis: Any = -1) -> Node:

@@ -16,15 +16,13 @@ from lazyzarr.graph.ops.ranks import SortedRuns, looked_at
 from lazyzarr.graph.ops.runs import RunForm, Runs, positions_type
 from lazyzarr.graph.ops.sources import ZarrSource
 
-__all__ = ["Merged", "merged", "merging_bytes"]
+__all__ = ["Merged", "merged"]
 
 Array = np.ndarray[Any, Any]
 # Splits that are remembered: one block ends where the next begins, and blocks of several lines may take turns.
 MOST_SPLITS = 64
 # Of what is looked at for a split: as it is read, put together, and in order.
 LOOKED_AT = 3
-# NumPy sorts numbers of these sizes by vectors: faster than it merges what lies in order.
-BY_VECTORS = {2, 4, 8}
 
 
 class Merged(Computed):
@@ -83,7 +81,7 @@ class Merged(Computed):
         known = 2 * -(-form.count // form.distance) * form.dtype.itemsize
         looked = LOOKED_AT * looked_at(runs, form.distance) * form.dtype.itemsize
         splits = MOST_SPLITS * runs * 40
-        return known + looked + splits + self.length * merging_bytes(form)
+        return known + looked + splits + self.length * form.merging_bytes
 
     def compute(self, coords: tuple[int, ...], get: Get) -> Array:
         """The block, without what others know of its line."""
@@ -128,7 +126,7 @@ class _Merger:
         if form.positions:
             values = self._positions(line, stretches, values)
         else:
-            values.sort(kind=_merging_kind(form))
+            values.sort(kind=form.merging)
         return values.astype(self._dtype, copy=False).reshape(extents)
 
     def _positions(self, line: tuple[int, ...], stretches: Sequence[tuple[int, int]], values: Array) -> Array:
@@ -179,19 +177,6 @@ class _Merger:
         low = row * self._places[-1] + place + first * out.itemsize
         coords = (*(i // n for i, n in zip(line, self._beside, strict=True)), run, 0)
         self._reader.read_stretch(coords, low, out.view(np.uint8), self._scratch)
-
-
-def _merging_kind(form: RunForm) -> Any:
-    """How values in runs are sorted: as was asked for, or as is fastest where runs lie in order."""
-    by_vectors = form.dtype.kind in "iuf" and form.dtype.itemsize in BY_VECTORS
-    return form.kind if by_vectors else "stable"
-
-
-def merging_bytes(form: RunForm) -> int:
-    """Bytes that merging takes for each value of a block, besides the block."""
-    if not form.positions:
-        return 0 if _merging_kind(form) is None else form.dtype.itemsize
-    return form.dtype.itemsize + 2 * np.dtype(np.intp).itemsize + 2 * np.dtype(np.intp).itemsize
 
 
 def merged(runs: Runs, dtype: np.dtype[Any], length: int, dims: tuple[str | None, ...]) -> Merged:
