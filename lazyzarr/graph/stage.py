@@ -219,7 +219,9 @@ class Stage:
 
 def _label(node: Node) -> str:
     """The word for what makes a node's values: what the plan cuts otherwise itself is called what it is."""
-    made = node.inputs[0] if isinstance(node, Rechunk) else node
+    made = node
+    while isinstance(made, Rechunk):
+        made = made.inputs[0]
     return made.label if isinstance(made, (Lines, Merged)) else node.label
 
 

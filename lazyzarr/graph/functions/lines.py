@@ -51,6 +51,7 @@ __all__ = [
 LINES = (
     16_000_000  # bytes of whole lines, or of what is made of them, in a block, where one line is not longer
 )
+WHOLE = 4_000_000  # bytes of a line that is one chunk of what is sorted
 MOST_RANKS = 16  # of values that are found in one go, each with counts of its own
 
 
@@ -182,7 +183,7 @@ def _sorted(function: Callable[..., Any], node: Node, axis: int, dtype: np.dtype
     count = node.shape[axis]
     found = _ordered(function, node, axis, count, dtype, {"kind": kind})
     # A line that may not fit comes in parts: nothing that reads it has to hold it then.
-    return found if count * dtype.itemsize <= LINES else rechunk(found, node.chunks)
+    return found if count * dtype.itemsize <= WHOLE else rechunk(found, node.chunks)
 
 
 def topk(a: Any, k: int, axis: Any = -1) -> Node:
