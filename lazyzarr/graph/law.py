@@ -38,7 +38,8 @@ _DEAR = set(
     "hypot cbrt remainder fmod floor_divide logaddexp logaddexp2".split()
 )
 _SORTING = set(
-    "sort argsort sorted-runs topk argtopk median nanmedian percentile quantile nanpercentile nanquantile unique".split()
+    "sort argsort sorted-runs topk argtopk median nanmedian percentile quantile nanpercentile nanquantile "
+    "unique".split()
 )
 
 

@@ -24,7 +24,7 @@ MOST_RUN, MOST_MERGED = 128_000_000, 256_000_000
 RUN_SHARES = (0.8, 0.4, 0.1)
 # The part that merging a block may take: what reads it needs the rest, and where that is not enough it is cut again.
 MERGED_SHARE = 0.6
-# A row of a run lies there as it is made, once more until nothing reads it, and on its way to the disk; so does a block.
+# A row of a run lies there as it is made, once more until nothing reads it, and on its way to the disk; blocks too.
 ROWS, BLOCKS = 3, 2
 
 
@@ -73,19 +73,19 @@ def _run_length(form: RunForm, room: int, lines: int, itemsize: int, chunk: int)
     """Values of a run of so many lines at once: whole chunks where one fits, else even parts of a chunk."""
     row = form.dtype.itemsize + 4 * form.positions
     most = room // (lines * (itemsize + ROWS * row) + form.working_bytes)
-    most = max(1, min(most, MOST_RUN // (lines * row), form.count))
-    return _even(form.count, most, chunk)
+    most = max(1, min(most, MOST_RUN // (lines * row), form.size))
+    return _even(form.size, most, chunk)
 
 
 def _merged_length(form: RunForm, node: Lines, room: int, units: Sequence[int] | None) -> int:
     """Values of a block that is merged: whole units where one fits, else even parts of one."""
     most = room // (BLOCKS * node.dtype.itemsize + form.merging_bytes)
-    most = max(1, min(most, MOST_MERGED // node.dtype.itemsize, form.count))
-    return _even(form.count, most, min(units[form.axis], form.count) if units is not None else 1)
+    most = max(1, min(most, MOST_MERGED // node.dtype.itemsize, form.size))
+    return _even(form.size, most, min(units[form.axis], form.size) if units is not None else 1)
 
 
 def _even(count: int, most: int, unit: int) -> int:
-    """The length of as few parts as can be of at most so many values: whole units where one fits, else even parts of it.
+    """The length of as few parts as can be of at most so many values: whole units where one fits, else parts of it.
 
     >>> _even(1000, 390, 100), _even(1000, 30, 100)
     (300, 25)

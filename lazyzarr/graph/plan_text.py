@@ -131,8 +131,8 @@ def notes(planned: Stages, facts: Sequence[StageFacts], bound: Bound | None) -> 
         later = f"; nothing is written before stage {first}" if first > 1 else ""
         count = f"{writers:,} chunks or shards" if writers > 1 else "one chunk or shard"
         found.append(f"{count} written, one writer each{later}")
-    # What is read of a temporary array is below none of the outputs, and has no hint of its own.
-    hints = (node.hint for node in walk([o.node for o in (*planned.outputs, *planned.made)]))
+    made = [output.node for output in (*planned.outputs, *planned.made)]
+    hints = (node.hint for node in walk([*made, *(spill.node for spill in planned.spills)]))
     found += dict.fromkeys(filter(None, hints))
     return [*found, str(bound)] if bound is not None and bound.total > _AT_ONCE else found
 

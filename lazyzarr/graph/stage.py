@@ -201,9 +201,7 @@ class Stage:
     def name(self) -> str:
         """The operation and the variable it is done to."""
         what = self.reduces if self.reduces else self.roots
-        label = (
-            "-".join(dict.fromkeys(map(_label, what))) if len(what) <= 4 else f"{len(what)}-results"
-        )
+        label = "-".join(dict.fromkeys(map(_label, what))) if len(what) <= 4 else f"{len(what)}-results"
         leaf = ranked(self.accesses, self.domain)[:1]
         variable = leaf_name(leaf[0].leaf) if leaf else ""
         return f"{label}-{variable}" if variable and variable != label else label

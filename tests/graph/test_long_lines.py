@@ -20,7 +20,7 @@ from lazyzarr.format.stores import MemoryStore
 from lazyzarr.graph import long_lines
 from lazyzarr.graph import plan as planning
 from lazyzarr.graph.ops import merging, ranks
-from lazyzarr.graph.ops.runs import RunForm, Runs
+from lazyzarr.graph.ops.runs import RunForm
 from tests.format.conftest import fast_path  # noqa: F401
 
 LENGTH, CHUNK = 20_000, 700
@@ -130,7 +130,9 @@ def test_long_lines_are_sorted_as_numpy_sorts(where, dtype, name, kinds, runs, m
         found = planned(y, memory, tuple(min(n, 500) for n in y.shape)).run()[...]
     # NumPy's quicksort leaves float16 out of order where there are both zeros.
     sort = SORTS["stable sort" if name == "sort" else name]
-    assert_same(found, sort(values, axis, np).astype(y.dtype), bits=name != "sort" and values.dtype.kind != "c")
+    assert_same(
+        found, sort(values, axis, np).astype(y.dtype), bits=name != "sort" and values.dtype.kind != "c"
+    )
 
 
 @given(
@@ -375,7 +377,9 @@ def test_the_process_stays_within_the_budget(fast_path, monkeypatch):  # noqa: F
     """2 threads, 64 MB, 80 MB of numbers in one line: the peak of the process over what it held before."""
     monkeypatch.chdir(fast_path)
     values = np.random.default_rng(0).random(20_000_000, "f4")
-    lz.create_array("long.zarr", shape=values.shape, chunks=(500_000,), dtype="f4", compressors=None)[...] = values
+    lz.create_array("long.zarr", shape=values.shape, chunks=(500_000,), dtype="f4", compressors=None)[...] = (
+        values
+    )
     lz.save("small.zarr", np.ones(4, "f4"))
     peaks = {}
     for name in ("sort", "argsort"):

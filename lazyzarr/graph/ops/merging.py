@@ -44,7 +44,7 @@ class Merged(Computed):
         """How the lines are sorted."""
         runs, blocks = len(self.form.lengths), len(self.chunks[self.form.axis])
         return (
-            f"{self.label}: lines of {self.form.count:,} do not fit; each is sorted in {runs:,} runs of "
+            f"{self.label}: lines of {self.form.size:,} do not fit; each is sorted in {runs:,} runs of "
             f"{self.form.length:,}, which are merged in {blocks:,} blocks"
         )
 
@@ -61,9 +61,7 @@ class Merged(Computed):
     def infer(self) -> None:
         """Shape and dims are those of the lines."""
         form, _, self.dtype, length, self.shape, self.dims = self.params
-        self.chunks = tuple(
-            pieces_of(n, length if i == form.axis else 1) for i, n in enumerate(self.shape)
-        )
+        self.chunks = tuple(pieces_of(n, length if i == form.axis else 1) for i, n in enumerate(self.shape))
 
     @property
     def reads_itself(self) -> bool:
@@ -78,7 +76,7 @@ class Merged(Computed):
     def working_bytes(self) -> int:
         """What is known of the runs of one line, what is looked at for a split, and what sorting a block takes."""
         form, runs = self.form, len(self.form.lengths)
-        known = 2 * -(-form.count // form.distance) * form.dtype.itemsize
+        known = 2 * -(-form.size // form.distance) * form.dtype.itemsize
         looked = LOOKED_AT * looked_at(runs, form.distance) * form.dtype.itemsize
         splits = MOST_SPLITS * runs * 40
         return known + looked + splits + self.length * form.merging_bytes

@@ -1,7 +1,7 @@
 """Ranks: where sorted runs are to be split so that a number of the least values lie before the splits.
 
-Of each run some values are known, at even distances. They say between which values the one at the rank lies, and between
-which places of each run; only these are looked at. Equal values are taken of the runs in their order.
+Of each run some values are known, at even distances. They say between which values the one at the rank lies, and
+between which places of each run; only these are looked at. Equal values are taken of the runs in their order.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class RunForm(NamedTuple):
     """That of the values, in this machine's byte order."""
     axis: int
     """Along which the lines lie."""
-    count: int
+    size: int
     """Values of a line."""
     length: int
     """Values of a run; the last may have fewer."""
@@ -37,7 +37,7 @@ class RunForm(NamedTuple):
     @property
     def lengths(self) -> tuple[int, ...]:
         """The values of each run."""
-        return pieces_of(self.count, self.length)
+        return pieces_of(self.size, self.length)
 
     @property
     def distance(self) -> int:
