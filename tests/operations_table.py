@@ -192,7 +192,7 @@ ROWS = [
     ),
     Row("ffill", call(axis=0), "a block of the result, a value and a count a line"),
     Row("bfill", call(axis=0), "a block of the result, a value and a count a line"),
-    Row("sort argsort", call(axis=0), WHOLE),
+    Row("sort argsort", call(axis=0), f"{WHOLE}; of longer ones some values of each sorted run"),
     Row("median nanmedian", call(axis=0), WHOLE),
     Row(
         "quantile nanquantile percentile nanpercentile",
@@ -297,7 +297,7 @@ def probed(row: Row, name: str) -> Found:
     most, more = (max(held(plan_of(each)) for each in arrays) for arrays in (made, longer))
     holds = LINES if more > 1.1 * most else CHUNKS
     kind = kind_of(made)
-    if kind == MAP and holds == LINES and row.besides == WHOLE:
+    if kind == MAP and holds == LINES and row.besides.startswith(WHOLE):
         kind = EXCHANGE
     return Found(kind, f"{passes:.2f}".rstrip("0").rstrip("."), holds)
 

@@ -26,9 +26,8 @@ RUN_SHARES = (0.8, 0.4, 0.1)
 MERGED_SHARE = 0.6
 # A row of a run lies there as it is made, once more until nothing reads it, and on its way to the disk; blocks too.
 ROWS, BLOCKS = 3, 2
-
-
-LITTLE = 65536
+# What each file takes that is read or written, whatever its size.
+FILE = 65536
 
 
 def is_long(node: Lines, room: int) -> bool:
@@ -49,9 +48,8 @@ def in_runs(node: Lines, room: int, units: Sequence[int] | None) -> Iterator[tup
     base = source.inputs[0] if isinstance(source, Rechunk) else source
     found = accesses_below(base)
     reads = [int(np.diff(cuts).max(initial=1)) for cuts in driver_cuts(found, base.shape, frozenset())]
-    # What is read at once, and a little for each file.
     reading = sum(access.chunk_nbytes for access in found) + max(map(read_bytes_bound, found), default=0)
-    room = max(0, room - reading - 2 * LITTLE)
+    room = max(0, room - reading - 2 * FILE)
     native = base.dtype.newbyteorder("=")
     for share in RUN_SHARES:
         for beside in _beside(reads, axis):
