@@ -35,6 +35,10 @@ class StretchReader(ChunkReader):
         assert of.chain.is_plain
         self._key_of = of.source.key
 
+    def new_scratch(self) -> Scratch:
+        """What one thread keeps: no room for chunks, as what is read goes where it is wanted."""
+        return Scratch(self._chain.new_chunk)
+
     def read_stretch(self, coords: Coords, low: int, out: NDArray[np.uint8], scratch: Scratch) -> None:
         """Fill `out` with the bytes of a chunk from `low` on; raises what `read_into` does."""
         try:

@@ -1,4 +1,4 @@
-"""Long lines: how lines that no task can hold are sorted in runs, and these merged. Pure integers."""
+"""Long lines: how lines that no task can hold are sorted in runs, and these merged or looked up. Pure integers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from lazyzarr.graph.access import accesses_below, read_bytes_bound
 from lazyzarr.graph.node import Node, make
 from lazyzarr.graph.ops.lines import Lines
 from lazyzarr.graph.ops.merging import Merged, merged
+from lazyzarr.graph.ops.ranked import ranked
 from lazyzarr.graph.ops.runs import RunForm, Runs, can_run, runs_of
+from lazyzarr.graph.ops.selecting import can_select
 from lazyzarr.graph.ops.views import Rechunk
 from lazyzarr.graph.stage import driver_cuts
 from lazyzarr.graph.temporary import can_spill
@@ -31,9 +33,10 @@ FILE = 65536
 
 
 def is_long(node: Lines, room: int) -> bool:
-    """Whether lines are to be sorted of which a task that may take `room` bytes has none to spare for."""
+    """Whether lines are to be ordered of which a task that may take `room` bytes has none to spare for."""
     source, axis = node.inputs[0], node.axis
-    if node.ordering is None or not can_run(source.dtype) or not can_spill(node):
+    can = can_run if node.ordering else can_select if node.ranking else None
+    if can is None or not can(source.dtype) or not can_spill(node):
         return False
     line = node.recut([n if i == axis else 1 for i, n in enumerate(source.shape)])
     made = BLOCKS * node.dtype.itemsize + source.dtype.itemsize
@@ -41,9 +44,8 @@ def is_long(node: Lines, room: int) -> bool:
 
 
 def in_runs(node: Lines, room: int, units: Sequence[int] | None) -> Iterator[tuple[Node, Runs]]:
-    """The same values merged from runs, and these, which are to be stored; `units`: what is written at once."""
-    assert node.ordering is not None
-    positions, kind = node.ordering
+    """The same values from sorted runs, and these, which are to be stored; `units`: what is written at once."""
+    positions, kind = node.ordering or (False, None)
     source, axis = node.inputs[0], node.axis
     base = source.inputs[0] if isinstance(source, Rechunk) else source
     found = accesses_below(base)
@@ -56,9 +58,16 @@ def in_runs(node: Lines, room: int, units: Sequence[int] | None) -> Iterator[tup
             form = RunForm(native, axis, base.shape[axis], 1, positions, kind)
             length = _run_length(form, int(share * room), math.prod(beside), base.dtype.itemsize, reads[axis])
             runs = runs_of(base, form._replace(length=length), beside, node.origin)
-            block = _merged_length(form, node, int(MERGED_SHARE * room), units)
-            made = merged(runs, node.dtype, block, node.dims)
-            yield make(Rechunk, (made,), (node.chunks,), node.origin), runs
+            yield make(Rechunk, (_made(node, runs, room, units),), (node.chunks,), node.origin), runs
+
+
+def _made(node: Lines, runs: Runs, room: int, units: Sequence[int] | None) -> Node:
+    """The node's values from runs."""
+    if node.ranking is not None:
+        return ranked(runs, *node.ranking, node.dtype, node.shape[node.axis], node.dims)
+    return merged(
+        runs, node.dtype, _merged_length(runs.form, node, int(MERGED_SHARE * room), units), node.dims
+    )
 
 
 def _beside(reads: Sequence[int], axis: int) -> list[tuple[int, ...]]:

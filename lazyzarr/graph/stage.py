@@ -41,6 +41,7 @@ from lazyzarr.graph.ops.blocks import MapBlocks
 from lazyzarr.graph.ops.computed import Computed
 from lazyzarr.graph.ops.lines import Lines
 from lazyzarr.graph.ops.merging import Merged
+from lazyzarr.graph.ops.ranked import Ranked
 from lazyzarr.graph.ops.reductions import Reduce
 from lazyzarr.graph.ops.scans import Scan
 from lazyzarr.graph.ops.sources import ZarrSource
@@ -220,7 +221,7 @@ def _label(node: Node) -> str:
     made = node
     while isinstance(made, Rechunk):
         made = made.inputs[0]
-    return made.label if isinstance(made, (Lines, Merged)) else node.label
+    return made.label if isinstance(made, (Lines, Merged, Ranked)) else node.label
 
 
 def draft_stage(

@@ -19,8 +19,9 @@ from lazyzarr.errors import ArrayReplacedError, ChunkDecodeError, MemoryBudgetEr
 from lazyzarr.format.stores import MemoryStore
 from lazyzarr.graph import long_lines
 from lazyzarr.graph import plan as planning
-from lazyzarr.graph.ops import merging, ranks
+from lazyzarr.graph.ops import ranks
 from lazyzarr.graph.ops.runs import RunForm
+from lazyzarr.graph.ops.stored_runs import StoredRuns
 from tests.format.conftest import fast_path  # noqa: F401
 
 LENGTH, CHUNK = 20_000, 700
@@ -206,6 +207,43 @@ def test_several_sorts_at_once(temporary):
     assert_same(planned(again, 600_000, (500,)).run()[...], np.arange(LENGTH))
 
 
+QUANTILES = {
+    "median": lambda a, axis, np: np.median(a, axis),
+    "nanmedian": lambda a, axis, np: np.nanmedian(a, axis),
+    "quantile": lambda a, axis, np: np.quantile(a, 0.3, axis),
+    "quantiles, kept": lambda a, axis, np: np.quantile(a, [0.0, 0.123, 0.5, 1.0], axis, keepdims=True),
+    "a strong quantile": lambda a, axis, np: np.quantile(a, np.float64(0.3), axis),
+    "nanpercentile": lambda a, axis, np: np.nanpercentile(a, [[30, 77.5]], axis),
+}
+
+
+@given(
+    where=SHAPES.filter(lambda where: where[2] is not None and len(where[0]) > 1),
+    dtype=st.sampled_from("u2 i4 f2 f4 f8 >f4".split()),
+    name=st.sampled_from(sorted(QUANTILES)),
+    kinds=st.sampled_from([1, 30, 100_000]),
+    nan=st.sampled_from(["some", "none", "one line"]),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=60)
+@example(((3, LENGTH), (2, CHUNK), 1), "f4", "median", 30, "one line", 0)
+@pytest.mark.filterwarnings("ignore:All-NaN", "ignore:overflow", "ignore:invalid")
+def test_medians_and_quantiles_of_long_lines_are_numpys(where, dtype, name, kinds, nan, seed):
+    shape, chunks, axis = where
+    values = drawn(np.random.default_rng(seed), shape, dtype, kinds)
+    if values.dtype.kind == "f" and nan != "some":
+        values = np.nan_to_num(values)
+        if nan == "one line":
+            np.moveaxis(values, axis, -1)[..., 0, :] = np.nan
+    y = QUANTILES[name](stored(values, chunks), axis, lnp)
+    memory = 200_000 + LENGTH * values.itemsize
+    with mock.patch.object(planning, "BASE", 0):
+        plan = y.explain(memory=memory, num_workers=1)
+        assert "sorted-runs" in [stage.name for stage in plan.stages if stage.kind == "spill"], plan
+        found = y.compute(memory=memory, num_workers=1)
+    assert_same(found, QUANTILES[name](values, axis, np))
+
+
 LONG = {"memory": "41MB", "num_workers": 2}
 
 
@@ -258,18 +296,18 @@ def test_the_plan_tells_of_runs_and_of_their_merging(x):
 def test_each_chunk_is_read_once_and_the_runs_by_stretches(x, monkeypatch):
     lazy, values = x
     splits, nbytes = [], []
-    split, read = ranks.SortedRuns.split, merging._Merger._read
+    split, read = ranks.SortedRuns.split, StoredRuns._read
 
     def counted(self, rank):
         splits.append(rank)
         return split(self, rank)
 
-    def measured(self, line, run, first, out, place=0):
+    def measured(self, line, run, place, out):
         nbytes.append(out.nbytes)
-        return read(self, line, run, first, out, place)
+        return read(self, line, run, place, out)
 
     monkeypatch.setattr(ranks.SortedRuns, "split", counted)
-    monkeypatch.setattr(merging._Merger, "_read", measured)
+    monkeypatch.setattr(StoredRuns, "_read", measured)
     found = np.sort(lazy).to_zarr("out.zarr", **LONG | {"num_workers": 1})
     assert_same(found[...], np.sort(values))
     assert len(splits) == len(set(splits)) > 2
@@ -309,14 +347,14 @@ def test_a_run_that_fails_leaves_nothing(x, temporary, monkeypatch):
 @pytest.mark.parametrize("harm", ["gone", "short"])
 def test_a_run_that_is_lost_or_damaged_is_told(x, temporary, monkeypatch, harm):
     lazy, _ = x
-    begin = merging._Merger.__init__
+    begin = StoredRuns.__init__
 
-    def harmed(self, node, source):
+    def harmed(self, *runs):
         run = next(path for path in temporary.rglob("*") if path.name == "0.0")
         run.unlink() if harm == "gone" else os.truncate(run, 1000)
-        begin(self, node, source)
+        begin(self, *runs)
 
-    monkeypatch.setattr(merging._Merger, "__init__", harmed)
+    monkeypatch.setattr(StoredRuns, "__init__", harmed)
     error = ArrayReplacedError if harm == "gone" else ChunkDecodeError
     with pytest.raises(error, match="temporary-0"):
         np.sort(lazy).to_zarr("out.zarr", **LONG)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import operator
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from lazyzarr.graph.ops import topk as best
 from lazyzarr.graph.ops.elementwise import Constant, astype, ufunc
 from lazyzarr.graph.ops.joining import along, part
 from lazyzarr.graph.ops.lines import by_line, by_parts, line_chunks
+from lazyzarr.graph.ops.places import by_ranks, passes_over_nan, places_of
 from lazyzarr.graph.ops.selecting import can_select
 from lazyzarr.graph.ops.ufuncs import JOINABLE
 from lazyzarr.graph.ops.views import named, rechunk
@@ -277,7 +277,7 @@ def quantile_like(
     if _one_long_line(node, axes, method, wanted):
         return _selected(node, wanted, q, keepdims, function, sample.dtype)
     given = {"function": function, "words": words, "one": not wanted.ndim}
-    found = _ordered(_ranked, lines, lines.ndim - 1, wanted.size, sample.dtype, given)
+    found = _ordered(by_ranks, lines, lines.ndim - 1, wanted.size, sample.dtype, given)
     found = named(found, (*found.dims[:-1], None))  # the last axis runs over the quantiles
     if keepdims:
         for place in axes:
@@ -298,41 +298,10 @@ def _selected(
     node: Node, wanted: Any, q: Any, keepdims: bool, function: Callable[..., Any], dtype: np.dtype[Any]
 ) -> Node:
     """The medians or quantiles of all values, found in passes over them."""
-    passing = function.__name__.startswith("nan")
-    shares = np.ravel(wanted / 100 if "percentile" in function.__name__ else wanted).tolist()
-    between = _between_weakly if type(q) in (int, float) else np.quantile
-    places = [(functools.partial(_place, share), between) for share in shares]
-    if "median" in function.__name__:
-        places = [(_middle, _mean_of_middle)]  # type: ignore[list-item]
+    passing, places = passes_over_nan(function), places_of(function, q)
     found = [selecting.order_statistic(node, *place, passing, dtype) for place in places]
     shape = (*wanted.shape, *(1,) * (node.ndim if keepdims else 0))
     return reshape(concatenate(found), shape) if len(found) > 1 else reshape(found[0], shape)
-
-
-def _middle(count: int) -> tuple[int, int, Any]:
-    """The ranks of the one value in the middle, or of the two."""
-    return (count - 1) // 2, count // 2, count % 2 == 0
-
-
-def _mean_of_middle(pair: Any, even: bool) -> Any:
-    return np.median(pair if even else pair[:1])
-
-
-def _place(share: float, count: int) -> tuple[int, int, Any]:
-    """The ranks around a quantile as NumPy places it by default."""
-    at = (count - 1) * np.float64(share)
-    low = int(np.floor(at))
-    return low, min(low + 1, count - 1), at - low
-
-
-def _between_weakly(pair: Any, distance: Any) -> Any:
-    return np.quantile(pair, float(distance))
-
-
-def _ranked(lines: Any, function: Callable[..., Any], words: dict[str, Any], one: bool) -> Any:
-    """The function over the last axis, with its results along that."""
-    values = function(lines, axis=-1, **words)
-    return values[..., None] if one else np.moveaxis(values, 0, -1)
 
 
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Node:

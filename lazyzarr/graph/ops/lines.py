@@ -11,6 +11,7 @@ import numpy as np
 from lazyzarr.format.codecs.steps import contiguous_parts
 from lazyzarr.graph.node import Chunks, Node, make, pieces_of
 from lazyzarr.graph.ops.blocks import MapBlocks
+from lazyzarr.graph.ops.places import by_ranks
 from lazyzarr.graph.ops.views import Rechunk
 
 __all__ = ["Lines", "by_line", "by_parts", "line_chunks"]
@@ -49,6 +50,15 @@ class Lines(MapBlocks):
         if self.params[0] is not by_parts or words["function"] not in (np.sort, np.argsort):
             return None
         return words["function"] is np.argsort, words["words"]["kind"]
+
+    @property
+    def ranking(self) -> tuple[Callable[..., Any], Any] | None:
+        """Where it gives medians or quantiles as NumPy places them by default: NumPy's function and the quantiles."""
+        words = dict(self.params[2])
+        if self.params[0] is not by_parts or words["function"] is not by_ranks:
+            return None
+        function, asked = words["words"]["function"], words["words"]["words"]
+        return (function, asked.get("q")) if asked.get("method", "linear") == "linear" else None
 
     @property
     def working_bytes(self) -> int:

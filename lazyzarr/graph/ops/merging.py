@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from lazyzarr.format.chunk_stretch import StretchReader
 from lazyzarr.graph.node import make, pieces_of
 from lazyzarr.graph.ops.computed import Computed, Get, Intervals, Session, within
-from lazyzarr.graph.ops.ranks import SortedRuns, looked_at
 from lazyzarr.graph.ops.runs import RunForm, Runs, positions_type
-from lazyzarr.graph.ops.sources import ZarrSource
+from lazyzarr.graph.ops.stored_runs import StoredRuns, runs_bytes
 
 __all__ = ["Merged", "merged"]
 
 Array = np.ndarray[Any, Any]
 # Splits that are remembered: one block ends where the next begins, and blocks of several lines may take turns.
 MOST_SPLITS = 64
-# Of what is looked at for a split: as it is read, put together, and in order.
-LOOKED_AT = 3
+SPLIT = 40  # bytes of a place in a run
 
 
 class Merged(Computed):
@@ -75,11 +71,8 @@ class Merged(Computed):
     @property
     def working_bytes(self) -> int:
         """What is known of the runs of one line, what is looked at for a split, and what sorting a block takes."""
-        form, runs = self.form, len(self.form.lengths)
-        known = 2 * -(-form.size // form.distance) * form.dtype.itemsize
-        looked = LOOKED_AT * looked_at(runs, form.distance) * form.dtype.itemsize
-        splits = MOST_SPLITS * runs * 40
-        return known + looked + splits + self.length * form.merging_bytes
+        splits = MOST_SPLITS * len(self.form.lengths) * SPLIT
+        return runs_bytes(self.form) + splits + self.length * self.form.merging_bytes
 
     def compute(self, coords: tuple[int, ...], get: Get) -> Array:
         """The block, without what others know of its line."""
@@ -87,9 +80,7 @@ class Merged(Computed):
 
     def session(self) -> Session:
         """What makes blocks one after the other, and knows where the last ones ended."""
-        (source,) = self.inputs
-        assert isinstance(source, ZarrSource)
-        merger = _Merger(self, source)
+        merger = _Merger(self)
 
         def block(coords: tuple[int, ...], get: Get) -> Array:
             start, extents = self.box(coords)
@@ -99,15 +90,12 @@ class Merged(Computed):
 
 
 class _Merger:
-    """Reads runs, and merges blocks of them."""
+    """Puts blocks together, and knows where the last ones ended."""
 
-    def __init__(self, node: Merged, source: ZarrSource) -> None:
-        self._form, self._beside, self._dtype = node.form, node.params[1], node.dtype
-        self._reader = StretchReader(source.array.reader())
-        self._scratch = self._reader.new_scratch()
-        self._line: tuple[int, ...] | None = None
+    def __init__(self, node: Merged) -> None:
+        self._form, self._dtype = node.form, node.dtype
+        self._runs = StoredRuns(node.inputs[0], node.form, node.params[1])
         self._splits: dict[tuple[tuple[int, ...], int], list[int]] = {}
-        self._places = self._form.places
         self._starts = list(itertools.accumulate(self._form.lengths, initial=0))
 
     def block(self, start: Sequence[int], extents: tuple[int, ...]) -> Array:
@@ -119,7 +107,7 @@ class _Merger:
         values = np.empty(high - low, form.dtype)
         at = 0
         for run, (first, stop) in enumerate(stretches):
-            self._read(line, run, first, values[at : at + stop - first])
+            self._runs.values(line, run, first, values[at : at + stop - first])
             at += stop - first
         if form.positions:
             values = self._positions(line, stretches, values)
@@ -134,7 +122,7 @@ class _Merger:
         own, at = positions_type(self._form.length), 0
         for run, (first, stop) in enumerate(stretches):
             part = np.empty(stop - first, own)
-            self._read(line, run, first, part, self._places[0])
+            self._runs.positions(line, run, first, part)
             np.add(part, self._starts[run], out=given[at : at + len(part)], dtype=np.intp)
             at += len(part)
         return np.take(given, order, mode="clip")
@@ -143,38 +131,10 @@ class _Merger:
         """Where the runs of a line are split at a rank."""
         found = self._splits.get((line, rank))
         if found is None:
-            if line != self._line:
-                self._runs, self._line = self._known(line), line
             if len(self._splits) >= MOST_SPLITS:
                 del self._splits[next(iter(self._splits))]
-            found = self._splits[line, rank] = self._runs.split(rank)
+            found = self._splits[line, rank] = self._runs.of(line).split(rank)
         return found
-
-    def _known(self, line: tuple[int, ...]) -> SortedRuns:
-        """The runs of a line, with the values of them that stand at the ends of their rows."""
-        form = self._form
-        known = []
-        for run, length in enumerate(form.lengths):
-            values = np.empty(-(-length // form.distance), form.dtype)
-            self._read(line, run, 0, values, self._places[1])
-            known.append(values)
-
-        def read(run: int, first: int, stop: int) -> Array:
-            values = np.empty(stop - first, form.dtype)
-            self._read(line, run, first, values)
-            return values
-
-        return SortedRuns(form.lengths, known, form.distance, read)
-
-    def _read(self, line: tuple[int, ...], run: int, first: int, out: Array, place: int = 0) -> None:
-        """Fills an array with what stands in the row of a run, from a place on, `first` elements further."""
-        if not len(out):
-            return
-        inside = [i % n for i, n in zip(line, self._beside, strict=True)]
-        row = sum(i * math.prod(self._beside[axis + 1 :]) for axis, i in enumerate(inside))
-        low = row * self._places[-1] + place + first * out.itemsize
-        coords = (*(i // n for i, n in zip(line, self._beside, strict=True)), run, 0)
-        self._reader.read_stretch(coords, low, out.view(np.uint8), self._scratch)
 
 
 def merged(runs: Runs, dtype: np.dtype[Any], length: int, dims: tuple[str | None, ...]) -> Merged:

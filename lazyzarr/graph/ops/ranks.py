@@ -46,7 +46,7 @@ class SortedRuns:
             return [0] * len(self._lengths)
         if rank >= sum(self._lengths):
             return list(self._lengths)
-        value = self._value(rank)
+        value = self.value(rank)
         places, left = [], rank
         ends = []
         for run in range(len(self._lengths)):
@@ -59,7 +59,11 @@ class SortedRuns:
             left -= taken
         return places
 
-    def _value(self, rank: int) -> Array:
+    def below(self, value: Array) -> int:
+        """How many of all values are below one, which is given along an axis of length 1."""
+        return sum(self._place(run, value, "left") for run in range(len(self._lengths)))
+
+    def value(self, rank: int) -> Array:
         """The value at a rank, along one axis of length 1."""
         runs, distance = len(self._lengths), self._distance
         # Values below the known one of this number are no more than so many times the distance; and those up to the

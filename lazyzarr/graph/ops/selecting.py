@@ -6,7 +6,6 @@ far are those of the one looked for are counted by their next digits; the counts
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from lazyzarr.graph.ops.binning import bincount
 from lazyzarr.graph.ops.blocks import map_blocks
 from lazyzarr.graph.ops.elementwise import Elementwise, call
 from lazyzarr.graph.ops.joining import part
+from lazyzarr.graph.ops.places import Between, Place
 from lazyzarr.graph.ops.reductions import Sum, reduce_node
 
 __all__ = ["can_select", "order_statistic"]
@@ -23,10 +23,6 @@ __all__ = ["can_select", "order_statistic"]
 Array = np.ndarray[Any, Any]
 # Binary digits that one pass finds: 65,536 counts for each rank.
 DIGITS = 16
-Between = Callable[[Array, Any], Any]
-"""The answer from the two values around a place between ranks, and how far it is from the lower one."""
-Place = Callable[[int], tuple[int, int, Any]]
-"""For so many values, the ranks around the place that is looked for, and how far it is from the lower one."""
 
 
 def can_select(dtype: np.dtype[Any]) -> bool:
