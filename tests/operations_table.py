@@ -78,6 +78,7 @@ def method(*args: Any, **words: Any) -> Callable[[str, Any], Any]:
 
 
 WHOLE = "whole lines, in blocks of 16 MB or as many as fit"
+LONGER = f"{WHOLE}; of longer ones some values of each sorted run"
 LABELS = np.arange(LENGTH * 2) % 3
 EVERY = "sum prod mean var std min max amin amax any all count_nonzero ptp average"
 NAN = "nansum nanprod nanmean nanvar nanstd nanmin nanmax"
@@ -192,12 +193,12 @@ ROWS = [
     ),
     Row("ffill", call(axis=0), "a block of the result, a value and a count a line"),
     Row("bfill", call(axis=0), "a block of the result, a value and a count a line"),
-    Row("sort argsort", call(axis=0), f"{WHOLE}; of longer ones some values of each sorted run"),
-    Row("median nanmedian", call(axis=0), WHOLE),
+    Row("sort argsort", call(axis=0), LONGER),
+    Row("median nanmedian", call(axis=0), LONGER),
     Row(
         "quantile nanquantile percentile nanpercentile",
         call(0.3, axis=0),
-        WHOLE,
+        LONGER,
     ),
 ]
 

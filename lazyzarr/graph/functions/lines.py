@@ -231,7 +231,7 @@ def _line_by_line(block: Any, function: Callable[..., Any], axis: int, keep: boo
 
 
 def median(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
-    """The median over axes, exactly; whole lines are held in memory."""
+    """The median over axes, exactly."""
     return quantile_like(a, 0.5, axis, "linear", keepdims, np.median)
 
 
