@@ -17,6 +17,7 @@ from lazyzarr.graph.chunking import normalize_chunks
 from lazyzarr.graph.node import Node, make, walk
 from lazyzarr.graph.ops.blocks import MapBlocks
 from lazyzarr.graph.ops.computed import Computed
+from lazyzarr.graph.ops.lines import Lines
 from lazyzarr.graph.ops.views import Rechunk, rechunk
 from lazyzarr.graph.plan import Output, Stages, plan_stages
 from lazyzarr.graph.sink import Sink
@@ -78,6 +79,10 @@ def _name(node: Node, default: str) -> str:
 def _more_memory(planned: Stages, reach: str) -> Iterator[Cure]:
     """The budget that is enough."""
     wanted = planned.peak_memory
+    text = _enough_for_runs(planned)
+    if text:
+        yield Cure(f'memory="{text}"', _free(parse_bytes(text), reach))
+        return
     for _ in range(5):
         text = _rounded_up(wanted)
         # What fits without temporary arrays does with them, and is found sooner.
@@ -88,6 +93,20 @@ def _more_memory(planned: Stages, reach: str) -> Iterator[Cure]:
             yield Cure(f'memory="{text}"', _free(parse_bytes(text), reach))
             return
         wanted = max(again.peak_memory, wanted + wanted // 8)
+
+
+def _enough_for_runs(planned: Stages) -> str:
+    """A budget in which lines are ordered by way of temporary arrays, where they need more to be held; else empty."""
+    nodes = walk([output.node for output in planned.outputs])
+    if not planned.asked.folder or not any(isinstance(node, Lines) and node.in_order for node in nodes):
+        return ""
+    memory = planned.memory
+    while (memory := 2 * memory) < planned.peak_memory:
+        text = _rounded_up(memory)
+        again = plan_stages(planned.outputs, dataclasses.replace(planned.asked, memory=parse_bytes(text)))
+        if _fits(again):
+            return text
+    return ""
 
 
 def _free(nbytes: int, reach: str) -> str:

@@ -14,6 +14,7 @@ from lazyzarr.graph.ops.merging import Merged, merged
 from lazyzarr.graph.ops.ranked import ranked
 from lazyzarr.graph.ops.runs import RunForm, Runs, can_run, runs_of
 from lazyzarr.graph.ops.selecting import can_select
+from lazyzarr.graph.ops.stored_runs import runs_bytes
 from lazyzarr.graph.ops.views import Rechunk
 from lazyzarr.graph.stage import driver_cuts
 from lazyzarr.graph.temporary import can_spill
@@ -28,6 +29,8 @@ RUN_SHARES = (0.8, 0.4, 0.1)
 MERGED_SHARE = 0.6
 # A row of a run lies there as it is made, once more until nothing reads it, and on its way to the disk; blocks too.
 ROWS, BLOCKS = 3, 2
+# Of fewer values of each run no block is made, and no more runs than this are.
+CRUMBS, MOST_RUNS = 16, 20_000
 # What each file takes that is read or written, whatever its size.
 FILE = 65536
 
@@ -57,17 +60,26 @@ def in_runs(node: Lines, room: int, units: Sequence[int] | None) -> Iterator[tup
         for beside in _beside(reads, axis):
             form = RunForm(native, axis, base.shape[axis], 1, positions, kind)
             length = _run_length(form, int(share * room), math.prod(beside), base.dtype.itemsize, reads[axis])
-            runs = runs_of(base, form._replace(length=length), beside, node.origin)
-            yield make(Rechunk, (_made(node, runs, room, units),), (node.chunks,), node.origin), runs
+            form = form._replace(length=length)
+            if form.size > MOST_RUNS * length or 2 * runs_bytes(form) > room:
+                continue
+            runs = runs_of(base, form, beside, node.origin)
+            made = _made(node, runs, room - runs_bytes(form), units)
+            if made is not None:
+                yield make(Rechunk, (made,), (node.chunks,), node.origin), runs
 
 
-def _made(node: Lines, runs: Runs, room: int, units: Sequence[int] | None) -> Node:
-    """The node's values from runs."""
+def _made(node: Lines, runs: Runs, room: int, units: Sequence[int] | None) -> Node | None:
+    """The node's values from runs; None where there is no room for blocks worth the name."""
     if node.ranking is not None:
         return ranked(runs, *node.ranking, node.dtype, node.shape[node.axis], node.dims)
-    return merged(
-        runs, node.dtype, _merged_length(runs.form, node, int(MERGED_SHARE * room), units), node.dims
-    )
+    length = _merged_length(runs.form, node, int(MERGED_SHARE * room), units)
+    return merged(runs, node.dtype, length, node.dims) if _is_worth(length, runs.form) else None
+
+
+def _is_worth(length: int, form: RunForm) -> bool:
+    """Whether a block of so many values takes more than crumbs of each run."""
+    return length >= min(CRUMBS * len(form.lengths), form.size)
 
 
 def _beside(reads: Sequence[int], axis: int) -> list[tuple[int, ...]]:
@@ -106,7 +118,8 @@ def _even(count: int, most: int, unit: int) -> int:
 def smaller_blocks(node: Merged) -> Iterator[Node]:
     """The same values merged in smaller blocks."""
     for parts in (2, 4):
-        if node.length >= parts:
+        length = -(-node.length // parts)
+        if _is_worth(length, node.form):
             runs = node.inputs[0]
-            params = (*node.params[:3], -(-node.length // parts), *node.params[4:])
+            params = (*node.params[:3], length, *node.params[4:])
             yield make(Rechunk, (make(Merged, (runs,), params, node.origin),), (node.chunks,), node.origin)

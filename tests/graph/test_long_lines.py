@@ -338,6 +338,24 @@ def test_a_budget_without_room_for_a_run_is_refused(x):
         np.sort(lazy).to_zarr("out.zarr", memory="32.2MB", num_workers=2)
 
 
+def test_the_budget_that_is_named_is_one_for_runs(x):
+    lazy, values = x
+    with pytest.raises(MemoryBudgetError) as caught:
+        np.sort(lazy).to_zarr("out.zarr", memory="32.2MB", num_workers=2)
+    budget = re.search(r'memory="([0-9.]+MB)"', str(caught.value))[1]
+    assert budget == "64.4MB"  # a line whole takes more
+    found = np.sort(lazy).to_zarr("out.zarr", memory=budget, num_workers=2)
+    assert_same(found[...], np.sort(values))
+
+
+def test_lines_of_too_many_runs_are_refused_before_they_are_cut(temporary):
+    z = lz.create_array("x.zarr", shape=(10**11,), chunks=(10**6,), dtype="f4")
+    with pytest.raises(MemoryBudgetError, match="sort"):
+        np.sort(lz.from_zarr(z)).to_zarr("out.zarr", memory="100MB", num_workers=2)
+    plan = np.sort(lz.from_zarr(z)).to_zarr("out.zarr", memory="8GB", num_workers=2, compute=False)
+    assert plan.stages[0].name == "sorted-runs"
+
+
 def test_a_run_that_fails_leaves_nothing(x, temporary, monkeypatch):
     lazy, _ = x
     fill, calls = RunForm.fill, []

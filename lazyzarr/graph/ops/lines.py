@@ -44,6 +44,11 @@ class Lines(MapBlocks):
         return int(dict(self.params[2])["axis"])
 
     @property
+    def in_order(self) -> bool:
+        """Whether it is a matter of how the values of lines are ordered: then sorted runs of them do, too."""
+        return self.ordering is not None or self.ranking is not None
+
+    @property
     def ordering(self) -> tuple[bool, str | None] | None:
         """Where it sorts: whether it gives positions, and NumPy's word for how; None: it does something else."""
         words = dict(self.params[2])

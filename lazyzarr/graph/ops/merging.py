@@ -18,7 +18,6 @@ __all__ = ["Merged", "merged"]
 Array = np.ndarray[Any, Any]
 # Splits that are remembered: one block ends where the next begins, and blocks of several lines may take turns.
 MOST_SPLITS = 64
-SPLIT = 40  # bytes of a place in a run
 
 
 class Merged(Computed):
@@ -71,7 +70,7 @@ class Merged(Computed):
     @property
     def working_bytes(self) -> int:
         """What is known of the runs of one line, what is looked at for a split, and what sorting a block takes."""
-        splits = MOST_SPLITS * len(self.form.lengths) * SPLIT
+        splits = MOST_SPLITS * len(self.form.lengths) * 8
         return runs_bytes(self.form) + splits + self.length * self.form.merging_bytes
 
     def compute(self, coords: tuple[int, ...], get: Get) -> Array:
@@ -95,7 +94,7 @@ class _Merger:
     def __init__(self, node: Merged) -> None:
         self._form, self._dtype = node.form, node.dtype
         self._runs = StoredRuns(node.inputs[0], node.form, node.params[1])
-        self._splits: dict[tuple[tuple[int, ...], int], list[int]] = {}
+        self._splits: dict[tuple[tuple[int, ...], int], Array] = {}
         self._starts = list(itertools.accumulate(self._form.lengths, initial=0))
 
     def block(self, start: Sequence[int], extents: tuple[int, ...]) -> Array:
@@ -103,7 +102,8 @@ class _Merger:
         axis, form = self._form.axis, self._form
         line = (*start[:axis], *start[axis + 1 :])
         low, high = start[axis], start[axis] + extents[axis]
-        stretches = list(zip(self._split(line, low), self._split(line, high), strict=True))
+        first, last = self._split(line, low), self._split(line, high)
+        stretches = list(zip(first.tolist(), last.tolist(), strict=True))
         values = np.empty(high - low, form.dtype)
         at = 0
         for run, (first, stop) in enumerate(stretches):
@@ -127,13 +127,14 @@ class _Merger:
             at += len(part)
         return np.take(given, order, mode="clip")
 
-    def _split(self, line: tuple[int, ...], rank: int) -> list[int]:
+    def _split(self, line: tuple[int, ...], rank: int) -> Array:
         """Where the runs of a line are split at a rank."""
         found = self._splits.get((line, rank))
         if found is None:
             if len(self._splits) >= MOST_SPLITS:
                 del self._splits[next(iter(self._splits))]
-            found = self._splits[line, rank] = self._runs.of(line).split(rank)
+            found = np.array(self._runs.of(line).split(rank), np.int64)
+            self._splits[line, rank] = found
         return found
 
 
