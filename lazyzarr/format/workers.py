@@ -36,6 +36,7 @@ def spread(
     count: int,
     nbytes: int,
     waiting: tuple[Executor, int] | None = None,
+    least: int = 0,
 ) -> None:
     """Call `batch` with an iterator over the items, in several threads with shares of them if that pays.
 
@@ -49,10 +50,16 @@ def spread(
         Decoded bytes of the work on a chunk.
     waiting
         Where most of the time is waiting: the threads to use instead, and how many of them.
+    least
+        Decoded bytes in all, below which other threads are not worth waking.
 
     The first exception ends the others' work too, and is raised when all have come to rest.
     """
-    pool, most = (None, 1 if nbytes < SMALL_WORK else cpu_count()) if waiting is None else waiting
+    pool, most = (
+        (None, cpu_count() if nbytes >= SMALL_WORK and count * nbytes >= least else 1)
+        if waiting is None
+        else waiting
+    )
     threads = min(most, count)
     if threads < 2:
         batch(iter(items))

@@ -49,10 +49,12 @@ def stacked(
     if not (found and cuts and _in_order(first := ranked(found, domain)[0])):
         return cuts
     most = STACK_BYTES if workers == 1 else SHARED_STACK_BYTES
-    # Of chunks of which little is picked many would fit into a tile, but each is decoded, and kept for it.
-    decoded = math.prod(len(axis) - 1 for axis in cuts) * first.chunk_nbytes
-    nbytes = min(most // max(arrays, 1), memory // STACK_SHARE, decoded // (TILES * workers))
-    together = nbytes // max(first.chunk_nbytes, 1)
+    cells = math.prod(len(axis) - 1 for axis in cuts)
+    together = min(
+        most // max(arrays, 1) // max(_picked_nbytes(first, cuts), 1),
+        memory // STACK_SHARE // max(first.chunk_nbytes, 1),
+        cells // (TILES * workers),
+    )
     axis = next((i for i, own in enumerate(cuts) if own[-1] > 1), 0)
     if together < 2 or len(cuts[axis]) < 3:
         return cuts
@@ -60,8 +62,15 @@ def stacked(
 
 
 def _in_order(access: Access) -> bool:
-    """Whether a stored array is read element by element along all of the domain's axes, in their order."""
+    """Whether a stored array is read along all of the domain's axes, in their order: all of it, or in steps."""
     moving = [span for span in access.region if span.axis is not None]
     return isinstance(access.leaf, ZarrSource) and all(
-        (span.axis, span.rate, span.step) == (own, 1, 1) for own, span in enumerate(moving)
+        span.axis == own and span.rate == span.step > 0 for own, span in enumerate(moving)
     )
+
+
+def _picked_nbytes(access: Access, cuts: Sequence[Cuts]) -> int:
+    """Bytes of what is picked of one chunk, at most."""
+    picked = math.prod(int(np.diff(axis).max(initial=0)) for axis in cuts)
+    fixed = math.prod(span.count for span in access.region if span.axis is None)
+    return picked * fixed * access.leaf.dtype.itemsize

@@ -157,7 +157,7 @@ class Stage:
         """Bytes that a task holds however small its block is."""
         part = self.memory
         kept = sum(
-            held_bytes(access, math.prod(levels[-1].inner) + _spare(access.leaf))
+            held_bytes(access, math.prod(levels[-1].inner) + _spare(access, levels[-1]))
             for access, levels in zip(self.accesses, self.inside, strict=True)
         )
         return part.nested + kept + part.encoded + part.registers + part.unit
@@ -428,7 +428,7 @@ def with_groups(stage: Stage, groups: tuple[int, ...]) -> Stage:
 
     def kept(order: tuple[int, ...]) -> int:
         return sum(
-            held_bytes(access, capacity(access, level, order) + _spare(access.leaf))
+            held_bytes(access, capacity(access, level, order) + _spare(access, level[-1]))
             for access, level in zip(stage.accesses, levels, strict=True)
         )
 
@@ -480,9 +480,13 @@ def _behind(stage: Stage, spare: int, at_once: int) -> tuple[tuple[int, ...], in
     return tuple(depths), held
 
 
-def _spare(leaf: Node) -> int:
-    """Chunks that a program may still hold when they are no longer kept: none where buffers are used again."""
-    return 0 if isinstance(leaf, ZarrSource) else 1
+def _spare(access: Access, tiles: Sharing) -> int:
+    """Chunks held besides those that are kept: one that a program still looks at, or of which a part is taken aside."""
+    if not isinstance(access.leaf, ZarrSource):
+        return 1
+    # Programs look at buffers that are used again.
+    parts = any(span.axis is None or abs(span.step) > 1 for span in access.region)
+    return int(parts and math.prod(tiles.inner) > 1)
 
 
 def _orders(ndim: int) -> list[tuple[int, ...]]:
