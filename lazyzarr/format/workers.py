@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 # Bytes of a chunk from which on threads pay. Measured for a chunk that is read and copied, with one thread and
 # with two, on two cores: 32 KiB 35 and 35 us, 64 KiB 60 and 49, 128 KiB 115 and 74; written: 75 and 75, 124
-# and 91, 216 and 125. (Where less is done without the GIL, as in a sum, it is more: settings.SMALL_CHUNK.)
+# and 91, 216 and 125.
 SMALL_WORK = 100_000
 
 _pool: ThreadPoolExecutor | None = None

@@ -45,8 +45,7 @@ from lazyzarr.graph.ops.sources import ZarrSource
 from lazyzarr.graph.program import Programs, compile_program, joined_within
 from lazyzarr.graph.registers import register_bytes
 from lazyzarr.graph.sink import Sink
-from lazyzarr.graph.stack import stacked
-from lazyzarr.settings import SMALL_CHUNK
+from lazyzarr.graph.stack import TINY_CHUNK, stacked
 
 __all__ = [
     "BLOCK_BYTES",
@@ -345,7 +344,7 @@ def _stacked(
 ) -> tuple[Cuts, ...]:
     """The cuts with small chunks put together, as many as the threads that will work want."""
     arrays = targets + sum(access.decodes for access in found)
-    tiny = all(access.chunk_nbytes < SMALL_CHUNK for access in found)
+    tiny = all(access.chunk_nbytes < TINY_CHUNK for access in found)
     alone = budget.workers == 1 or (budget.fewer_if_tiny and tiny)
     memory = budget.memory // budget.workers
     return stacked(found, domain, cuts, arrays, memory, 1 if alone else budget.workers)
