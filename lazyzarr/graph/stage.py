@@ -42,7 +42,7 @@ from lazyzarr.graph.ops.computed import Computed
 from lazyzarr.graph.ops.reductions import Reduce
 from lazyzarr.graph.ops.scans import Scan
 from lazyzarr.graph.ops.sources import ZarrSource
-from lazyzarr.graph.program import Programs, compile_program, joined_within
+from lazyzarr.graph.program import Load, Programs, compile_program, joined_within
 from lazyzarr.graph.registers import register_bytes
 from lazyzarr.graph.sink import Sink
 from lazyzarr.graph.stack import TINY_CHUNK, stacked
@@ -138,6 +138,8 @@ class Stage:
     """For each leaf in a slow store, how many encoded chunks a task asks for ahead."""
     behind: tuple[int, ...] = ()
     """For each sink, how many encoded units of a task may be on their way; none of those in fast stores."""
+    alone: tuple[bool, ...] = ()
+    """For each access, whether tiles load once of that leaf, a stored array."""
     whole: frozenset[int] = frozenset()
     """Axes along which no block ends: a task walks all of them, with what came before in hand."""
 
@@ -156,8 +158,8 @@ class Stage:
         """Bytes that a task holds however small its block is."""
         part = self.memory
         kept = sum(
-            held_bytes(access, math.prod(levels[-1].inner) + _spare(access, levels[-1]))
-            for access, levels in zip(self.accesses, self.inside, strict=True)
+            held_bytes(access, (1 if alone else math.prod(levels[-1].inner)) + _spare(access, levels[-1]))
+            for access, levels, alone in zip(self.accesses, self.inside, self.alone, strict=True)
         )
         return part.nested + kept + part.encoded + part.registers + part.unit
 
@@ -255,8 +257,30 @@ def draft_stage(
         (1,) * len(domain),
         fixed,
         inside,
+        alone=_alone(roots, inline, found, layout),
         whole=_whole_axes(found),
     )
+
+
+def _alone(
+    roots: tuple[Node, ...], inline: frozenset[Node], found: Sequence[Access], layout: Layout
+) -> tuple[bool, ...]:
+    """For each access, whether tiles load once of that leaf, a stored array, and of no chunk that one without a gap
+    would not need."""
+    lengths = [np.diff(cuts) for cuts in layout.tiles]
+    shapes = {tuple(int(pick(axis)) for axis in lengths) for pick in (np.max, np.min)}
+    loads = [compile_program(roots, shape, inline).loads for shape in shapes]
+    return tuple(
+        isinstance(access.leaf, ZarrSource)
+        and all(span.within is None for span in access.region)
+        and all(_loads_once(access.leaf, each) for each in loads)
+        for access in found
+    )
+
+
+def _loads_once(leaf: Node, loads: Sequence[Load]) -> bool:
+    own = [load.region for load in loads if load.leaf is leaf]
+    return len(own) == 1 and all(span.step in (1, abs(span.rate)) for span in own[0])
 
 
 def _with_seams(access: Access, tiles: Sequence[Cuts], domain: tuple[int, ...]) -> Iterator[Cuts]:
@@ -425,16 +449,19 @@ def with_groups(stage: Stage, groups: tuple[int, ...]) -> Stage:
         for access, inside in zip(stage.accesses, stage.inside, strict=True)
     ]
 
+    alone = stage.alone
+
     def kept(order: tuple[int, ...]) -> int:
         return sum(
-            held_bytes(access, capacity(access, level, order) + _spare(access, level[-1]))
-            for access, level in zip(stage.accesses, levels, strict=True)
+            held_bytes(access, capacity(access, level, order, own) + _spare(access, level[-1]))
+            for access, level, own in zip(stage.accesses, levels, alone, strict=True)
         )
 
     order = min(_orders(len(stage.domain)), key=kept)
     layout = dataclasses.replace(layout, order=order)
     capacities = tuple(
-        capacity(access, level, order) for access, level in zip(stage.accesses, levels, strict=True)
+        capacity(access, level, order, own)
+        for access, level, own in zip(stage.accesses, levels, alone, strict=True)
     )
     return dataclasses.replace(
         stage, layout=layout, groups=groups, capacities=capacities, memory=_memory(stage, layout, kept(order))

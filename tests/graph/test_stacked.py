@@ -67,6 +67,7 @@ OPERATIONS = {
     "column": lambda x: (x * 2).sum(axis=0),
     "row": lambda x: x.min(axis=-1),
     "forward": lambda x: (x[1:] - x[:-1]).max(),
+    "a gap": lambda x: (x[2:] - x[:-2]).max(axis=-1),
     "both sides": lambda x: (x[2:] + x[:-2] - 2 * x[1:-1]).sum(),
     "along the last": lambda x: (x[..., 1:] - x[..., :-1]).max(axis=0),
     "reversed": lambda x: (x[::-1] * 3).sum(axis=0),
@@ -163,6 +164,18 @@ def test_small_chunks_share_a_tile_and_are_decoded_to_their_places(reads):
     reads[1][0] = 0
     (x[1:] - x[:-1]).max().compute(scheduler="sync")
     assert reads[1] == [2], "the first and the last chunk may lie in other tiles, too"
+
+
+def test_of_a_line_of_chunks_one_is_kept(reads, monkeypatch):
+    """The part that the next tile needs with another chunk is copied before that one is decoded, in the same memory."""
+    monkeypatch.setattr(stack, "STACK_BYTES", 1)
+    x, values = stored((64, 8), (4, 8))
+    lazy = (x[1:] - x[:-1]).max()
+    assert stage_of(lazy).capacities == (1,)
+    assert sum(stage_of((x[1:] - x[:-1] + x[0]).max()).capacities) == 3, "two loads"
+    reads[0].clear()
+    assert lazy.compute(scheduler="sync") == (values[1:] - values[:-1]).max()
+    assert sorted(reads[0].values()) == [1] * 16
 
 
 def test_what_other_tiles_need_again_is_kept(reads, monkeypatch):
