@@ -70,7 +70,7 @@ def variance(node: Node, axis: Axis, dtype: Any, ddof: float, keepdims: bool, ro
     values = _averaged(node, dtype, "std" if root else "var")
     operand = astype(node, values) if dtype is not None and _loses(node.dtype, values) else node
     result = values if values.kind != "c" else np.zeros(0, values).real.dtype
-    kind_of = moments.FineVariance if result == np.float64 else Variance
+    kind_of = moments.FineVariance if result.itemsize >= 8 else Variance
     return reduce_node(kind_of, operand, axes_of(axis, node.dims), keepdims, result, ddof, root)
 
 
