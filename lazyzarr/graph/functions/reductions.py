@@ -72,7 +72,7 @@ def _as(value: Any, dtype: np.dtype[Any]) -> Constant:
 
 def _start(node: Node, function: np.ufunc, initial: Any) -> Node:
     """A result joined with the value that the reduction starts from."""
-    return ufunc(function, node, _as(initial, node.dtype)) if _given(initial) else node
+    return ufunc(function, _as(initial, node.dtype), node) if _given(initial) else node
 
 
 def sum(

@@ -91,7 +91,7 @@ def _reduce(
         mask = views.broadcast_to(as_node(where), node.shape)
         node = choose(mask, node, Constant(np.asarray(start).astype(node.dtype)[()]))
     found: Node = reducing.joined(node, axis, dtype, bool(keepdims), function)
-    return found if initial is None else ufunc(function, found, Constant(found.dtype.type(initial)))
+    return found if initial is None else ufunc(function, Constant(found.dtype.type(initial)), found)
 
 
 def _accumulate(function: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None) -> Node:

@@ -82,7 +82,7 @@ class Scan(Computed):
         # Times have no other dtype to be summed in, and NumPy takes no unit here.
         values = function.accumulate(piece, axis=self.axis, dtype=None if piece.dtype == wide else wide)
         if carry is not None:
-            function(values, carry, out=values)
+            function(carry, values, out=values)  # in this order: of several complex NaN the first one counts
         return values, values[(*(slice(None),) * self.axis, slice(-1, None))].copy()
 
     @property
