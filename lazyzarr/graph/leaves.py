@@ -226,7 +226,7 @@ def open_leaf(node: Node, capacity: int, values: Mapping[Node, Array], room: Roo
     if isinstance(node, MemorySource):
         return ArrayLeaf(node.array)
     if isinstance(node, ForeignSource):
-        return _foreign_leaf(node, capacity, lambda coords, where: node.array[where])
+        return _foreign_leaf(node, capacity, lambda coords, where: node.sliced.get(where))
     if isinstance(node, DaskSource):
         return _foreign_leaf(node, capacity, lambda coords, where: values[node][coords])
     return ArrayLeaf(values[node])
