@@ -25,7 +25,8 @@ def total(node: Node, axis: Axis, dtype: Any, keepdims: bool) -> Reduce:
     if node.dtype.hasobject:
         raise TypeError(f"sum of {node.dtype} values is not computed here")
     own = np.add.reduce(np.zeros(1, node.dtype)).dtype  # TypeError for what has no sum
-    result = own if dtype is None else np.dtype(dtype)
+    # Sums of times are times whatever dtype= says.
+    result = own if dtype is None or (own.kind == "m" and np.dtype(dtype).kind != "m") else np.dtype(dtype)
     operand = astype(node, result) if dtype is not None and _loses(node.dtype, result) else node
     return reduce_node(Sum, operand, axes_of(axis, node.dims), keepdims, result)
 

@@ -91,7 +91,7 @@ def _sums(state: State) -> Sums:
 
 def _beside(counts: Any, state: State) -> Any:
     """Counts as they fit sums: those of complex values have a further axis."""
-    return counts[..., None] if state[0].dtype.kind == "c" and np.ndim(counts) else counts
+    return counts[..., None] if state[0].dtype.kind == "c" and isinstance(counts, np.ndarray) else counts
 
 
 def _squared(state: State, number: Any) -> Double:

@@ -66,7 +66,7 @@ def _sum(values: Array, axes: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     if dtype in (np.float64, np.complex128) and values.dtype == dtype:
         return sum_of_sums(values, axes)
     # Times have no other dtype to be summed in, and NumPy takes no unit here.
-    return np.add.reduce(values, axis=axes, dtype=None if values.dtype == dtype else dtype, keepdims=True)
+    return np.add.reduce(values, axis=axes, dtype=None if dtype.kind in "mM" else dtype, keepdims=True)
 
 
 def sum_of_sums(values: Array, axes: tuple[int, ...]) -> Array:
