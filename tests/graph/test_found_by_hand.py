@@ -40,6 +40,15 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "nanvar of too few integers": (lambda x, mask: np.nanvar(x, ddof=3, where=mask), (I4[1], ~MASK)),
     "nanstd of too few floats": (lambda x, mask: np.nanstd(x, ddof=3, where=mask), (I4[1] / 2, ~MASK)),
     "var of one complex number": (lambda x, mask: np.var(x, where=mask), (np.array(2 + 1j), np.array(True))),
+    "a triangle of one axis": (lambda x: np.tril(x, 1), (I4[1],)),
+    "the other triangle of one axis": (lambda x: np.triu(x, -1), (I4[1],)),
+    "a triangle of no axis": (np.triu, (np.array(3),)),
+    "a triangle of times": (np.tril, (TIMES.reshape(2, 2),)),
+    "a triangle of text": (np.triu, (TEXT[:, None] + TEXT,)),
+    "columns of numbers": (lambda x, y: np.column_stack([x, y]), (np.array(1), np.array([[2.5, 3]]))),
+    "padded, swapped": (lambda x: np.pad(x, 1), (SWAPPED,)),
+    "padded with edges, swapped": (lambda x: np.pad(x, (2, 0), "edge"), (SWAPPED,)),
+    "windows, swapped": (lambda x: np.lib.stride_tricks.sliding_window_view(x, 2, axis=1), (SWAPPED,)),
 }
 
 
