@@ -19,6 +19,14 @@ TEXT = np.array([b"", b"a", b""])
 SWAPPED = np.arange(12, dtype=">i4").reshape(3, 4)
 MASK = np.array([True, False, False])
 
+
+def changed(x: Any, selection: Any, value: Any) -> Any:
+    """An array in which selected elements have another value."""
+    x = x.copy() if isinstance(x, np.ndarray) else x[...]
+    x[selection] = value
+    return x
+
+
 CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "all bits": (lambda x: np.bitwise_and.reduce(x, axis=0, keepdims=True), (U2,)),
     "all bits of nothing": (lambda x: np.bitwise_and.reduce(x, axis=0), (U2[:0],)),
@@ -48,6 +56,18 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "columns of numbers": (lambda x, y: np.column_stack([x, y]), (np.array(1), np.array([[2.5, 3]]))),
     "padded, swapped": (lambda x: np.pad(x, 1), (SWAPPED,)),
     "padded with edges, swapped": (lambda x: np.pad(x, (2, 0), "edge"), (SWAPPED,)),
+    "changed, swapped": (lambda x: changed(x, (slice(1, 3), 2), 7), (SWAPPED,)),
+    "changed at points, swapped": (lambda x: changed(x, ([0, 2], [1, 1]), 7), (SWAPPED,)),
+    "changed by a mask, swapped": (lambda x, mask: changed(x, mask, 7), (SWAPPED, SWAPPED > 5)),
+    "one text by a mask": (lambda x, mask: x[mask], (np.array("ab"), np.array(True))),
+    "a histogram of one number by a mask": (
+        lambda x, mask: np.histogram(x[mask], 3)[0],
+        (np.array(2.5), np.array(True)),
+    ),
+    "a histogram of nothing by a mask": (
+        lambda x, mask: np.histogram(x[mask], 3, (0, 1))[1],
+        (np.array(2.5), np.array(False)),
+    ),
     "windows, swapped": (lambda x: np.lib.stride_tricks.sliding_window_view(x, 2, axis=1), (SWAPPED,)),
 }
 
