@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULTS",
-    "SMALL_CHUNK",
     "available_memory",
     "cpu_count",
     "format_bytes",
@@ -28,10 +27,6 @@ __all__ = [
     "parse_bytes",
     "setting",
 ]
-
-# Below this much decoded work a chunk, a second thread costs more than it brings: each short
-# release of the GIL starts a convoy (measured: 128 KiB 60 -> 62 us a chunk, 256 KiB 175 -> 109).
-SMALL_CHUNK = 200_000
 
 DEFAULTS: dict[str, Any] = {
     "memory": None,  # bytes or "4GB"; None: half of what is available

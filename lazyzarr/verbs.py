@@ -124,8 +124,9 @@ def from_array(
     ----------
     x : array_like, or a path or Store with `data=`
         The array to compute with: NumPy's, or anything with a shape, a dtype and slices that give NumPy. It is
-        read when the expression is computed, and not copied before: it must not change meanwhile. With `data=`:
-        where the new array is to lie.
+        read when the expression is computed, and not copied before: it must not change meanwhile. Slices in memory
+        that is not theirs alone are copied, and asked for by one thread at a time. With `data=`: where the new array
+        is to lie.
     chunks : optional
         Lengths, "auto", a size in bytes, or a mapping from axis number or dimension name.
     dims : sequence of str or None, optional

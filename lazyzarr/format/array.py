@@ -17,7 +17,7 @@ from .array_forms import ArrayForms
 from .assign import checked_values
 from .consolidated import parse_node
 from .layout import shape_of
-from .lookup import find_array
+from .lookup import find_array, still_says
 from .member import placed
 from .metadata import ArrayMetadata
 from .stores.protocol import Store, StoreSpec, open_spec
@@ -141,6 +141,10 @@ class ArrayHandle:
         """The array; the same object as long as one is in use in this process, and no I/O."""
         array = _opened.get(self)
         return _opened.setdefault(self, _open(self)) if array is None else array
+
+    def is_current(self) -> bool:
+        """Whether the array is surely what it was: its document is stored as it was read, byte for byte."""
+        return still_says(open_spec(self.store), self.path, self.viewed or self.documents)
 
     def current(self) -> ArrayMetadata:
         """The array's metadata as it is stored now. Raises ArrayNotFoundError where it is gone.

@@ -36,6 +36,7 @@ __all__ = [
     "not_found",
     "read_node",
     "readable",
+    "still_says",
     "walk",
 ]
 
@@ -72,6 +73,12 @@ def _read(store: Store, path: str, keys: Sequence[str]) -> dict[str, Buffer]:
             return {}
         raise
     return {key: raw for key, raw in found if raw is not None}
+
+
+def still_says(store: Store, path: str, documents: Sequence[tuple[str, bytes]]) -> bool:
+    """Whether a node is stored by these documents, byte for byte; False where more than one would have to be read."""
+    (key, known), *others = documents
+    return key == "zarr.json" and not others and _read(store, path, [key]).get(key) == known
 
 
 def child_names(store: Store, path: str) -> list[str]:

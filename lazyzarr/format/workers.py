@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 # Bytes of a chunk from which on threads pay. Measured for a chunk that is read and copied, with one thread and
 # with two, on two cores: 32 KiB 35 and 35 us, 64 KiB 60 and 49, 128 KiB 115 and 74; written: 75 and 75, 124
-# and 91, 216 and 125. (Where less is done without the GIL, as in a sum, it is more: settings.SMALL_CHUNK.)
+# and 91, 216 and 125.
 SMALL_WORK = 100_000
 
 _pool: ThreadPoolExecutor | None = None
@@ -36,6 +36,7 @@ def spread(
     count: int,
     nbytes: int,
     waiting: tuple[Executor, int] | None = None,
+    least: int = 0,
 ) -> None:
     """Call `batch` with an iterator over the items, in several threads with shares of them if that pays.
 
@@ -49,10 +50,16 @@ def spread(
         Decoded bytes of the work on a chunk.
     waiting
         Where most of the time is waiting: the threads to use instead, and how many of them.
+    least
+        Decoded bytes in all, below which other threads are not worth waking.
 
     The first exception ends the others' work too, and is raised when all have come to rest.
     """
-    pool, most = (None, 1 if nbytes < SMALL_WORK else cpu_count()) if waiting is None else waiting
+    pool, most = (
+        (None, cpu_count() if nbytes >= SMALL_WORK and count * nbytes >= least else 1)
+        if waiting is None
+        else waiting
+    )
     threads = min(most, count)
     if threads < 2:
         batch(iter(items))

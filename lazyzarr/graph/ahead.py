@@ -74,6 +74,9 @@ class BlockAhead:
         known = self._locators.get((node, program))
         if known is None:
             tile = program.tile_shape
-            known = [Locator(load.region, leaf.cuts, tile) for load in program.loads if load.leaf is node]
+            domain = self._programs.domain
+            known = [
+                Locator(load.region, leaf.cuts, tile, domain) for load in program.loads if load.leaf is node
+            ]
             self._locators[node, program] = known
         return known

@@ -111,7 +111,9 @@ _NOTHING = np.empty(0, np.uint8)
 class Bound:
     """A program with memory to run in: registers, slots, and one closure a step."""
 
-    def __init__(self, program: Program, arena: Arena, leaves: Leaves, who: object) -> None:
+    def __init__(
+        self, program: Program, arena: Arena, leaves: Leaves, who: object, domain: tuple[int, ...]
+    ) -> None:
         self._who, self._arena = who, arena
         sources = [leaves[leaf] for leaf in dict.fromkeys(load.leaf for load in program.loads)]
         self._begins = [leaf.begin for leaf in sources if isinstance(leaf, ChunkedLeaf)]
@@ -122,7 +124,7 @@ class Bound:
                 load.register,
                 leaves[load.leaf].loader(
                     load.region,
-                    _tile_of(program, load, leaves.tiled),
+                    _tile_of(program, load, leaves.tiled, domain),
                     functools.partial(arena.array, ("load", i)),
                     locators,
                 ),
@@ -276,11 +278,11 @@ def _lent(program: Program) -> set[int]:
     return lent
 
 
-def _tile_of(program: Program, load: Load, tiled: bool) -> Tile:
+def _tile_of(program: Program, load: Load, tiled: bool, domain: tuple[int, ...]) -> Tile:
     """A program's tile as a load sees it."""
     once = tiled and sum(other.leaf is load.leaf for other in program.loads) == 1
     moves = {span.axis for span in load.region if span.rate}
-    return Tile(program.tile_shape, once and moves.issuperset(range(len(program.tile_shape))))
+    return Tile(program.tile_shape, domain, once and moves.issuperset(range(len(program.tile_shape))))
 
 
 def _sparse_loads(program: Program, leaves: Leaves) -> list[tuple[int, ChunkedLeaf]]:
@@ -346,5 +348,7 @@ class Evaluator:
         """The program in the arena."""
         if not self._arena.fits(program.slots) or len(self._bound) >= MOST_PROGRAMS:
             self._bound.clear()  # they hold the smaller slots
-        bound = self._bound[program] = Bound(program, self._arena, self._leaves, self._who)
+        bound = self._bound[program] = Bound(
+            program, self._arena, self._leaves, self._who, self._programs.domain
+        )
         return bound

@@ -5,7 +5,7 @@ Out of few chunks they take no longer than the plan for them would.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,6 @@ from lazyzarr.graph.plan import BASE
 from lazyzarr.graph.program import Program, compile_program, view_of
 from lazyzarr.graph.region import Span
 from lazyzarr.graph.schedule import Scheduler
-from lazyzarr.graph.stage import Budget
 
 __all__ = ["DirectRead", "direct_read"]
 
@@ -54,11 +53,13 @@ class DirectRead:
         return found if found.flags.c_contiguous and found.flags.writeable else found.copy()
 
 
-def direct_read(outputs: Sequence[Output], budget: Budget, scheduler: Scheduler) -> DirectRead | None:
+def direct_read(
+    outputs: Sequence[Output], scheduler: Scheduler, memory: Callable[[], int]
+) -> DirectRead | None:
     """How the outputs are read without a plan; None where they want one.
 
-    They do where anything is computed or written, where who runs it is not this process on all of its cores or wants
-    to be told of tasks, and where there is work for several tasks, or for the memory more than is allowed.
+    They want one where anything is computed or written, where who runs it is not this process on all of its cores or
+    wants to be told of tasks, and where there is work for several tasks, or for more memory than `memory` gives.
     """
     if len(outputs) != 1 or outputs[0].sink is not None or not scheduler.is_usual:
         return None
@@ -67,7 +68,7 @@ def direct_read(outputs: Sequence[Output], budget: Budget, scheduler: Scheduler)
     if source is None or 0 in root.shape:
         return None
     read = DirectRead(compile_program([root], root.shape), source)
-    most = min(MOST_BYTES, budget.memory - BASE)
+    most = min(MOST_BYTES, memory() - BASE)
     return read if read.nbytes <= most else None
 
 

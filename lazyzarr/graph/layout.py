@@ -347,8 +347,8 @@ def split_blocks(cells: Sequence[Cuts], groups: Sequence[int]) -> tuple[Cuts, ..
 class Sharing:
     """How the boxes of one level of a walk share a leaf's chunks, for one outer box at most."""
 
-    shares: tuple[bool, ...]
-    """Along each axis of the domain: whether two neighbouring inner boxes touch a chunk in common."""
+    shares: tuple[int, ...]
+    """Along each axis of the domain: how many chunks, one behind the other, two neighbouring inner boxes touch both."""
     inner: tuple[int, ...]
     """Along each axis of the leaf: the most chunks that an inner box touches."""
     outer: tuple[int, ...]
@@ -376,13 +376,15 @@ def sharing(
     )
 
 
-def capacity(access: Access, levels: Sequence[Sharing], order: Sequence[int]) -> int:
+def capacity(access: Access, levels: Sequence[Sharing], order: Sequence[int], alone: bool) -> int:
     """How many decoded chunks of a leaf must be kept so that none is decoded twice in a block.
 
     At each level of the walk: where neighbouring steps along an axis share chunks, those of all axes
-    walked inside it must stay; where none share, only what one step needs.
+    walked inside it must stay; where none share, only what one step needs. That is one chunk where nothing else reads
+    the leaf (`alone`): what lies in several is put together from one after the other.
     """
-    return max(math.prod(levels[-1].inner), *(_kept_between(access, level, order) for level in levels))
+    least = 1 if alone else math.prod(levels[-1].inner)
+    return max(least, *(_kept_between(access, level, order, alone) for level in levels))
 
 
 def most_chunks(access: Access, boxes: Sequence[tuple[Cuts, Cuts]], domain: Sequence[int]) -> int:
@@ -401,7 +403,7 @@ def _most_along(access: Access, own: int, boxes: Sequence[tuple[Cuts, Cuts]], do
     return int((last - first).max(initial=0)) + 1
 
 
-def _kept_between(access: Access, level: Sharing, order: Sequence[int]) -> int:
+def _kept_between(access: Access, level: Sharing, order: Sequence[int], alone: bool) -> int:
     """Chunks to keep while the inner boxes of one outer box are walked, 1 where none is shared."""
     shared_at = next((p for p, axis in enumerate(order) if level.shares[axis]), None)
     if shared_at is None:
@@ -410,7 +412,9 @@ def _kept_between(access: Access, level: Sharing, order: Sequence[int]) -> int:
     kept = _product(access, level, inside)
     again = next((p for p, axis in enumerate(inside) if level.shares[axis]), None)
     if again is None:
-        return kept
+        # Along a line of chunks the last ones of a step are the first of the next.
+        line = [level.inner[own] for own in _moving(access, order[shared_at])]
+        return level.shares[order[shared_at]] if alone and line == [kept] else kept
     # Where two steps along an axis inside share chunks, too, those of both steps outside are held beside each other.
     beside = _product(access, level, inside[again + 1 :])
     return kept + _product(access, level, inside[again + 1 :], order[shared_at]) - beside
@@ -424,14 +428,19 @@ def _product(access: Access, level: Sharing, all_along: Sequence[int], twice: in
     )
 
 
-def _shares(access: Access, axis: int, outer: Cuts, inner: Cuts, domain: Sequence[int]) -> bool:
-    """Whether two neighbouring inner intervals, in one outer one, touch a chunk in common."""
+def _shares(access: Access, axis: int, outer: Cuts, inner: Cuts, domain: Sequence[int]) -> int:
+    """How many chunks two neighbouring inner intervals, in one outer one, touch both, at most, along one axis."""
     if len(inner) == len(outer):
-        return False
-    moving = [own for own, span in enumerate(access.region) if span.axis == axis and span.rate]
-    together = np.ones(len(inner) - 2, bool)
-    together[np.searchsorted(inner, outer[1:-1]) - 1] = False
-    for own in moving:
+        return 0
+    most = np.ones(len(inner) - 2, np.int64)
+    for number, own in enumerate(_moving(access, axis)):
         first, last = access.touched(own, inner[:-1], inner[1:], domain)
-        together &= np.maximum(first[1:], first[:-1]) <= np.minimum(last[1:], last[:-1])
-    return bool(together.any())
+        both = np.minimum(last[1:], last[:-1]) - np.maximum(first[1:], first[:-1]) + 1
+        most = np.where(both > 0, np.maximum(both, most) if number else both, 0) * (most > 0)
+    most[np.searchsorted(inner, outer[1:-1]) - 1] = 0
+    return int(most.max(initial=0))
+
+
+def _moving(access: Access, axis: int) -> list[int]:
+    """The axes of the leaf that move along an axis of the domain."""
+    return [own for own, span in enumerate(access.region) if span.axis == axis and span.rate]

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lazyzarr.format.chunk import ChunkReader
+from lazyzarr.format.chunk_parts import PartsReader
 from lazyzarr.format.chunk_source import Scratch
 from lazyzarr.format.grid import Axis, EvenAxis
 from lazyzarr.graph.locate import Locators, Part, locator, moved
@@ -39,6 +40,8 @@ class Tile(NamedTuple):
     """What a program is run for, as one of its loads sees it."""
 
     shape: tuple[int, ...]
+    domain: tuple[int, ...]
+    """The shape of what tiles are cut of."""
     alone: bool
     """Whether the program loads nothing else of that leaf, and each tile other elements."""
 
@@ -171,7 +174,7 @@ class ChunkedLeaf:
         """What gives the region's values for a tile at an origin; parts of chunks are put together in `buffer`."""
         get = self._cache.get
         gather = self._gatherer(tuple(span.count for span in region), tile, buffer)
-        locate = locator(locators, region, self.cuts, tile.shape)
+        locate = locator(locators, region, self.cuts, tile.shape, tile.domain)
 
         def load(origin: tuple[int, ...]) -> Array:
             coords, inside, several = locate(origin)
@@ -187,20 +190,21 @@ class ChunkedLeaf:
     ) -> Callable[[list[list[Part]]], Array]:
         """What puts a region together from the parts of several chunks.
 
-        A chunk of which no other tile needs anything is decoded where it goes, and not kept.
+        A chunk of which no other tile needs anything is decoded where it goes, or aside for the part that does, and not
+        kept.
         """
         get, dtype = self._cache.get, self._dtype
         # What is asked for ahead is what the cache will ask for.
         direct = tile.alone and self._stored is not None and self._stored.at_once
-        read_into = self._stored.read_into if direct and self._stored is not None else None
+        read = self._stored.read if direct and self._stored is not None else None
 
         def gather(axes: list[list[Part]]) -> Array:
             out = buffer(shape, dtype)
             same = out.size > 0
             for parts in itertools.product(*axes):
-                chunks, insides, wheres, own = zip(*parts, strict=True)
-                if read_into is not None and all(own):
-                    stored = read_into(chunks, out[wheres])
+                chunks, insides, wheres, own, whole = zip(*parts, strict=True)
+                if read is not None and all(own):
+                    stored = read(chunks, None if all(whole) else insides, out[wheres])
                 else:
                     chunk = get(chunks, copied=True)
                     out[wheres] = chunk[insides]
@@ -222,7 +226,7 @@ def open_leaf(node: Node, capacity: int, values: Mapping[Node, Array], room: Roo
     if isinstance(node, MemorySource):
         return ArrayLeaf(node.array)
     if isinstance(node, ForeignSource):
-        return _foreign_leaf(node, capacity, lambda coords, where: node.array[where])
+        return _foreign_leaf(node, capacity, lambda coords, where: node.sliced.get(where))
     if isinstance(node, DaskSource):
         return _foreign_leaf(node, capacity, lambda coords, where: values[node][coords])
     return ArrayLeaf(values[node])
@@ -240,8 +244,8 @@ class _StoredChunks:
         self._unused: list[Array] = []  # buffers of chunks that were not stored
         self.lacks = False
         """Whether there was a chunk that is not stored."""
-        self.at_once = reader.in_flight < 2
-        """Whether nothing is asked for ahead."""
+        self.at_once = reader.in_flight < 2 and not isinstance(reader, PartsReader)
+        """Whether nothing is asked for ahead, and each chunk can be decoded aside."""
         self.ask_ahead = reader.ask_ahead
 
     def fetch(self, coords: tuple[int, ...], spare: Array | None) -> Array:
@@ -261,9 +265,12 @@ class _StoredChunks:
         chunk.flags.writeable = False
         return chunk
 
-    def read_into(self, coords: tuple[int, ...], out: Array) -> bool:
-        """Decodes a chunk where it goes; whether it was stored."""
-        stored = self._reader.read_into(coords, out, self._scratch)
+    def read(self, coords: tuple[int, ...], inside: tuple[slice, ...] | None, out: Array) -> bool:
+        """Decodes a chunk, or a part of it, where it goes; whether it was stored."""
+        if inside is None:
+            stored = self._reader.read_into(coords, out, self._scratch)
+        else:
+            stored = self._reader.read_part(coords, inside, out, self._scratch)
         self.lacks = self.lacks or not stored
         return stored
 

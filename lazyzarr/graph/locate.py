@@ -24,7 +24,9 @@ class Part(NamedTuple):
     where: slice
     """Where in the load it goes."""
     own: bool
-    """Whether it is the whole chunk, and no other tile picks anything of it along this axis."""
+    """Whether no other tile picks anything of the chunk along this axis."""
+    whole: bool
+    """Whether it is all of the chunk."""
 
 
 class Found(NamedTuple):
@@ -49,9 +51,9 @@ class Locator:
 
     __slots__ = ("_axes", "_found", "_origin")
 
-    def __init__(self, region: Region, grid: Grid, tile: Coords) -> None:
+    def __init__(self, region: Region, grid: Grid, tile: Coords, domain: Coords) -> None:
         self._axes = [
-            (span.axis, _Entries(span, cuts, tile)) for span, cuts in zip(region, grid, strict=True)
+            (span.axis, _Entries(span, cuts, tile, domain)) for span, cuts in zip(region, grid, strict=True)
         ]
         self._origin: Coords | None = None
         self._found = Found((), None, None)
@@ -82,12 +84,12 @@ Locators = dict[Any, Locator]
 """Locators by region and grid."""
 
 
-def locator(known: Locators, region: Region, grid: Grid, tile: Coords) -> Locator:
-    """The locator of a region for tiles of a shape: one that is known, or a new one."""
+def locator(known: Locators, region: Region, grid: Grid, tile: Coords, domain: Coords) -> Locator:
+    """The locator of a region for tiles of a shape, cut of a domain of one: one that is known, or a new one."""
     key = (region, tuple(cuts if isinstance(cuts, int) else id(cuts) for cuts in grid))
     found = known.get(key)
     if found is None:
-        found = known[key] = Locator(region, grid, tile)
+        found = known[key] = Locator(region, grid, tile, domain)
     return found
 
 
@@ -108,12 +110,17 @@ Entry = tuple[list[Part], bool]
 class _Entries(dict[int, Entry]):
     """Where a span lies, by the tile's origin along its axis; computed when first asked."""
 
-    def __init__(self, span: Span, cuts: list[int] | int, tile: Coords) -> None:
+    def __init__(self, span: Span, cuts: list[int] | int, tile: Coords, domain: Coords) -> None:
         self._span, self._cuts = span, cuts
         # Neighbouring tiles pick the same elements where a span is longer than the tile.
         shared = 0 if span.axis is None else span.count - tile[span.axis]
-        alone = span.axis is not None and span.rate == span.step == 1
-        self._own = (shared, span.count - shared) if alone else (0, -1)
+        in_order = span.axis is not None and span.rate == span.step
+        self._own = (shared, span.count - shared) if in_order else (0, -1)
+        others = 0 if span.axis is None else domain[span.axis] - tile[span.axis]
+        self._reach = (
+            span.start,
+            span.last + span.rate * others,
+        )  # of all tiles, where they are walked in order
 
     def __missing__(self, origin: int) -> Entry:
         entry = self[origin] = self._at(_start(self._span, origin))
@@ -121,6 +128,9 @@ class _Entries(dict[int, Entry]):
 
     def _at(self, start: int) -> Entry:
         span, cuts, (alone, together) = self._span, self._cuts, self._own
+        fixed = (
+            span.axis is None
+        )  # tiles that are not at the same place pick of other chunks along other axes
         first, last = _chunk_at(cuts, start), _chunk_at(cuts, start + span.step * (span.count - 1))
         parts, done, whole = [], 0, False
         for chunk in range(first, last + 1):
@@ -130,8 +140,10 @@ class _Entries(dict[int, Entry]):
             if count > 0:
                 inside = slice(position - low, position - low + (count - 1) * span.step + 1, span.step)
                 whole = inside == slice(0, high - low, 1)
-                own = whole and done >= alone and done + count <= together
-                parts.append(Part(chunk, inside, slice(done, done + count), own))
+                before, after = position - span.step, position + count * span.step
+                ends = before < max(low, self._reach[0]) and after > min(high - 1, self._reach[1])
+                own = fixed or (ends and done >= alone and done + count <= together)
+                parts.append(Part(chunk, inside, slice(done, done + count), own, whole))
                 done += count
         # A walk towards the start shares its first chunk with the next tile: used last, it is the one kept.
         return (parts if span.rate >= 0 else parts[::-1]), whole and len(parts) == 1

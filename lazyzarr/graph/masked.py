@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from lazyzarr.errors import SelectionError
-from lazyzarr.graph.functions import grouping, reductions
+from lazyzarr.graph.functions import grouping, reductions, shapes
 from lazyzarr.graph.functions.arguments import as_node
 from lazyzarr.graph.functions.values import where
 from lazyzarr.graph.lift import lift
@@ -107,7 +107,8 @@ class Masked:
         The array and its mask are held in memory meanwhile. Raises MemoryBudgetError where they do not fit.
         """
         values, mask = self._compute([self._make(self._values), self._make(self._mask)], **job)
-        return np.asarray(values[mask])
+        found: np.ndarray[Any, Any] = np.asarray(values)[mask]  # text without axes is a str
+        return found
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         if copy is False:
@@ -251,14 +252,15 @@ class Masked:
 
     def _histogram(self, bins: Any = 10, range: Any = None, density: Any = None) -> tuple[Any, Any]:
         """The counts of the elements in bins, and the bins' edges, as NumPy's histogram."""
-        picked = elementwise.astype(self._mask, np.dtype(np.intp))
+        values, mask = shapes.atleast_1d(self._values), shapes.atleast_1d(self._mask)
+        picked = elementwise.astype(mask, np.dtype(np.intp))
         low = high = None
         if range is None and isinstance(bins, (int, np.integer)):
             low, high = (
-                reduction(self._values, initial=_worst(self.dtype, sign), where=self._mask)
+                reduction(values, initial=_worst(self.dtype, sign), where=mask)
                 for reduction, sign in ((reductions.min, 1), (reductions.max, -1))
             )
-        counts, edges = grouping.counted(self._values, bins, range, density, picked, low, high)
+        counts, edges = grouping.counted(values, bins, range, density, picked, low, high)
         return self._make(counts), self._make(edges)
 
     def _extremum(self, reduction: Callable[..., Node], sign: int) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from lazyzarr.graph.exchange import Cut, least_work, proposals, work
 from lazyzarr.graph.node import substitute
 from lazyzarr.graph.order import Output, groups
+from lazyzarr.graph.stack import least_shared
 from lazyzarr.graph.stage import (
     Budget,
     Stage,
@@ -21,7 +22,7 @@ from lazyzarr.graph.stage import (
     with_smallest_blocks,
 )
 from lazyzarr.graph.temporary import Spill, make_spill
-from lazyzarr.settings import SMALL_CHUNK, format_bytes
+from lazyzarr.settings import format_bytes
 
 __all__ = ["BASE", "Budget", "Output", "Stages", "handed_on", "plan_stages"]
 
@@ -139,10 +140,9 @@ def _planned(draft: Stages, budget: Budget) -> Stages:
         budget = dataclasses.replace(budget, fewer_if_tiny=False)
     stages = [draft_stage(*group, budget) for group in made]
     why = ""
-    if budget.fewer_if_tiny and budget.workers > 1 and _tiny_chunks(stages):
+    if budget.fewer_if_tiny and budget.workers > 1 and (tiny := _tiny_chunks(stages)):
         budget = dataclasses.replace(budget, workers=1)
-        small = format_bytes(SMALL_CHUNK)
-        why = f"1 thread: chunks are smaller than {small}, where a second one only waits for the first"
+        why = f"1 thread: chunks are smaller than {format_bytes(tiny)}, where a second one only waits for the first"
     return _fit(
         dataclasses.replace(
             draft,
@@ -219,10 +219,16 @@ def _is_better(new: Stages, old: Stages) -> bool:
     return over < over_before or (over == over_before and cost < WORTH_IT * cost_before)
 
 
-def _tiny_chunks(stages: Sequence[Stage]) -> bool:
-    """Whether decoding, which is most of the work, is done in pieces too small for a second thread."""
-    sizes = [access.chunk_nbytes for stage in stages for access in stage.accesses if access.decodes]
-    return bool(sizes) and max(sizes) < SMALL_CHUNK
+def _tiny_chunks(stages: Sequence[Stage]) -> int:
+    """The size from which on a second thread pays, where what is decoded at once is smaller; else 0."""
+    found = [
+        (access.chunk_nbytes, least_shared(levels[-1]))
+        for stage in stages
+        for access, levels in zip(stage.accesses, stage.inside, strict=True)
+        if access.decodes
+    ]
+    tiny = all(nbytes < least for nbytes, least in found)
+    return max((least for _, least in found), default=0) if tiny else 0
 
 
 def _fit(planned: Stages) -> Stages:

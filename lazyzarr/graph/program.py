@@ -162,6 +162,11 @@ class Programs:
         self._limited: dict[tuple[int, ...], tuple[int, ...]] = {}
         self._at: dict[tuple[int, ...], Program] = {}
 
+    @property
+    def domain(self) -> tuple[int, ...]:
+        """The shape of what tiles are cut of."""
+        return self._roots[0].shape
+
     def at(self, shape: tuple[int, ...], origin: tuple[int, ...]) -> Program:
         """The program of a tile."""
         axes = self._limited.get(shape, ())

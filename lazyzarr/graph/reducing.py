@@ -11,6 +11,7 @@ from lazyzarr.graph.chunking import axes_of
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops import moments
 from lazyzarr.graph.ops.elementwise import astype
+from lazyzarr.graph.ops.positions import FirstExtremum
 from lazyzarr.graph.ops.reductions import Extremum, Logical, Mean, Reduce, Sum, Variance, reduce_node
 from lazyzarr.graph.ops.ufuncs import JOINABLE, UfuncReduce
 
@@ -24,7 +25,8 @@ def total(node: Node, axis: Axis, dtype: Any, keepdims: bool) -> Reduce:
     if node.dtype.hasobject:
         raise TypeError(f"sum of {node.dtype} values is not computed here")
     own = np.add.reduce(np.zeros(1, node.dtype)).dtype  # TypeError for what has no sum
-    result = own if dtype is None else np.dtype(dtype)
+    # Sums of times are times whatever dtype= says.
+    result = own if dtype is None or (own.kind == "m" and np.dtype(dtype).kind != "m") else np.dtype(dtype)
     operand = astype(node, result) if dtype is not None and _loses(node.dtype, result) else node
     return reduce_node(Sum, operand, axes_of(axis, node.dims), keepdims, result)
 
@@ -70,7 +72,7 @@ def variance(node: Node, axis: Axis, dtype: Any, ddof: float, keepdims: bool, ro
     values = _averaged(node, dtype, "std" if root else "var")
     operand = astype(node, values) if dtype is not None and _loses(node.dtype, values) else node
     result = values if values.kind != "c" else np.zeros(0, values).real.dtype
-    kind_of = moments.FineVariance if result == np.float64 else Variance
+    kind_of = moments.FineVariance if result.itemsize >= 8 else Variance
     return reduce_node(kind_of, operand, axes_of(axis, node.dims), keepdims, result, ddof, root)
 
 
@@ -96,6 +98,8 @@ def joined(node: Node, axis: Axis, dtype: Any, keepdims: bool, function: np.ufun
     result = function.reduce(sample, **({} if dtype is None else {"dtype": dtype})).dtype
     if function.identity is None and math.prod(node.shape[i] for i in axes) == 0:
         raise _nothing(node, function)
+    if result.kind == "c" and function in (np.minimum, np.maximum, np.fmin, np.fmax):
+        return extremum(astype(node, result), axis, keepdims, function)
     return reduce_node(UfuncReduce, node, axes, keepdims, result, function)
 
 
@@ -114,7 +118,12 @@ def extremum(node: Node, axis: Axis, keepdims: bool, function: np.ufunc) -> Redu
         raise TypeError(f"{function.__name__} of {node.dtype} values is not computed here")
     if function in (np.fmin, np.fmax) and node.dtype.kind not in "fcmM":
         function = np.minimum if function is np.fmin else np.maximum
-    return reduce_node(Extremum, node, axes, keepdims, node.dtype.newbyteorder("="), function)
+    dtype = node.dtype.newbyteorder("=")
+    if dtype.kind == "c":
+        pair = np.minimum if function in (np.minimum, np.fmin) else np.maximum
+        passes_nan = function in (np.fmin, np.fmax)
+        return reduce_node(FirstExtremum, node, axes, keepdims, dtype, pair, passes_nan)
+    return reduce_node(Extremum, node, axes, keepdims, dtype, function)
 
 
 def logical(node: Node, axis: Axis, keepdims: bool, function: np.ufunc) -> Reduce:

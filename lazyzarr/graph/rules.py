@@ -14,6 +14,7 @@ from lazyzarr.graph.ops.group_blocks import group_blocks
 from lazyzarr.graph.ops.groups import GroupReduce
 from lazyzarr.graph.ops.joining import Concatenate, full
 from lazyzarr.graph.ops.points import Take, Vindex, take, vindex
+from lazyzarr.graph.ops.positions import FirstExtremum
 from lazyzarr.graph.ops.reductions import Extremum, Logical, Mean, Product, Reduce, Sum, Variance
 from lazyzarr.graph.ops.sources import MemorySource
 from lazyzarr.graph.ops.views import Broadcast, Index, Rechunk, Transpose, broadcast_to, rechunk, transpose
@@ -269,7 +270,7 @@ def take_evenly(node: Take, facts: Facts) -> Node | None:
 # --- selections of reductions
 
 # Each result of these depends on the elements at its own place along the axes that are kept, and on nothing else.
-_PLACEWISE = (Sum, Mean, Product, Variance, Extremum, Logical)
+_PLACEWISE = (Sum, Mean, Product, Variance, Extremum, FirstExtremum, Logical)
 
 
 def index_of_reduction(node: Index, facts: Facts) -> Node | None:

@@ -75,22 +75,26 @@ def make_spec(outputs: Sequence[Output], job: Job, guarded: bool = True) -> tupl
     Only what `run` guards may write temporary arrays: it removes them.
     """
     scheduler = choose_scheduler(job.scheduler, job.num_workers)
+    return _spec_for(scheduler, outputs, job, guarded), scheduler
+
+
+def _spec_for(scheduler: Scheduler, outputs: Sequence[Output], job: Job, guarded: bool = True) -> Spec:
     budget = _budget(job, scheduler, choose_folder(job.temp) if guarded else "")
-    return Spec(optimize_outputs(outputs), budget, _run_token(outputs), how_set()), scheduler
+    return Spec(optimize_outputs(outputs), budget, _run_token(outputs), how_set())
 
 
 def _budget(job: Job, scheduler: Scheduler, folder: str) -> Budget:
     """What a run may use: this process and those that it starts, or each worker of a cluster."""
     given = job.num_workers or setting("num_workers")
     if scheduler.cluster is None:
-        memory = _budget_bytes(job.memory, available_memory() // 2)
+        memory = _budget_bytes(job.memory)
         # What a process gives lies there, in the pipe and here.
         copies = 0 if scheduler.shares_memory else 3
         return Budget(
             memory, scheduler.workers, scheduler.name == "threads" and not given, folder, copies=copies
         )
     cluster = scheduler.cluster
-    memory = _budget_bytes(job.memory, cluster.memory // 2)
+    memory = _budget_bytes(job.memory, cluster.memory)
     if memory > cluster.memory:
         raise ValueError(
             f"memory={format_bytes(memory)} is what each worker may use, and their own limit is "
@@ -111,11 +115,11 @@ def where_it_runs(spec: Spec, scheduler: Scheduler) -> str:
     return f"{scheduler.cluster}, {each} each, {len(graph):,} tasks, graph {format_bytes(sent)}"
 
 
-def _budget_bytes(memory: str | float | None, default: int) -> int:
-    """The budget in bytes: as given, as set, or the default."""
+def _budget_bytes(memory: str | float | None, there: int | None = None) -> int:
+    """The budget in bytes: as given, as set, or half of what is there, which is what this machine has left."""
     memory = setting("memory") if memory is None else memory
     if memory is None:
-        return default
+        return (available_memory() if there is None else there) // 2
     words = isinstance(memory, (str, int, float, np.number)) and not isinstance(memory, bool)
     nbytes = parse_bytes(memory) if words and memory == memory else 0
     if nbytes <= 0:
@@ -140,12 +144,13 @@ def run(
     `commit` is the last task; `stored` is asked after it how many bytes were stored, for whoever wants to know.
     When this returns or raises, no task of the run writes any more.
     """
-    spec, scheduler = make_spec(outputs, job)
+    scheduler = choose_scheduler(job.scheduler, job.num_workers)
     refuse_changed_sources(outputs)
     if commit is None and not progress_wanted(job.progress):
-        read = direct_read(spec.outputs, spec.budget, scheduler)
+        read = direct_read(outputs, scheduler, partial(_budget_bytes, job.memory))
         if read is not None:
             return [read.values()]
+    spec = _spec_for(scheduler, outputs, job)
     check(spec.stages, scheduler.reach)
     cluster, temporary = scheduler.cluster, spec.stages.folder if spec.stages.spills else ""
     folder = temporary_folder(temporary) if temporary else nullcontext()
@@ -268,7 +273,7 @@ def _refuse_large_answers(planned: Stages) -> None:
 def refuse_changed_sources(outputs: Sequence[Output]) -> None:
     """Raises SourceChangedError where a source is no longer the array that the expression was made of."""
     for node in walk([output.node for output in outputs]):
-        if isinstance(node, ZarrSource):
+        if isinstance(node, ZarrSource) and not node.handle.is_current():
             pairs = zip(FACTS, facts_of(node.array.metadata), facts_of(node.handle.current()), strict=True)
             changed = [f"{fact} {then} -> {now}" for fact, then, now in pairs if then != now]
             if changed:

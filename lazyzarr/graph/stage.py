@@ -46,11 +46,10 @@ from lazyzarr.graph.ops.reductions import Reduce
 from lazyzarr.graph.ops.scans import Scan
 from lazyzarr.graph.ops.sources import ZarrSource
 from lazyzarr.graph.ops.views import Rechunk
-from lazyzarr.graph.program import Programs, compile_program, joined_within
+from lazyzarr.graph.program import Load, Programs, compile_program, joined_within
 from lazyzarr.graph.registers import register_bytes
 from lazyzarr.graph.sink import Sink
-from lazyzarr.graph.stack import stacked
-from lazyzarr.settings import SMALL_CHUNK
+from lazyzarr.graph.stack import TINY_CHUNK, stacked
 
 __all__ = [
     "BLOCK_BYTES",
@@ -143,6 +142,8 @@ class Stage:
     """For each leaf in a slow store, how many encoded chunks a task asks for ahead."""
     behind: tuple[int, ...] = ()
     """For each sink, how many encoded units of a task may be on their way; none of those in fast stores."""
+    alone: tuple[bool, ...] = ()
+    """For each access, whether tiles load once of that leaf, a stored array."""
     whole: frozenset[int] = frozenset()
     """Axes along which no block ends: a task walks all of them, with what came before in hand."""
 
@@ -161,8 +162,8 @@ class Stage:
         """Bytes that a task holds however small its block is."""
         part = self.memory
         kept = sum(
-            held_bytes(access, math.prod(levels[-1].inner) + _spare(access.leaf))
-            for access, levels in zip(self.accesses, self.inside, strict=True)
+            held_bytes(access, (1 if alone else math.prod(levels[-1].inner)) + _spare(access, levels[-1]))
+            for access, levels, alone in zip(self.accesses, self.inside, self.alone, strict=True)
         )
         return part.nested + kept + part.encoded + part.registers + part.unit
 
@@ -266,8 +267,30 @@ def draft_stage(
         (1,) * len(domain),
         fixed,
         inside,
+        alone=_alone(roots, inline, found, layout),
         whole=_whole_axes(found),
     )
+
+
+def _alone(
+    roots: tuple[Node, ...], inline: frozenset[Node], found: Sequence[Access], layout: Layout
+) -> tuple[bool, ...]:
+    """For each access, whether tiles load once of that leaf, a stored array, and of no chunk that one without a gap
+    would not need."""
+    lengths = [np.diff(cuts) for cuts in layout.tiles]
+    shapes = {tuple(int(pick(axis)) for axis in lengths) for pick in (np.max, np.min)}
+    loads = [compile_program(roots, shape, inline).loads for shape in shapes]
+    return tuple(
+        isinstance(access.leaf, ZarrSource)
+        and all(span.within is None for span in access.region)
+        and all(_loads_once(access.leaf, each) for each in loads)
+        for access in found
+    )
+
+
+def _loads_once(leaf: Node, loads: Sequence[Load]) -> bool:
+    own = [load.region for load in loads if load.leaf is leaf]
+    return len(own) == 1 and all(span.step in (1, abs(span.rate)) for span in own[0])
 
 
 def _with_seams(access: Access, tiles: Sequence[Cuts], domain: tuple[int, ...]) -> Iterator[Cuts]:
@@ -355,7 +378,7 @@ def _stacked(
 ) -> tuple[Cuts, ...]:
     """The cuts with small chunks put together, as many as the threads that will work want."""
     arrays = targets + sum(access.decodes for access in found)
-    tiny = all(access.chunk_nbytes < SMALL_CHUNK for access in found)
+    tiny = all(access.chunk_nbytes < TINY_CHUNK for access in found)
     alone = budget.workers == 1 or (budget.fewer_if_tiny and tiny)
     memory = budget.memory // budget.workers
     return stacked(found, domain, cuts, arrays, memory, 1 if alone else budget.workers)
@@ -436,16 +459,19 @@ def with_groups(stage: Stage, groups: tuple[int, ...]) -> Stage:
         for access, inside in zip(stage.accesses, stage.inside, strict=True)
     ]
 
+    alone = stage.alone
+
     def kept(order: tuple[int, ...]) -> int:
         return sum(
-            held_bytes(access, capacity(access, level, order) + _spare(access.leaf))
-            for access, level in zip(stage.accesses, levels, strict=True)
+            held_bytes(access, capacity(access, level, order, own) + _spare(access, level[-1]))
+            for access, level, own in zip(stage.accesses, levels, alone, strict=True)
         )
 
     order = min(_orders(len(stage.domain)), key=kept)
     layout = dataclasses.replace(layout, order=order)
     capacities = tuple(
-        capacity(access, level, order) for access, level in zip(stage.accesses, levels, strict=True)
+        capacity(access, level, order, own)
+        for access, level, own in zip(stage.accesses, levels, alone, strict=True)
     )
     return dataclasses.replace(
         stage, layout=layout, groups=groups, capacities=capacities, memory=_memory(stage, layout, kept(order))
@@ -490,9 +516,13 @@ def _behind(stage: Stage, spare: int, at_once: int) -> tuple[tuple[int, ...], in
     return tuple(depths), held
 
 
-def _spare(leaf: Node) -> int:
-    """Chunks that a program may still hold when they are no longer kept: none where buffers are used again."""
-    return 0 if isinstance(leaf, ZarrSource) else 1
+def _spare(access: Access, tiles: Sharing) -> int:
+    """Chunks held besides those that are kept: one that a program still looks at, or of which a part is taken aside."""
+    if not isinstance(access.leaf, ZarrSource):
+        return 1
+    # Programs look at buffers that are used again.
+    parts = any(span.axis is None or abs(span.step) > 1 for span in access.region)
+    return int(parts and math.prod(tiles.inner) > 1)
 
 
 def _orders(ndim: int) -> list[tuple[int, ...]]:

@@ -20,7 +20,7 @@ from lazyzarr.errors import (
     ChunkNotFoundError,
     StoreError,
 )
-from lazyzarr.format import metadata_v2, metadata_v3, workers
+from lazyzarr.format import chunk_loops, metadata_v2, metadata_v3, workers
 from lazyzarr.format.chunk import ChunkReader, ChunkWriter
 from lazyzarr.format.chunk_loops import read_selection, write_selection
 from lazyzarr.format.codecs.parse import parse_codecs
@@ -130,14 +130,20 @@ def test_any_selection_reads_and_writes_as_numpy_does(data: Any) -> None:
     np.testing.assert_array_equal(array[...], expected)
 
 
+def use_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets the least work be shared by four threads."""
+    monkeypatch.setattr(workers, "SMALL_WORK", 0)
+    monkeypatch.setattr(chunk_loops, "LEAST_WORK", 0)
+    monkeypatch.setattr(workers, "cpu_count", lambda: 4)
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("threads", [False, True])
 def test_values_come_back_into_any_memory(
     layout: Any, threads: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if threads:
-        monkeypatch.setattr(workers, "SMALL_WORK", 0)
-        monkeypatch.setattr(workers, "cpu_count", lambda: 4)
+        use_threads(monkeypatch)
     array = stored(**layout)
     data = np.random.default_rng(0).normal(size=layout["shape"]).astype("f4")
     for given_ in (data, np.asfortranarray(data), data[::-1], data.astype("f8")):
@@ -433,11 +439,24 @@ def test_all_items_are_worked_on_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert done == list(range(1000))
 
 
+@pytest.mark.parametrize(
+    ("length", "count", "threads"), [(32_768, 32, 1), (32_768, 64, 4), (500_000, 2, 2), (1000, 500, 1)]
+)
+def test_threads_are_woken_for_reads_that_are_worth_it(
+    length: int, count: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    array = stored(shape=(length * count,), chunks=(length,))
+    monkeypatch.setattr(workers, "cpu_count", lambda: 4)
+    monkeypatch.setattr(workers, "_submit", lambda work, others, pool: asked.append(others) or [])
+    asked: list[int] = []
+    assert not array[:].any()
+    assert asked == [threads - 1] * (threads > 1)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_makes_its_own_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "SMALL_WORK", 0)
-    monkeypatch.setattr(workers, "cpu_count", lambda: 4)
+    use_threads(monkeypatch)
     array = stored()
     array[...] = 1
     child = os.fork()

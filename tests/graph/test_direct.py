@@ -14,7 +14,8 @@ import lazyzarr as lz
 from lazyzarr.errors import ChunkDecodeError, MemoryBudgetError, SourceChangedError
 from lazyzarr.graph import run
 from lazyzarr.graph.direct import direct_read
-from lazyzarr.settings import cpu_count
+from lazyzarr.graph.schedule import choose_scheduler
+from lazyzarr.settings import cpu_count, parse_bytes
 
 
 @pytest.fixture
@@ -25,10 +26,10 @@ def planned(monkeypatch):
     return runs
 
 
-def direct(x, **options):
+def direct(x, scheduler=None, num_workers=None, memory="200MB"):
     """How a lazy array would be read without a plan."""
-    spec, scheduler = run.make_spec([run.Output(x._node)], run.Job(**{"memory": "200MB", **options}))
-    return direct_read(spec.outputs, spec.budget, scheduler)
+    chosen = choose_scheduler(scheduler, num_workers)
+    return direct_read([run.Output(x._node)], chosen, lambda: parse_bytes(memory))
 
 
 views = st.lists(

@@ -264,3 +264,35 @@ def test_different_values_that_do_not_fit_are_refused_by_name():
     x = lz.from_array(np.arange(10_000_000.0), chunks=5_000_000)
     with pytest.raises(MemoryBudgetError, match="unique"):
         np.unique(x).compute(memory="33MB")
+
+
+@pytest.mark.parametrize("chunks", [(4, 5, 6), (1, 2, 4), (3, 5, 1), (1, 1, 1)], ids=str)
+@pytest.mark.parametrize("axis", [None, 0, 2, (0, 2), ()], ids=str)
+def test_extrema_of_complex_numbers_are_the_first_ones(axis: Any, chunks: tuple[int, ...]) -> None:
+    """NaN with another part, and zeros of another sign, were those of whatever chunk came first."""
+    nan, inf = np.nan, np.inf
+    pool = [
+        complex(nan, 1),
+        complex(1, nan),
+        complex(nan, nan),
+        0j,
+        complex(0, -0.0),
+        complex(inf, inf),
+        2 - 1j,
+    ]
+    rng = np.random.default_rng(0)
+    for dtype in ("c8", "c16", ">c16"):
+        for chances in (None, [0.01, 0.01, 0.01, 0.4, 0.4, 0.1, 0.07], [0.3, 0.3, 0.3, 0, 0, 0.1, 0]):
+            a = rng.choice(np.array(pool), (4, 5, 6), p=chances).astype(dtype)
+            x = lz.from_array(a, chunks=chunks)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)
+                for of in (np.min, np.max, np.nanmin, np.nanmax, np.fmin.reduce, np.maximum.reduce):
+                    same(of(x, axis=axis).compute(num_workers=2), of(a, axis=axis))
+                same(np.min(x[::-1, :, ::-1], axis).compute(), np.min(a[::-1, :, ::-1].copy(), axis))
+                same(np.max(x, axis, initial=pool[1]).compute(), np.max(a, axis, initial=pool[1]))
+                if isinstance(axis, int):
+                    for function in (np.minimum, np.fmax):
+                        scanned = function.accumulate(x, axis=axis)
+                        same(scanned.compute(), function.accumulate(a, axis=axis))
+                        same(scanned[1, ::2].compute(), function.accumulate(a, axis=axis)[1, ::2])

@@ -6,15 +6,17 @@ import functools
 import gc
 import itertools
 import threading
+import time
 import weakref
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 import lazyzarr as lz
 from lazyzarr.graph import stack
-from lazyzarr.graph.ops import blocks, lending
+from lazyzarr.graph.ops import blocks, lending, slicing
 from lazyzarr.storage import MemoryStore
 
 SHAPE = (24, 20)
@@ -372,3 +374,77 @@ def test_buffers_are_used_again_when_nothing_is_kept_any_more():
     keeper.kept.clear()
     gc.collect()
     assert len(lending._left) <= before
+
+
+class Driver:
+    """An array-like that fills one buffer again for each slice, as instruments' drivers and cached readers do."""
+
+    shape, dtype = SHAPE, np.dtype("f8")
+
+    def __init__(self, give, pause=0.0):
+        self.give, self.pause, self.buffer = give, pause, np.empty(SHAPE)
+
+    def __getitem__(self, where):
+        found = values()[where]
+        out = self.buffer[: found.shape[0], : found.shape[1]]
+        out[...] = found
+        time.sleep(self.pause)  # another thread has its turn
+        return self.give(out)
+
+
+GIVEN = {
+    "a view": lambda out: out,
+    "a buffer": lambda out: memoryview(out),
+    "copies of some": lambda out: out.copy() if out.shape == (5, 7) else out,
+}
+
+
+@pytest.mark.parametrize("run", RUNS, ids=str)
+@pytest.mark.parametrize("chunks", [*CHUNKS.values(), (24, 20)], ids=str)
+@pytest.mark.parametrize("give", GIVEN.values(), ids=GIVEN.keys())
+def test_an_array_like_may_fill_its_buffer_again(give, chunks, run):
+    driver, v = Driver(give, 0.0005), values()
+    x, again = (lz.from_array(driver, chunks=chunks) for _ in range(2))
+    for lazy, expected in (
+        (x, v),
+        (x + 1, v + 1),
+        (x - x[::-1], v - v[::-1]),
+        (x - again[::-1], v - v[::-1]),
+        (x.rechunk((7, 6)).sum(axis=0), v.sum(axis=0)),
+        (np.roll(x, 3, axis=0).T, np.roll(v, 3, axis=0).T),
+    ):
+        found = lazy.compute(scheduler=run[0], num_workers=run[1])
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_slices_of_an_array_like_that_are_its_own_are_not_copied():
+    class Plain:
+        shape, dtype = SHAPE, np.dtype("f8")
+
+        def __getitem__(self, where):
+            made = values()[where].copy()
+            given.append(made.ctypes.data)
+            return made
+
+    given: list[int] = []
+    x = slicing.sliced(Plain())
+    for _ in range(3):
+        found = x.get((slice(0, 4), slice(0, 20)))
+        assert found.ctypes.data == given[-1]
+
+
+def test_array_likes_whose_slices_are_their_own_are_asked_by_several_threads_at_once():
+    class Slow:
+        shape, dtype = SHAPE, np.dtype("f8")
+
+        def __getitem__(self, where):
+            if where[0].start:
+                together.wait(10)
+            return values()[where].copy()
+
+    together, x = threading.Barrier(2), slicing.sliced(Slow())
+    places = [(slice(at, at + 8), slice(0, 20)) for at in (0, 8, 16)]
+    x.get(places[0])
+    with ThreadPoolExecutor(2) as pool:
+        for where, found in zip(places[1:], pool.map(x.get, places[1:]), strict=True):
+            np.testing.assert_array_equal(found, values()[where])

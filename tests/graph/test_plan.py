@@ -149,6 +149,16 @@ def test_tiny_chunks_are_read_by_one_thread_unless_the_number_was_given():
     assert small.sum().explain(num_workers=2).workers == 2
 
 
+def test_threads_share_stacks_of_chunks_that_would_be_too_small_alone():
+    x = virtual((512, 512, 512), (16, 32, 32))  # 128 KiB
+    stacked, lone = planned(x.sum(), tiny=True), planned((x.T * 2).argmax(axis=0), tiny=True)
+    assert (stacked.workers, lone.workers) == (2, 1)
+    assert lone.workers_why.startswith("1 thread: chunks are smaller than 200.0 kB")
+    tiny = planned(virtual((512, 512, 512), (16, 16, 16)).sum(), tiny=True)
+    assert tiny.workers == 1
+    assert tiny.workers_why.startswith("1 thread: chunks are smaller than 50.0 kB")
+
+
 def test_equal_expressions_are_planned_equally():
     """A worker plans for itself: its blocks must be the ones that the scheduler names."""
     x = virtual((64, 300, 300), (3, 100, 100))

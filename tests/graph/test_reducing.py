@@ -11,6 +11,7 @@ import pytest
 import lazyzarr as lz
 import lazyzarr.numpy as lnp
 from lazyzarr.errors import ShapeMismatchError
+from tests.graph.laws.values import quiet
 
 SHAPE = (4, 5, 6)
 CHUNKS = [(1, 5, 3), (3, 2, 4)]
@@ -177,6 +178,48 @@ def test_bincount():
         np.bincount(x, W, 30)
     with pytest.raises(ValueError, match="negative"):
         np.bincount(lz.from_array([1, -1]), minlength=3).compute()
+
+
+WHERE = [{"bins": 7}, {"bins": 7, "range": (-1, 1)}, {"bins": np.linspace(-1, 1, 8)}]
+
+
+@pytest.mark.parametrize("words", WHERE, ids=["found", "range", "edges"])
+@pytest.mark.parametrize("dtype", ["i1", "u2", "i4", ">i4", "u4", "i8", "u8"])
+def test_sums_of_integer_weights_are_exact_and_wrap_around(words, dtype):
+    rng = np.random.default_rng(1)
+    a, ends = rng.normal(size=200), np.iinfo(dtype)
+    few = rng.integers(0, 2, 200).astype(dtype)
+    many = rng.integers(ends.min, ends.max, 200, dtype=ends.dtype.newbyteorder("="), endpoint=True).astype(
+        dtype
+    )
+    for weights in (few, many):
+        edges = np.histogram_bin_edges(a, words["bins"], words.get("range"))
+        place = np.searchsorted(edges, a, "right") - 1
+        place[a == edges[-1]] = 6
+        exact = [sum(map(int, weights[place == at])) % 2 ** (8 * ends.dtype.itemsize) for at in range(7)]
+        expected = np.array(exact, "u8").astype(dtype)
+        with quiet():
+            numpys = np.histogram(a, weights=weights, **words)[0]
+        if weights is few or words is WHERE[2]:
+            np.testing.assert_array_equal(numpys, expected)
+        for chunks in (200, 33, 1):
+            found = np.histogram(lz.from_array(a, chunks=chunks), weights=weights, **words)[0].compute()
+            np.testing.assert_array_equal(found, expected)
+            assert found.dtype.str == numpys.dtype.str
+
+
+@pytest.mark.parametrize("dtype", [np.longdouble, np.clongdouble])
+def test_weights_of_longdouble(dtype):
+    a = np.random.default_rng(1).normal(size=50)
+    weights = a.astype(dtype) * (dtype(10) ** 400 if np.finfo(dtype).max > 1e308 else 1)
+    for words in WHERE:
+        found = np.histogram(lz.from_array(a, chunks=7), weights=weights, **words)[0].compute()
+        expected = np.histogram(a, weights=weights, **words)[0]
+        assert found.dtype == expected.dtype
+        np.testing.assert_allclose(found, expected, rtol=1e-17 * 64)
+    for x in (np.arange(2), lz.from_array(np.arange(2))):
+        with pytest.raises(TypeError, match="cast"):
+            np.bincount(x, weights[:2], 2)
 
 
 LABELS = [np.array([1, 0, 1, -1]), np.array([0, 2, 2, 0, 1]), np.array([0, 0, 1, 1, 1, 0])]

@@ -29,11 +29,15 @@ def _small_arrays():
 def reads():
     """How often each chunk of each reader was read, and how often one went through a cache."""
     seen, kept = Counter(), [0]
-    read_into, get = ChunkReader.read_into, ChunkCache.get
+    read_into, read_part, get = ChunkReader.read_into, ChunkReader.read_part, ChunkCache.get
 
     def counted(self, coords, out, scratch):
         seen[id(self), coords] += 1
         return read_into(self, coords, out, scratch)
+
+    def counted_part(self, coords, inside, out, scratch):
+        seen[id(self), coords] += 1
+        return read_part(self, coords, inside, out, scratch)
 
     def counted_get(self, coords, **how):
         kept[0] += 1
@@ -41,6 +45,7 @@ def reads():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ChunkReader, "read_into", counted)
+        patch.setattr(ChunkReader, "read_part", counted_part)
         patch.setattr(ChunkCache, "get", counted_get)
         yield seen, kept
 
@@ -62,12 +67,18 @@ OPERATIONS = {
     "column": lambda x: (x * 2).sum(axis=0),
     "row": lambda x: x.min(axis=-1),
     "forward": lambda x: (x[1:] - x[:-1]).max(),
+    "a gap": lambda x: (x[2:] - x[:-2]).max(axis=-1),
     "both sides": lambda x: (x[2:] + x[:-2] - 2 * x[1:-1]).sum(),
     "along the last": lambda x: (x[..., 1:] - x[..., :-1]).max(axis=0),
     "reversed": lambda x: (x[::-1] * 3).sum(axis=0),
     "itself reversed": lambda x: (x + x[::-1]).max(),
     "the last": lambda x: (x - x[-1]).max(),
     "steps": lambda x: x[::3].sum(),
+    "steps along both": lambda x: x[1::2, 1::3].sum(axis=0),
+    "steps, one from the next": lambda x: (x[::2][1:] - x[::2][:-1]).max(axis=-1),
+    "steps backwards": lambda x: x[::-2].sum(axis=0),
+    "a line": lambda x: (x[:, 1] * 2).sum(),
+    "a thin slice": lambda x: x[1:-1, :2].sum(axis=0),
     "a slice": lambda x: x[3:].sum(axis=0),
     "transposed": lambda x: x.T.sum(axis=0),
     "picked": lambda x: x.argmax(),
@@ -155,6 +166,18 @@ def test_small_chunks_share_a_tile_and_are_decoded_to_their_places(reads):
     assert reads[1] == [2], "the first and the last chunk may lie in other tiles, too"
 
 
+def test_of_a_line_of_chunks_one_is_kept(reads, monkeypatch):
+    """The part that the next tile needs with another chunk is copied before that one is decoded, in the same memory."""
+    monkeypatch.setattr(stack, "STACK_BYTES", 1)
+    x, values = stored((64, 8), (4, 8))
+    lazy = (x[1:] - x[:-1]).max()
+    assert stage_of(lazy).capacities == (1,)
+    assert sum(stage_of((x[1:] - x[:-1] + x[0]).max()).capacities) == 3, "two loads"
+    reads[0].clear()
+    assert lazy.compute(scheduler="sync") == (values[1:] - values[:-1]).max()
+    assert sorted(reads[0].values()) == [1] * 16
+
+
 def test_what_other_tiles_need_again_is_kept(reads, monkeypatch):
     monkeypatch.setattr(stack, "STACK_BYTES", 1000)
     (x, values), (row, numbers) = stored((64, 8), (4, 8)), stored((8,), (2,))
@@ -170,12 +193,28 @@ def test_what_other_tiles_need_again_is_kept(reads, monkeypatch):
         (lambda x: x.sum(), 400_000, (24, 64)),  # 6 kB
         (lambda x: x.sum(), 64_000, (4, 64)),
         (lambda x: x.T.sum(), 10**9, (64, 4)),  # they would have to be copied
-        (lambda x: x[::2].sum(), 10**9, (2, 64)),
+        (lambda x: x[::2].sum(), 10**9, (32, 64)),
     ],
 )
 def test_as_many_as_the_memory_and_the_order_of_axes_allow(make, memory, tile):
     x, _ = stored((64, 64), (4, 64))
     assert stage_of(make(x), memory).layout.largest_tile() == tile
+
+
+@pytest.mark.parametrize("pick", [np.s_[::3, 1::2], np.s_[:, 3], np.s_[2:-3, 1:3]])
+def test_parts_of_stacked_chunks_are_taken_aside_and_nothing_is_kept(reads, pick):
+    x, values = stored((64, 8), (4, 8))
+    reads[1][0] = 0
+    assert x[pick].sum().compute(scheduler="sync") == values[pick].sum()
+    assert reads[1] == [0]
+
+
+def test_a_chunk_of_which_two_tiles_pick_is_kept_for_the_other(reads, monkeypatch):
+    """Tiles that end within chunks: those of another array, whose chunks are smaller."""
+    (x, values), (y, numbers) = stored((60,), (10,)), stored((30,), (4,))
+    reads[0].clear()
+    assert (x[::2] * y).sum().compute(scheduler="sync") == (values[::2] * numbers).sum()
+    assert max(reads[0].values()) == 1
 
 
 def test_each_worker_is_left_many_tiles(monkeypatch):

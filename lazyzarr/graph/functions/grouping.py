@@ -26,8 +26,11 @@ def histogram(
 ) -> tuple[Node, Node]:
     """The counts of values in bins, or the sums of their weights, and the bins' edges.
 
-    Of a number of bins without a range, a pass over the values finds the range first. Raises ValueError where the
-    edges do not ascend, TypeError for what is no number, ShapeMismatchError for weights of another shape.
+    Of a number of bins without a range, a pass over the values finds the range first. Sums of integer weights are
+    exact, and wrap around in their dtype, as NumPy's do between edges that are given; for bins of one width NumPy adds
+    up float64, and of what does not fit it makes any number.
+    Raises ValueError where the edges do not ascend, TypeError for what is no number, ShapeMismatchError for weights of
+    another shape.
     """
     node = atleast_1d(a)
     given = None if weights is None else _weights(node, atleast_1d(weights))
@@ -115,6 +118,10 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Node:
         )
     length = operator.index(minlength)
     found = None if weights is None else _weights(node, weights)
+    if found is not None and not np.can_cast(found.dtype, np.float64):
+        raise TypeError(
+            f"bincount adds up weights in float64, not {found.dtype}; weights.astype('f8') casts them"
+        )
     if found is None or not node.shape[0]:  # of nothing NumPy counts, with weights or not
         return binning.bincount(node, length, None)
     return binning.bincount(node, length, found, np.float64)

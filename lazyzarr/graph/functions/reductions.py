@@ -72,7 +72,7 @@ def _as(value: Any, dtype: np.dtype[Any]) -> Constant:
 
 def _start(node: Node, function: np.ufunc, initial: Any) -> Node:
     """A result joined with the value that the reduction starts from."""
-    return ufunc(function, node, _as(initial, node.dtype)) if _given(initial) else node
+    return ufunc(function, _as(initial, node.dtype), node) if _given(initial) else node
 
 
 def sum(
@@ -158,6 +158,7 @@ def _variance(
     if where is True or not _given(where):
         return reducing.variance(node, axis, dtype, ddof, bool(keepdims), root)
     counts = views.broadcast_to(_mask(where), node.shape)
+    quiet = quiet and node.dtype.kind in "fc"  # NumPy's forms for NaN leave other numbers to the plain ones
     return reducing.picked_variance(node, counts, axis, dtype, ddof, bool(keepdims), root, quiet)
 
 
@@ -183,7 +184,7 @@ def _extremum(
     axes = axes_in(node, axis)
     if _given(initial) and not math.prod(node.shape[i] for i in axes):
         kept = [1 if i in axes else n for i, n in enumerate(node.shape) if keepdims or i not in axes]
-        return joining.full(tuple(kept), initial, node.dtype)
+        return joining.full(tuple(kept), initial, node.dtype.newbyteorder("="))
     found = reducing.extremum(node, axis, bool(keepdims), function)
     return _start(found, pair, initial)
 
@@ -196,7 +197,9 @@ def ptp(a: Any, axis: Axis = None, keepdims: bool = False) -> Node:
 
 def any(a: Any, axis: Axis = None, keepdims: bool = False, where: Any = True) -> Node:
     """Whether any value is true, over axes."""
-    return reducing.logical(_where(as_node(a), where, False), axis, bool(keepdims), np.logical_or)
+    node = as_node(a)
+    none = np.zeros((), node.dtype)[()]  # False as text is true
+    return reducing.logical(_where(node, where, none), axis, bool(keepdims), np.logical_or)
 
 
 def all(a: Any, axis: Axis = None, keepdims: bool = False, where: Any = True) -> Node:

@@ -32,6 +32,10 @@ def setitem(node: Node, selection: Any, value: Any, picked: bool = False) -> Nod
     Raises SelectionError, BoundsCheckError, and ValueError for a value that does not fit.
     """
     given = astype(as_node(value), node.dtype)
+    return astype(_set(node, selection, given, picked), node.dtype)  # the byte order stays
+
+
+def _set(node: Node, selection: Any, given: Node, picked: bool) -> Node:
     if picked:
         return choose(as_node(selection), given, node)
     if _is_mask(selection) and (hasattr(selection, "__lazyzarr_node__") or not given.ndim):

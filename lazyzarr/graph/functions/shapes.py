@@ -13,7 +13,7 @@ from lazyzarr.errors import ShapeMismatchError
 from lazyzarr.graph.functions.arguments import as_node, as_nodes, axes_in, axis_in, new_axes, no_axis
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops import joining, points, reshaping, views
-from lazyzarr.graph.ops.elementwise import ufunc
+from lazyzarr.graph.ops.elementwise import astype, ufunc
 from lazyzarr.graph.ops.joining import along, part
 
 __all__ = [
@@ -236,8 +236,8 @@ def dstack(tup: Any) -> Node:
 
 
 def column_stack(tup: Any) -> Node:
-    """Arrays of one axis as columns of one of two."""
-    nodes = as_nodes(tup)
+    """Arrays of one axis, or none, as columns of one of two."""
+    nodes = [atleast_1d(node) for node in as_nodes(tup)]
     return concatenate([expand_dims(node, 1) if node.ndim == 1 else node for node in nodes], 1)
 
 
@@ -386,9 +386,10 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", constant_values: Any
     values = np.broadcast_to(np.asarray(constant_values), (node.ndim, 2)).tolist()
     if any(operator.index(width) < 0 for pair in widths for width in pair):
         raise ValueError("index can't contain negative values")
+    dtype = node.dtype
     for axis, ((before, after), (low, high)) in enumerate(zip(widths, values, strict=True)):
         node = joining.pad(node, axis, before, after, mode, (low, high))
-    return node
+    return astype(node, dtype)  # what is joined has the machine's byte order
 
 
 def sliding_window_view(x: Any, window_shape: Any, axis: Any = None) -> Node:
@@ -398,10 +399,11 @@ def sliding_window_view(x: Any, window_shape: Any, axis: Any = None) -> Node:
     axes = range(node.ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
     if len(lengths) != len(axes):
         raise ValueError("window_shape and axis name different numbers of axes")
+    dtype = node.dtype
     for length, each in zip(lengths, axes, strict=True):
         where = axis_in(node, each)
         count = node.shape[where] - length + 1
         if count < 1 or length < 1:
             raise ValueError(f"a window of {length} does not fit an axis of length {node.shape[where]}")
         node = joining.stack([along(node, where, i, i + count) for i in range(length)], node.ndim)
-    return node
+    return astype(node, dtype)  # what is stacked has the machine's byte order

@@ -58,8 +58,6 @@ _NAMED: dict[np.ufunc, Callable[..., Node]] = {
     np.minimum: reductions.min,
     np.fmax: reductions.nanmax,
     np.fmin: reductions.nanmin,
-    np.logical_and: reductions.all,
-    np.logical_or: reductions.any,
 }
 
 
@@ -77,9 +75,14 @@ def _reduce(
     if function in (np.add, np.multiply):
         named = reductions.sum if function is np.add else reductions.prod
         return named(node, axis, dtype, keepdims, initial, where)
-    if function in _NAMED and initial is None:
-        node = node if dtype is None or function in (np.logical_and, np.logical_or) else astype(node, dtype)
-        return _NAMED[function](node, axis, keepdims, where=where)
+    if function in _NAMED:
+        node = node if dtype is None else astype(node, dtype)
+        return _NAMED[function](node, axis, keepdims, initial=initial, where=where)
+    if function in (np.logical_and, np.logical_or) and initial is None:
+        function.reduce(np.ones(1, node.dtype), dtype=dtype)  # TypeError for a dtype that it does not give
+        return (reductions.all if function is np.logical_and else reductions.any)(
+            node, axis, keepdims, where=where
+        )
     if where is not True:
         # A ufunc without an identity may take its initial value as often as it likes: max(i, i) is i.
         start = initial if function.identity is None else function.identity
@@ -91,7 +94,7 @@ def _reduce(
         mask = views.broadcast_to(as_node(where), node.shape)
         node = choose(mask, node, Constant(np.asarray(start).astype(node.dtype)[()]))
     found: Node = reducing.joined(node, axis, dtype, bool(keepdims), function)
-    return found if initial is None else ufunc(function, found, Constant(found.dtype.type(initial)))
+    return found if initial is None else ufunc(function, Constant(found.dtype.type(initial)), found)
 
 
 def _accumulate(function: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None) -> Node:

@@ -200,8 +200,10 @@ def triu(m: Any, k: int = 0) -> Node:
 
 
 def _triangle(node: Node, k: int, function: np.ufunc) -> Node:
-    rows, columns = (np.arange(n) for n in node.shape[-2:])
-    chunks = node.chunks[-2:]
+    if not node.ndim:
+        raise TypeError("a triangle is that of two axes, or of one that is repeated; this array has none")
+    chunks = node.chunks[-2:] if node.ndim > 1 else node.chunks * 2
+    rows, columns = (np.arange(sum(sizes)) for sizes in chunks)
     row = joining.part(sources.memory(rows + k, (chunks[0],), (None,)), (slice(None), None))
     inside = ufunc(function, row, sources.memory(columns, (chunks[1],), (None,)))
-    return elementwise.where(inside, node, Constant(node.dtype.type(0)))
+    return elementwise.where(inside, node, Constant(np.zeros((), node.dtype)[()]))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lazyzarr.graph.node import Node, make
-from lazyzarr.graph.ops.elementwise import Constant, Elementwise, call
+from lazyzarr.graph.ops.elementwise import Elementwise, call
 from lazyzarr.graph.ops.pairs import pair, parted
 from lazyzarr.graph.ops.reductions import Reduce, State, Tile, accumulator
 from lazyzarr.graph.ops.sources import Held, memory
@@ -17,6 +17,7 @@ from lazyzarr.graph.ops.sources import Held, memory
 __all__ = ["Bincount", "Histogram", "bin_numbers", "bincount", "edges_between", "histogram", "ranged"]
 
 Array = np.ndarray[Any, Any]
+EXACT = 2**53 // 65536
 
 
 class Binned(Reduce):
@@ -75,10 +76,18 @@ class Histogram(Binned):
         return len(self.params[3][0].value) - 1
 
     def counted(self, values: Array, weights: Array | None) -> Array:
-        """NumPy's histogram, which is faster where all bins are of one width."""
+        """NumPy's histogram, which is faster where all bins are of one width, but adds up whole numbers as float64."""
         edges, limits = self.params[3]
-        bins = edges.value if limits is None else self.width
-        return np.histogram(values, bins, limits, weights=weights)[0]
+        if limits is None or (weights is not None and _is_large(weights)):
+            return np.histogram(values, edges.value, weights=weights)[0]
+        return np.histogram(values, self.width, limits, weights=weights)[0]
+
+
+def _is_large(weights: Array) -> bool:
+    """Whether whole numbers are too large for sums in float64, which NumPy makes of 65,536 values each."""
+    if weights.dtype.kind not in "iu" or not weights.size:
+        return False
+    return int(weights.max()) >= EXACT or int(weights.min()) <= -EXACT
 
 
 class Bincount(Binned):
@@ -102,11 +111,14 @@ class Bincount(Binned):
             raise ValueError(
                 f"bincount: {most} occurs, and minlength={self.width} counts up to {self.width - 1}"
             )
-        given = None if weights is None else weights.reshape(-1)
-        if given is not None and given.dtype.kind == "c":
-            parts = [np.bincount(flat, part, self.width) for part in (given.real, given.imag)]
-            return parts[0] + 1j * parts[1]
-        return np.bincount(flat, given, self.width)
+        if weights is None:
+            return np.bincount(flat, minlength=self.width)
+        if flat.min(initial=0) < 0:
+            raise ValueError(f"bincount: {flat.min()} occurs; it counts integers from 0 on")
+        # np.bincount adds up float64, which holds neither all whole numbers nor longdouble.
+        total = np.zeros(self.width, weights.dtype)
+        np.add.at(total, flat, weights.reshape(-1))
+        return total
 
 
 class Ranged(Bincount):
@@ -171,15 +183,14 @@ def edges_between(low: Node, high: Node, bins: int) -> Node:
     return call(Elementwise, edges_of, [place, low, high], words, dtype)
 
 
-def histogram(
-    node: Node, edges: Array, limits: Sequence[Any] | None, weights: Node | Constant | None
-) -> Node:
+def histogram(node: Node, edges: Array, limits: Sequence[Any] | None, weights: Node | None) -> Node:
     """The counts of values in bins between ascending edges; `limits`: of which all bins are of one width."""
     uniform = None if limits is None else tuple(limits)
-    return _binned(Histogram, node, weights, (Held(edges), uniform), None)
+    own = None if weights is None or uniform else weights.dtype.newbyteorder("=")
+    return _binned(Histogram, node, weights, (Held(edges), uniform), own)
 
 
-def bincount(node: Node, length: int, weights: Node | Constant | None, dtype: Any = None) -> Node:
+def bincount(node: Node, length: int, weights: Node | None, dtype: Any = None) -> Node:
     """How often each integer below `length` occurs, or the sum of its weights."""
     return _binned(Bincount, node, weights, (length,), dtype)
 
@@ -190,7 +201,7 @@ def ranged(numbers: Node, bins: int, weights: Node | None) -> Node:
 
 
 def _binned(
-    kind: type[Binned], node: Node, weights: Node | Constant | None, options: tuple[Any, ...], dtype: Any
+    kind: type[Binned], node: Node, weights: Node | None, options: tuple[Any, ...], dtype: Any
 ) -> Node:
     operand = node if weights is None else pair(node, weights)
     axes = tuple(range(operand.ndim))

@@ -19,7 +19,7 @@ import numpy as np
 from lazyzarr.graph.ops.double import Double, less, over, plus, root, times, two_sum
 from lazyzarr.graph.ops.strips import shorten, slices_of
 
-__all__ = ["PARTS", "Sums", "folding_bytes", "join", "squared", "take", "variance"]
+__all__ = ["PARTS", "Sums", "folding_bytes", "join", "number_of", "squared", "take", "variance"]
 
 Array = np.ndarray[Any, Any]
 
@@ -93,7 +93,7 @@ def take(
             seen[key] = seen.get(key, 0) + math.prod(values[piece].shape[axis] for axis in axes)
 
 
-def _number(shape: tuple[int, ...], axes: tuple[int, ...], mask: Array | None) -> Any:
+def number_of(shape: tuple[int, ...], axes: tuple[int, ...], mask: Array | None) -> Any:
     """How many values come into each sum."""
     if mask is None:
         return math.prod(shape[axis] for axis in axes)
@@ -120,7 +120,7 @@ class _Counts(NamedTuple):
 
 
 def _counts(before: Any, values: Array, axes: tuple[int, ...], mask: Array | None) -> _Counts:
-    return _Counts(before, _number(values.shape, axes, mask), mask)
+    return _Counts(before, number_of(values.shape, axes, mask), mask)
 
 
 def _take(own: Sums, values: Array, axes: tuple[int, ...], counts: _Counts) -> None:
@@ -190,7 +190,7 @@ def _alike(mean: Array, variance: Array) -> tuple[Any, Any]:
 
 
 def _moments(values: Array, axes: tuple[int, ...], mask: Array | None) -> tuple[Array, Array]:
-    number: Any = _number(values.shape, axes, mask)
+    number: Any = number_of(values.shape, axes, mask)
     if mask is not None:
         number = np.maximum(number, 1)
         values = np.where(mask, values, 0)

@@ -8,9 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lazyzarr.graph.node import Node, make
-from lazyzarr.graph.ops import deviations
-from lazyzarr.graph.ops.deviations import PARTS
-from lazyzarr.graph.ops.moments import apart, beside, join_counted, squared, sums_of, wide_of
+from lazyzarr.graph.ops import moments
 from lazyzarr.graph.ops.reductions import State, Tile, WideReduce, accumulator
 from lazyzarr.graph.ops.sources import Held
 
@@ -126,25 +124,27 @@ class GroupVariance(GroupReduce):
 
     def state_dtypes(self) -> tuple[np.dtype[Any], ...]:
         """Sums of deviations, and how many elements each group had."""
-        return (*(wide_of(self.operand.dtype),) * PARTS, np.dtype(np.int64))
+        return *moments.states(self.operand.dtype, self.dtype), np.dtype(np.int64)
 
     def folding_bytes(self, elements: int) -> int:
-        """A group's elements, and what cutting them in two takes."""
-        return super().folding_bytes(elements) + deviations.folding_bytes(elements, self.operand.dtype)
+        """A group's elements, and what their sums take."""
+        own = moments.folding_bytes(elements, self.operand.dtype, self.dtype)
+        return super().folding_bytes(elements) + own
 
     def take(self, state: State, values: Array, axis: int) -> None:
         """Takes elements of one group into its sums."""
-        deviations.take(sums_of(state), apart(values), (axis,), beside(state[PARTS], state))
+        moments.take(state[:-1], values, (axis,), state[-1])
 
     def join(self, state: State, other: State, before: int, count: int) -> None:
         """Joins the other's groups."""
-        join_counted(state, other)
+        moments.join(state[:-1], other[:-1], state[-1], other[-1])
+        state[-1][...] += other[-1]
 
     def finish(self, state: State, count: int) -> Array:
         """The squared deviations over count - ddof, or their root; NaN where there are too few elements."""
-        free = np.maximum(state[PARTS] - self.params[3][3], 0)
+        free = np.maximum(state[-1] - self.params[3][3], 0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            result = deviations.variance(squared(state, state[PARTS]), free, self.how == "std")
+            result = moments.variance(state[:-1], state[-1], free, self.how == "std")
         return np.where(free > 0, result, np.nan).astype(self.dtype)
 
 

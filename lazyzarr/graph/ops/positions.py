@@ -1,4 +1,4 @@
-"""Positions of extrema: argmin and argmax, and those that pass over NaN."""
+"""Positions of extrema: argmin and argmax, those that pass over NaN, and the first extrema of complex numbers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from lazyzarr.graph.ops.reductions import Reduce, State, Tile
 
-__all__ = ["Position"]
+__all__ = ["FirstExtremum", "Position"]
 
 Array = np.ndarray[Any, Any]
 
@@ -69,20 +69,81 @@ class Position(Reduce):
             for old, new in zip(state, other, strict=True):
                 old[...] = new
             return
+        better, equal = self._compared(mine, theirs)
+        better |= equal & (other[1] < state[1])
+        np.copyto(mine, theirs, where=better)
+        np.copyto(state[1], other[1], where=better)
+        if len(state) == 3:
+            np.logical_or(state[2], other[2], out=state[2])
+
+    def _compared(self, mine: Array, theirs: Array) -> tuple[Array, Array]:
+        """Whether theirs is the better one, and whether none is."""
         better = np.less(theirs, mine) if self._smallest else np.greater(theirs, mine)
         equal = theirs == mine
         if mine.dtype.kind in "fcmM":
             lost, new = mine != mine, theirs != theirs  # NaN, NaT
             better = (better & ~lost) | (new & ~lost)
             equal |= lost & new
-        better |= equal & (other[1] < state[1])
-        np.copyto(mine, theirs, where=better)
-        np.copyto(state[1], other[1], where=better)
-        if self._passes_nan:
-            np.logical_or(state[2], other[2], out=state[2])
+        return better, equal
 
     def finish(self, state: State, count: int) -> Array:
         """The positions. Raises ValueError where all was NaN that is passed over."""
         if self._passes_nan and not state[2].all():
             raise ValueError("All-NaN slice encountered")
         return state[1].astype(self.dtype)
+
+
+class FirstExtremum(Position):
+    """The first minimum or maximum in C order, or the first NaN; options as Position.
+
+    Of complex numbers equals differ by the signs of zeros, and NaN by the part that is none and by the other part.
+    """
+
+    __slots__ = ()
+    copies = 3
+
+    @property
+    def label(self) -> str:
+        """min or max, or with NaN passed over nanmin or nanmax."""
+        return ("nan" if self._passes_nan else "") + ("min" if self._smallest else "max")
+
+    def state_dtypes(self) -> tuple[np.dtype[Any], ...]:
+        """The extremum so far, and where it stands."""
+        return self.operand.dtype.newbyteorder("="), np.dtype(np.int64)
+
+    def fold(self, state: State, tile: Tile, before: int) -> None:
+        """Compares with the tile's first extremum."""
+        values = tile.values
+        kept = [axis for axis in range(values.ndim) if axis not in self.axes]
+        rows = values.transpose(*kept, *self.axes)
+        rows = rows.reshape(*rows.shape[: len(kept)], self.count(values.shape))
+        where = self._first(rows)
+        number = np.zeros(where.shape, np.int64)
+        inside = np.unravel_index(where, (1, *(values.shape[axis] for axis in self.axes)))[1:]
+        for axis, at in zip(self.axes, inside, strict=True):
+            number = number * self.operand.shape[axis] + (at + tile.origin[axis])
+        best = np.take_along_axis(rows, where[..., None], -1)
+        shape = state[0].shape
+        self.join(state, (best.reshape(shape), np.reshape(number, shape)), before, 0)
+
+    def _first(self, rows: Array) -> Array:
+        """Where in each row its first extremum stands; where there are only NaN that are passed over, the first."""
+        find = np.argmin if self._smallest else np.argmax
+        if not self._passes_nan:
+            return np.asarray(find(rows, axis=-1))
+        nan, end = np.isnan(rows), np.inf if self._smallest else -np.inf
+        where = np.asarray(find(np.where(nan, complex(end, end), rows), axis=-1))
+        picked = np.take_along_axis(nan, where[..., None], -1)[..., 0]
+        # A number as bad as what stands for NaN is a number still.
+        return np.where(picked, nan.argmin(axis=-1), where)
+
+    def _compared(self, mine: Array, theirs: Array) -> tuple[Array, Array]:
+        better, equal = super()._compared(mine, theirs)
+        if self._passes_nan:
+            lost, new = np.isnan(mine), np.isnan(theirs)
+            better = (better | lost) & ~new
+        return better, equal
+
+    def finish(self, state: State, count: int) -> Array:
+        """The extrema."""
+        return state[0]

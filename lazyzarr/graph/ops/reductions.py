@@ -29,6 +29,7 @@ __all__ = [
     "Variance",
     "WideReduce",
     "reduce_node",
+    "sum_of_sums",
 ]
 
 Array = np.ndarray[Any, Any]
@@ -63,12 +64,12 @@ def _sum(values: Array, axes: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     if values.dtype == bool and len(axes) == values.ndim and dtype.kind in "iu":
         return np.full((1,) * values.ndim, np.count_nonzero(values), dtype)
     if dtype in (np.float64, np.complex128) and values.dtype == dtype:
-        return _sum_of_sums(values, axes)
+        return sum_of_sums(values, axes)
     # Times have no other dtype to be summed in, and NumPy takes no unit here.
-    return np.add.reduce(values, axis=axes, dtype=None if values.dtype == dtype else dtype, keepdims=True)
+    return np.add.reduce(values, axis=axes, dtype=None if dtype.kind in "mM" else dtype, keepdims=True)
 
 
-def _sum_of_sums(values: Array, axes: tuple[int, ...]) -> Array:
+def sum_of_sums(values: Array, axes: tuple[int, ...]) -> Array:
     """The sum in the values' own dtype. Along all axes but the last one NumPy adds one after the other, and what each
     step rounds grows with their number: here few are, and then their sums in pairs."""
     if len(axes) == values.ndim and values.flags.c_contiguous:
@@ -243,7 +244,7 @@ class Mean(Sum):
 
 
 class Variance(Reduce):
-    """The variance or standard deviation; options: ddof, whether the root is taken."""
+    """The variance or standard deviation, in less than float64; options: ddof, whether the root is taken."""
 
     __slots__ = ()
     copies = 2
@@ -261,13 +262,8 @@ class Variance(Reduce):
         )
 
     def state_dtypes(self) -> tuple[np.dtype[Any], ...]:
-        """The mean, the sum of squared deviations, and what the mean is counted from.
-
-        Values that have the accumulator's own precision are taken less the mean of the first tile:
-        the rounding of later means is then as small as the spread is, however far from zero all lies.
-        """
-        pair = self._mean_dtype, accumulator(self.dtype)
-        return (*pair, self.operand.dtype) if self.operand.dtype == self._mean_dtype else pair
+        """The mean, and the sum of squared deviations."""
+        return self._mean_dtype, accumulator(self.dtype)
 
     def fold(self, state: State, tile: Tile, before: int) -> None:
         """Joins the tile's own mean and squared deviations."""
@@ -275,10 +271,6 @@ class Variance(Reduce):
             self._fold_number(state, tile, before)
             return
         count = self.count(tile.values.shape)
-        if len(state) == 3:
-            if before == 0:
-                state[2][...] = self._mean(tile, count)
-            tile = Tile(tile.values - state[2], tile.origin)
         mean, values = self._mean(tile, count), tile.values
         # Deviations from the mean as the tile's own dtype holds it are nearly exact and need no wider
         # tile, unless a wider result was asked for; what that mean was off by is put right afterwards.
@@ -315,13 +307,8 @@ class Variance(Reduce):
 
     def join(self, state: State, other: State, before: int, count: int) -> None:
         """The pairwise update of means and squared deviations."""
-        if before == 0:
-            for mine, theirs in zip(state, other, strict=True):
-                mine[...] = theirs
-            return
-        apart = other[2] - state[2] if len(state) == 3 else 0
-        mean = other[0] + apart
-        _merge(state, mean, other[1], mean - state[0], before, count)
+        mean, total = other
+        _merge(state, mean, total, mean - state[0], before, count)
 
     def finish(self, state: State, count: int) -> Array:
         """The squared deviations over count - ddof, never below zero, and their root where asked for."""

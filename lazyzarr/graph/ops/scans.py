@@ -80,9 +80,10 @@ class Scan(Computed):
             return self._compensated(piece, carry)
         wide = accumulator(self.dtype) if function in (np.add, np.multiply) else self.dtype
         # Times have no other dtype to be summed in, and NumPy takes no unit here.
-        values = function.accumulate(piece, axis=self.axis, dtype=None if piece.dtype == wide else wide)
+        given = None if wide.kind in "mM" or piece.dtype == wide else wide
+        values = function.accumulate(piece, axis=self.axis, dtype=given)
         if carry is not None:
-            function(values, carry, out=values)
+            function(carry, values, out=values)  # in this order: of several complex NaN the first one counts
         return values, values[(*(slice(None),) * self.axis, slice(-1, None))].copy()
 
     @property

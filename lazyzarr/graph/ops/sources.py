@@ -10,6 +10,7 @@ import numpy as np
 from lazyzarr.format.array import Array, ArrayHandle
 from lazyzarr.format.metadata import ArrayMetadata
 from lazyzarr.graph.node import Chunks, Node, make
+from lazyzarr.graph.ops.slicing import sliced
 from lazyzarr.graph.region import Region
 
 __all__ = [
@@ -118,7 +119,7 @@ class MemorySource(Source):
 class ForeignSource(Source):
     """Anything that gives NumPy when sliced; parameters: the object (held), chunks, dims."""
 
-    __slots__ = ()
+    __slots__ = ("sliced",)
 
     @property
     def label(self) -> str:
@@ -133,6 +134,7 @@ class ForeignSource(Source):
     def infer(self) -> None:
         """Shape and dtype are the object's."""
         held, self.chunks, self.dims = self.params
+        self.sliced = sliced(held.value)
         self.shape, self.dtype = tuple(map(int, held.value.shape)), np.dtype(held.value.dtype)
 
 

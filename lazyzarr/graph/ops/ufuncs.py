@@ -35,8 +35,10 @@ class UfuncReduce(Joined):
 
     def start(self, shape: tuple[int, ...]) -> State:
         """What the ufunc gives for no values, where that is defined."""
-        identity = self._ufunc.identity
-        return (np.full(shape, 0 if identity is None else identity, self.dtype),)
+        identity = np.asarray(0 if self._ufunc.identity is None else self._ufunc.identity)
+        return (
+            np.full(shape, identity.astype(self.dtype)),
+        )  # all bits are -1, and the greatest unsigned number
 
     def fold(self, state: State, tile: Tile, before: int) -> None:
         """Joins what the tile gives."""

@@ -1,0 +1,91 @@
+"""Corners of NumPy's functions that were found by hand: of dtypes, of nothing, of initial values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lazyzarr as lz
+from tests.graph.laws.values import quiet
+
+U2 = np.array([[65535, 3], [7, 255]], "u2")
+I4 = np.arange(6, dtype="i4").reshape(2, 3)
+TIMES = np.array(["2000-01-01", "1999-05-05", "NaT", "2001-01-01"], ">M8[s]")
+SPANS = np.array([3, -1, 7], "m8[s]")
+TEXT = np.array([b"", b"a", b""])
+SWAPPED = np.arange(12, dtype=">i4").reshape(3, 4)
+MASK = np.array([True, False, False])
+
+
+def changed(x: Any, selection: Any, value: Any) -> Any:
+    """An array in which selected elements have another value."""
+    x = x.copy() if isinstance(x, np.ndarray) else x[...]
+    x[selection] = value
+    return x
+
+
+CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+    "all bits": (lambda x: np.bitwise_and.reduce(x, axis=0, keepdims=True), (U2,)),
+    "all bits of nothing": (lambda x: np.bitwise_and.reduce(x, axis=0), (U2[:0],)),
+    "the greatest of nothing and of an initial value": (lambda x: np.maximum.reduce(x, initial=1), (I4[:0],)),
+    "the same, kept": (lambda x: np.fmin.reduce(x, axis=None, initial=1, keepdims=True), (I4[:0],)),
+    "times from an initial one": (lambda x: np.minimum.reduce(x, initial=np.datetime64(5, "s")), (TIMES,)),
+    "spans from an initial one": (lambda x: np.fmax.reduce(x, initial=5), (SPANS,)),
+    "running extrema of swapped times": (np.maximum.accumulate, (TIMES,)),
+    "and in another dtype": (lambda x: np.logical_and.reduce(x, dtype="f8"), (I4,)),
+    "or in bool": (lambda x: np.logical_or.reduce(x, dtype=bool), (I4,)),
+    "or from an initial value": (lambda x: np.logical_or.reduce(x, initial=True), (I4 * 0,)),
+    "sum in bool": (lambda x: x.sum(axis=0, dtype=bool), (I4,)),
+    "sum of all in bool": (lambda x: x.sum(dtype=bool), (I4,)),
+    "sum of bools in bool": (lambda x: np.nansum(x, axis=1, dtype=bool), (I4 > 3,)),
+    "sum of spans in floats": (lambda x: np.sum(x, dtype="f8"), (SPANS,)),
+    "the least of nothing, swapped": (lambda x: np.min(x, axis=0, initial=3), (SWAPPED[:0],)),
+    "any text of some": (lambda x, mask: np.any(x, where=mask), (TEXT, MASK)),
+    "all text of some": (lambda x, mask: np.all(x, where=mask), (TEXT, ~MASK)),
+    "nanvar of too few integers": (lambda x, mask: np.nanvar(x, ddof=3, where=mask), (I4[1], ~MASK)),
+    "nanstd of too few floats": (lambda x, mask: np.nanstd(x, ddof=3, where=mask), (I4[1] / 2, ~MASK)),
+    "var of one complex number": (lambda x, mask: np.var(x, where=mask), (np.array(2 + 1j), np.array(True))),
+    "a triangle of one axis": (lambda x: np.tril(x, 1), (I4[1],)),
+    "the other triangle of one axis": (lambda x: np.triu(x, -1), (I4[1],)),
+    "a triangle of no axis": (np.triu, (np.array(3),)),
+    "a triangle of times": (np.tril, (TIMES.reshape(2, 2),)),
+    "a triangle of text": (np.triu, (TEXT[:, None] + TEXT,)),
+    "columns of numbers": (lambda x, y: np.column_stack([x, y]), (np.array(1), np.array([[2.5, 3]]))),
+    "padded, swapped": (lambda x: np.pad(x, 1), (SWAPPED,)),
+    "padded with edges, swapped": (lambda x: np.pad(x, (2, 0), "edge"), (SWAPPED,)),
+    "changed, swapped": (lambda x: changed(x, (slice(1, 3), 2), 7), (SWAPPED,)),
+    "changed at points, swapped": (lambda x: changed(x, ([0, 2], [1, 1]), 7), (SWAPPED,)),
+    "changed by a mask, swapped": (lambda x, mask: changed(x, mask, 7), (SWAPPED, SWAPPED > 5)),
+    "one text by a mask": (lambda x, mask: x[mask], (np.array("ab"), np.array(True))),
+    "a histogram of one number by a mask": (
+        lambda x, mask: np.histogram(x[mask], 3)[0],
+        (np.array(2.5), np.array(True)),
+    ),
+    "a histogram of nothing by a mask": (
+        lambda x, mask: np.histogram(x[mask], 3, (0, 1))[1],
+        (np.array(2.5), np.array(False)),
+    ),
+    "windows, swapped": (lambda x: np.lib.stride_tricks.sliding_window_view(x, 2, axis=1), (SWAPPED,)),
+}
+
+
+@pytest.mark.parametrize("chunks", [1, 2, 100])
+@pytest.mark.parametrize("name", CASES)
+def test_corners_are_numpys(name: str, chunks: int) -> None:
+    function, arrays = CASES[name]
+    lazies = [lz.from_array(a, chunks=chunks if a.ndim else "auto") for a in arrays]
+    with quiet():
+        try:
+            expected = np.asarray(function(*arrays))
+        except TypeError:
+            with pytest.raises(TypeError):
+                function(*lazies).compute()
+            return
+        lazy = function(*lazies)
+        found = np.asarray(lazy.compute())
+    assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+    assert lazy.dtype.newbyteorder("=") == expected.dtype.newbyteorder("=")
+    np.testing.assert_array_equal(found, expected)
