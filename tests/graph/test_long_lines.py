@@ -238,6 +238,7 @@ QUANTILES = {
 )
 @settings(max_examples=60)
 @example(((3, LENGTH), (2, CHUNK), 1), "f4", "median", 30, "one line", 0)
+@example(((3, LENGTH), (2, CHUNK), 1), "f2", "nanpercentile", 1, "one line", 0)
 @pytest.mark.filterwarnings("ignore:All-NaN", "ignore:overflow", "ignore:invalid")
 def test_medians_and_quantiles_of_long_lines_are_numpys(where, dtype, name, kinds, nan, seed):
     shape, chunks, axis = where
@@ -252,7 +253,11 @@ def test_medians_and_quantiles_of_long_lines_are_numpys(where, dtype, name, kind
         plan = y.explain(memory=memory, num_workers=1)
         assert "sorted-runs" in [stage.name for stage in plan.stages if stage.kind == "spill"], plan
         found = y.compute(memory=memory, num_workers=1)
-    assert_same(found, QUANTILES[name](values, axis, np))
+    expected = QUANTILES[name](values, axis, np)
+    if np.isnan(expected).any():
+        # NumPy 2.4 gives several percentiles of float16 that dtype where the first line is nothing but NaN.
+        found = found.astype(expected.dtype)
+    assert_same(found, expected)
 
 
 LONG = {"memory": "41MB", "num_workers": 2}
@@ -379,8 +384,8 @@ def test_a_run_that_is_lost_or_damaged_is_told(x, temporary, monkeypatch, harm):
     begin = StoredRuns.__init__
 
     def harmed(self, *runs):
-        run = next(path for path in temporary.rglob("*") if path.name == "0.0")
-        run.unlink() if harm == "gone" else os.truncate(run, 1000)
+        for run in [path for path in temporary.rglob("*") if path.name == "0.0"]:
+            run.unlink(missing_ok=True) if harm == "gone" else os.truncate(run, 1000)
         begin(self, *runs)
 
     monkeypatch.setattr(StoredRuns, "__init__", harmed)
