@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import tracemalloc
 import warnings
 from pathlib import Path
@@ -286,6 +287,9 @@ def _traced(call):
     tracemalloc.start()
     try:
         call()
+        for thread in threading.enumerate():
+            if thread.name.startswith("lazyzarr-run"):  # which hold what they work in until they have ended
+                thread.join()
         return tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import lazyzarr as lz
 from lazyzarr.graph.lazy import LazyArray
 from lazyzarr.graph.lift import array_node
-from lazyzarr.graph.ops import deviations, running
+from lazyzarr.graph.ops import deviations, fine_sums, piecewise, running
 from tests.graph.laws.values import quiet
 
 RNG = np.random.default_rng(3)
@@ -49,8 +49,9 @@ def variances(values):
 @pytest.fixture(params=[None, 7], ids=["whole", "in pieces"])
 def _pieces(request, monkeypatch):
     if request.param:
-        monkeypatch.setattr(deviations, "PIECE", request.param)
-        monkeypatch.setattr(deviations, "PLACES", 2)
+        for module in (deviations, fine_sums, piecewise):
+            monkeypatch.setattr(module, "PIECE", request.param)
+            monkeypatch.setattr(module, "PLACES", 2)
         monkeypatch.setattr(running, "PIECE", request.param)
         monkeypatch.setattr(running, "STEPS", 3)
 
@@ -72,6 +73,46 @@ def test_variances_are_rounded_once(name):
         for found in (*got, shares, counted, both):
             np.testing.assert_array_max_ulp(found, np.array(exact), 1)
         np.testing.assert_array_max_ulp(roots, np.sqrt(exact), 1)
+
+
+def assert_rounded_once(found, exact):
+    """But for what is half a unit of the last place off, short of what more digits would say."""
+    for got, number in zip(np.ravel(found).tolist(), exact, strict=True):
+        assert abs(Fraction(got) - number) <= Fraction(0.5001 * float(np.spacing(abs(float(number)))))
+
+
+@pytest.mark.usefixtures("_pieces")
+@pytest.mark.parametrize("name", HARD)
+def test_sums_and_means_of_few_tiles_are_rounded_once(name):
+    values = HARD[name]
+    n = len(values)
+    columns = [[Fraction(value) for value in column] for column in values.T.tolist()]
+    totals, rows = list(map(sum, columns)), list(map(sum, zip(*columns, strict=True)))
+    for sizes in ((n,), (1, n - 1), (20, 20, n - 40)):
+        x = lazy(values, *sizes)
+        for wide, part in ((x, np.real), (x * 1j, np.imag)):
+            assert_rounded_once(part(wide.sum(axis=0).compute()), totals)
+            assert_rounded_once(part(wide.mean(axis=0).compute()), [total / n for total in totals])
+            assert_rounded_once(part(wide.sum(axis=1).compute()), rows)
+    assert_rounded_once(lazy(values, 20, 20, n - 40).sum().compute(num_workers=3), [sum(totals)])
+
+
+@pytest.mark.usefixtures("_pieces")
+def test_sums_of_what_is_not_finite_or_huge_are_numpys():
+    huge = 2.0**1023
+    values = np.array(
+        [[np.inf, 1, np.nan, huge, -0.0], [1, -np.inf, 2, huge / 2**20, -0.0], [-np.inf, 3, 4, -huge, 0]]
+    )
+    for columns in ([0], [1], [2], [3], [4], [0, 1, 2, 3, 4], [3, 4]):
+        held = values[:, columns]
+        x = lazy(held, 1, 2)
+        with quiet():
+            for name in ("sum", "mean"):
+                for axis in (None, 0, 1):
+                    got = getattr(x, name)(axis=axis).compute()
+                    np.testing.assert_array_equal(
+                        got, getattr(held, name)(axis=axis), err_msg=f"{name} {axis}"
+                    )
 
 
 @settings(max_examples=60, derandomize=True)

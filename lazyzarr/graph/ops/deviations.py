@@ -10,22 +10,18 @@ from __future__ import annotations
 
 import itertools
 import math
-import threading
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lazyzarr.graph.ops.double import Double, less, over, plus, root, times, two_sum
-from lazyzarr.graph.ops.strips import shorten, slices_of
+from lazyzarr.graph.ops.piecewise import PIECE, PLACES, pieces, scratch
 
 __all__ = ["PARTS", "Sums", "folding_bytes", "join", "number_of", "squared", "take", "variance"]
 
 Array = np.ndarray[Any, Any]
 
-PIECE = 65536
 COPIES = 18  # arrays of so many elements that are made on the way, where little is folded into each sum
-PLACES = 8192  # sums that are worked on at once
 EXACT = 2.0**53
 FINE = 2.0**-12  # steps, of a standard deviation: 2**29 values have room, or fewer that are further apart
 ALIKE = 64.0  # how many times the variance of one sum those of others may be, and distances of their means squared
@@ -85,7 +81,7 @@ def take(
             _take(sums, values, axes, _counts(before, values, axes, mask))
             return
         seen: dict[str, int] = {}
-        for kept, piece in _pieces(values.shape, axes):
+        for kept, piece in pieces(values.shape, axes):
             key = str(kept)
             known = before[kept] if isinstance(before, np.ndarray) else before + seen.get(key, 0)
             counts = _counts(known, values[piece], axes, None if mask is None else mask[piece])
@@ -98,17 +94,6 @@ def number_of(shape: tuple[int, ...], axes: tuple[int, ...], mask: Array | None)
     if mask is None:
         return math.prod(shape[axis] for axis in axes)
     return np.add.reduce(mask, axis=axes, dtype=np.int64, keepdims=True)
-
-
-def _pieces(shape: tuple[int, ...], axes: tuple[int, ...]) -> Iterator[tuple[Any, Any]]:
-    """Parts of a shape that are small enough, each with the part of the sums that it goes to."""
-    lengths = list(shape)
-    kept_axes = [axis for axis in range(len(shape)) if axis not in axes]
-    for inside, most in ((kept_axes, PLACES), (range(len(shape)), PIECE)):
-        shorten(lengths, inside, most)
-    for piece in itertools.product(*slices_of(shape, lengths)):
-        kept = tuple(slice(None) if axis in axes else part for axis, part in enumerate(piece))
-        yield (*kept, ...), piece  # a view, of arrays without axes, too
 
 
 class _Counts(NamedTuple):
@@ -210,7 +195,7 @@ def _placed(near: Array, variance: Array) -> tuple[Array, Array]:
 
 def _cut(centre: Array, step: Array, values: Array, axes: tuple[int, ...], mask: Array | None) -> Sums:
     """The sums of values less the centre, cut in two."""
-    high, steps, filled = _scratch.like(values)
+    high, steps, filled = scratch.like(values)
     if mask is not None:
         np.copyto(filled, centre)
         np.copyto(filled, values, where=mask)
@@ -228,30 +213,6 @@ def _cut(centre: Array, step: Array, values: Array, axes: tuple[int, ...], mask:
     total, total_rest = (np.add.reduce(part, axis=axes, keepdims=True) for part in (steps, rest))
     squares_rest = 2 * _dot(steps, rest, axes) + _dot(rest, rest, axes)
     return Sums(centre, step, total, total_rest, _dot(steps, steps, axes), squares_rest)
-
-
-class _Scratch(threading.local):
-    """Arrays that a thread works in: new ones would cost more than what is done in them."""
-
-    def __init__(self) -> None:
-        self._flat = np.empty((3, PIECE))
-        self._known: tuple[Any, list[Array]] = (None, [])
-
-    def like(self, values: Array) -> list[Array]:
-        """Three of an array's shape, which lie in memory as it does."""
-        if values.size > PIECE:
-            return [np.empty(values.shape) for _ in range(3)]
-        key, found = self._known
-        if key != (values.shape, values.strides):
-            order = sorted(range(values.ndim), key=lambda axis: -abs(values.strides[axis]))
-            turned = [values.shape[axis] for axis in order]
-            back = [order.index(axis) for axis in range(values.ndim)]
-            found = [flat[: values.size].reshape(turned).transpose(back) for flat in self._flat]
-            self._known = (values.shape, values.strides), found
-        return found
-
-
-_scratch = _Scratch()
 
 
 def _dot(a: Array, b: Array, axes: tuple[int, ...]) -> Array:
@@ -328,7 +289,7 @@ def join(sums: Sums, other: Sums, before: Any, count: Any) -> None:
     They are no multiples of a step then: no more values are taken into them as exactly.
     """
     with np.errstate(all="ignore"):
-        for _, piece in _pieces(sums.centre.shape, ()):
+        for _, piece in pieces(sums.centre.shape, ()):
             known, more = (n[piece] if isinstance(n, np.ndarray) else n for n in (before, count))
             own, theirs = (Sums(*[array[piece] for array in each]) for each in (sums, other))
             fresh = np.broadcast_to(np.equal(known, 0), own.centre.shape)

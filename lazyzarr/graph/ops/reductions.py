@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from lazyzarr.graph.node import Node, make
+from lazyzarr.graph.ops import fine_sums
+from lazyzarr.graph.ops.double import over, parted, two_sum
 from lazyzarr.graph.region import Region
 
 __all__ = [
@@ -39,6 +41,8 @@ FEW, MANY, PARTS = (
     512,
     32,
 )  # float64 that are added one after the other: of many, in so many parts of a tile
+MANY_TILES = 8  # what one of so many rounds away, even of a mean, is little of the total
+MANY_SQUARES = 64  # what one of so many rounds away in float32 is little of their mean
 State = tuple[Array, ...]
 """Accumulators: arrays of the kept shape (reduced axes have length 1)."""
 
@@ -215,9 +219,26 @@ class Sum(Reduce):
         wide = accumulator(self.dtype)
         return (wide,) if self._exact else (wide, wide)
 
+    @property
+    def _fine(self) -> bool:
+        """Whether a tile's sum is found in two numbers."""
+        return not self._exact and self.operand.dtype == self.dtype in (np.float64, np.complex128)
+
+    def folding_bytes(self, elements: int) -> int:
+        """What finding the sum of a tile in two numbers takes."""
+        return fine_sums.folding_bytes(elements, self.dtype) if self._fine else 0
+
     def fold(self, state: State, tile: Tile, before: int) -> None:
-        """Adds the tile's sum."""
-        _add(state, tile.sum(self.axes, state[0].dtype))
+        """Adds the tile's sum: in two numbers, where it is one of few. Of many each rounds away little of the total."""
+        many = MANY_TILES * self.count(tile.values.shape) <= self.count(self.operand.shape)
+        if many or not self._fine:
+            _add(state, tile.sum(self.axes, state[0].dtype))
+            return
+        for kept, total, rest in fine_sums.sums_of(tile.values, self.axes):
+            own = tuple([part[kept] for part in state])
+            _add(own, total)
+            if rest is not None:
+                np.add(own[1], rest, out=own[1])
 
     def join(self, state: State, other: State, before: int, count: int) -> None:
         """Adds the other's sum."""
@@ -240,7 +261,14 @@ class Mean(Sum):
         total = _total(state)
         if total.dtype.kind == "m":
             return (total / count).astype(self.dtype)
-        return np.true_divide(total, count, dtype=total.dtype).astype(self.dtype)
+        found = np.true_divide(total, count, dtype=total.dtype)
+        if self._fine and count:
+            with np.errstate(all="ignore"):
+                near = over(two_sum(*map(parted, state)), float(count))[0]
+            # What is not finite, or so large that it has no second number, is as NumPy divides it.
+            near = np.where(np.isfinite(near), near, parted(found))
+            found = near.view(total.dtype)[..., 0] if total.dtype.kind == "c" else near
+        return found.astype(self.dtype)
 
 
 class Variance(Reduce):
@@ -267,14 +295,16 @@ class Variance(Reduce):
 
     def fold(self, state: State, tile: Tile, before: int) -> None:
         """Joins the tile's own mean and squared deviations."""
-        if len(self.axes) == tile.values.ndim and tile.values.dtype == self.dtype == np.float32:
+        many = self.count(self.operand.shape) >= MANY_SQUARES
+        if many and len(self.axes) == tile.values.ndim and tile.values.dtype == self.dtype == np.float32:
             self._fold_number(state, tile, before)
             return
         count = self.count(tile.values.shape)
         mean, values = self._mean(tile, count), tile.values
         # Deviations from the mean as the tile's own dtype holds it are nearly exact and need no wider
-        # tile, unless a wider result was asked for; what that mean was off by is put right afterwards.
-        own = values.dtype.itemsize > 2 and values.real.dtype == self.dtype
+        # tile, unless there are few or a wider result was asked for; what that mean was off by is put right
+        # afterwards.
+        own = many and values.dtype.itemsize > 2 and values.real.dtype == self.dtype
         centre = mean.astype(values.dtype) if own else mean
         # Without axes NumPy gives a scalar, which nothing can be put into.
         total = self._squares(np.asarray(np.subtract(values, centre)), state[1].dtype)
