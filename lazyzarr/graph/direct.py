@@ -5,6 +5,7 @@ Out of few chunks they take no longer than the plan for them would.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -34,13 +35,15 @@ class DirectRead:
     def __init__(self, program: Program, source: ZarrSource) -> None:
         self._program, self._array = program, source.array
         (self._load,) = program.loads
+        self._nbytes = math.prod(program.tile_shape) * source.dtype.itemsize
 
     @property
     def nbytes(self) -> int:
-        """Bytes in memory at most: all chunks decoded, what is loaded, and a copy."""
+        """Bytes in memory at most: all chunks decoded, what is loaded, and a copy of what it is looked at as."""
         reader = self._array.reader()
         ranges = [Range(span.start, span.step, span.count) for span in self._load.region]
-        return count_pieces(ranges, reader.grid) * reader.nbytes + 2 * self._load.nbytes
+        # What is broadcast is larger than what is loaded.
+        return count_pieces(ranges, reader.grid) * reader.nbytes + self._load.nbytes + self._nbytes
 
     def values(self) -> Array:
         """The root's values, in memory of their own. Raises what reading a stored array raises."""

@@ -133,6 +133,10 @@ def test_what_the_memory_does_not_hold_is_planned(planned):
     assert len(planned) == 1
     with pytest.raises(MemoryBudgetError):
         z.lazy().compute(memory="33MB")
+    wide = np.broadcast_to(z.lazy()[0], (300, 1000, 1000))
+    assert direct(wide, memory="500MB") is None
+    with pytest.raises(MemoryBudgetError):
+        wide.compute(memory="60MB")
 
 
 def test_a_source_that_has_changed_is_refused(x):
