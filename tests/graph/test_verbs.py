@@ -291,6 +291,22 @@ def test_a_source_of_other_chunks_is_refused_and_of_other_values_is_read(z):
         x.sum().compute()
 
 
+def test_a_source_whose_chunks_lie_elsewhere_is_refused():
+    """The longest ones are as long as before, and those that are asked for have as many elements."""
+    store, words = MemoryStore(), {"shape": (6, 6), "dtype": "i4", "compressors": None}
+    z = lz.create_array(store, chunks=[[2, 4], [4, 2]], **words)
+    z[...] = np.arange(36).reshape(6, 6)
+    x = lz.from_zarr(z)
+    assert x[:2, :4].compute().tolist() == z[:2, :4].tolist()
+    z.resize(9, 6)
+    z.resize(6, 6)
+    np.testing.assert_array_equal((x + 0).compute(), z[...])
+    lz.create_array(store, chunks=[[4, 2], [2, 4]], overwrite=True, **words)[...] = z[...]
+    for part in (x[:2, :4], x[:2, :4] + 0):
+        with pytest.raises(SourceChangedError, match="chunk lengths"):
+            part.compute()
+
+
 def test_a_source_that_is_gone_is_not_read_as_fill(z):
     x = lz.from_zarr("data.zarr/u")
     del lz.open_group("data.zarr", mode="r+")["u"]

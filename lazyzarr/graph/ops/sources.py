@@ -31,12 +31,14 @@ __all__ = [
 
 
 # What of an array's metadata the plan and the readers of a run rely on.
-FACTS = ("shape", "dtype", "chunk_shape", "codecs")
+FACTS = ("shape", "dtype", "chunk_shape", "codecs", "chunk lengths")
 
 
 def facts_of(metadata: ArrayMetadata) -> tuple[Any, ...]:
     """What a run relies on, in the order of `FACTS`."""
-    return tuple(getattr(metadata, fact) for fact in FACTS)
+    # As they lie in the array: one that grew and shrank again has more of them in its document.
+    lengths = None if metadata.edges is None else metadata.grid.clipped_chunks()
+    return metadata.shape, metadata.dtype, metadata.chunk_shape, metadata.codecs, lengths
 
 
 class ArrayLike(Protocol):
