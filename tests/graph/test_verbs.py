@@ -307,6 +307,22 @@ def test_a_source_whose_chunks_lie_elsewhere_is_refused():
             part.compute()
 
 
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("show", [lambda z: z, lambda z: z.astype("f4"), lambda z: z.view(dtype="u4")])
+def test_a_source_whose_attributes_were_edited_is_read(zarr_format, show):
+    """Of views, too; but not where what they show is another array."""
+    words = {"shape": (6,), "dtype": "i4", "zarr_format": zarr_format}
+    z = lz.create_array("a.zarr", chunks=(3,), **words)
+    z[:4] = [1, 2, 3, 4]
+    x = show(z).lazy()
+    for n in range(2):
+        lz.open_array("a.zarr").attrs["n"] = n
+        assert x.compute().tolist() == (x + 0).compute().tolist() == [1, 2, 3, 4, 0, 0]
+    lz.create_array("a.zarr", chunks=(2,), overwrite=True, **words)
+    with pytest.raises(SourceChangedError):
+        x.compute()
+
+
 def test_a_source_that_is_gone_is_not_read_as_fill(z):
     x = lz.from_zarr("data.zarr/u")
     del lz.open_group("data.zarr", mode="r+")["u"]
