@@ -68,6 +68,7 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
         lambda x, mask: np.histogram(x[mask], 3, (0, 1))[1],
         (np.array(2.5), np.array(False)),
     ),
+    "rolled, swapped": (lambda x: np.roll(x, 1, axis=0), (SWAPPED,)),
     "windows, swapped": (lambda x: np.lib.stride_tricks.sliding_window_view(x, 2, axis=1), (SWAPPED,)),
 }
 

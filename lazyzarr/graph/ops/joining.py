@@ -195,7 +195,8 @@ def roll(node: Node, shift: int, axis: int) -> Node:
     shift = shift % n if n else 0
     if not shift:
         return node
-    return concatenate([along(node, axis, n - shift, None), along(node, axis, None, n - shift)], axis)
+    turned = concatenate([along(node, axis, n - shift, None), along(node, axis, None, n - shift)], axis)
+    return astype(turned, node.dtype)  # what is joined has the machine's byte order
 
 
 def full(shape: tuple[int, ...], value: Any, dtype: np.dtype[Any]) -> Node:
