@@ -448,3 +448,35 @@ def test_array_likes_whose_slices_are_their_own_are_asked_by_several_threads_at_
     with ThreadPoolExecutor(2) as pool:
         for where, found in zip(places[1:], pool.map(x.get, places[1:]), strict=True):
             np.testing.assert_array_equal(found, values()[where])
+
+
+def test_nobody_fills_a_buffer_again_while_it_is_copied():
+    """Who began to ask beside others, while all slices were their own, is waited for."""
+
+    class Late:
+        shape, dtype = SHAPE, np.dtype("f8")
+
+        def __getitem__(self, where):
+            start = where[0].start
+            if not start:
+                return values()[where].copy()
+            asked[start] += 1
+            if asked[start] == 1:
+                together.wait(10)
+            if start == 16 and asked[start] == 1:
+                again.wait(0.5)
+            buffer[...] = values()[where]
+            if start == 16:
+                filled.set()
+            elif asked[start] == 2:
+                again.set()
+                filled.wait(0.5)
+            return buffer
+
+    together, again, filled, asked = threading.Barrier(2), threading.Event(), threading.Event(), Counter()
+    buffer, x = np.empty((8, 20)), slicing.sliced(Late())
+    places = [(slice(at, at + 8), slice(0, 20)) for at in (0, 8, 16)]
+    x.get(places[0])
+    with ThreadPoolExecutor(2) as pool:
+        for where, found in zip(places[1:], pool.map(x.get, places[1:]), strict=True):
+            np.testing.assert_array_equal(found, values()[where])

@@ -21,24 +21,54 @@ class Sliced:
     """An object that is sliced, from several threads; of those who fill one buffer again, one at a time."""
 
     def __init__(self, array: Any) -> None:
-        self.array, self.lock = array, threading.RLock()
+        self.array = array
         self._own: bool | None = None
         """Whether slices were all arrays of their own, as far as is known."""
+        self.forget_threads()
+
+    def forget_threads(self) -> None:
+        """Nobody asks: as it begins, and in a child process, which has none of the others' threads."""
+        self._lock = threading.RLock()
+        self._gone = threading.Condition(self._lock)
+        self._free: list[int] = []
+        """The threads that ask side by side."""
 
     def get(self, where: tuple[slice, ...]) -> Array:
         """A slice; a copy, where the object or anybody else can reach its memory.
 
         Until the first slice tells, and from the first one on that is somebody else's, no other thread asks meanwhile.
         """
-        if self._own:
-            values, own = self._ask(where)
+        if self._is_free():
+            own = True
+            try:
+                values, own = self._ask(where)
+            finally:
+                self._leave(own)
             if own:
                 return values
-            self._own = False  # and what it gave may be another thread's
-        with self.lock:
+        with self._lock:
+            # Who began before that one was known may fill the same memory; a slice may be asked for within a slice.
+            while any(thread != threading.get_ident() for thread in self._free):
+                self._gone.wait()
             values, own = self._ask(where)
             self._own = own and self._own is not False
             return values if own else values.copy()
+
+    def _is_free(self) -> bool:
+        """Whether this thread may ask beside others; then it is to `_leave`."""
+        with self._lock:
+            if self._own:
+                self._free.append(threading.get_ident())
+            return bool(self._own)
+
+    def _leave(self, own: bool) -> None:
+        """Tells who waits that this thread asks no more, and whether what it was given is its own."""
+        with self._lock:
+            if threading.get_ident() in self._free:
+                self._free.remove(threading.get_ident())
+            if not own:
+                self._own = False  # and what it gave may be another thread's
+            self._gone.notify_all()
 
     def _ask(self, where: tuple[slice, ...]) -> tuple[Array, bool]:
         return answer(operator.getitem, (self.array, where), {})
@@ -56,7 +86,7 @@ def sliced(array: Any) -> Sliced:
 def _after_fork() -> None:
     """In a child: no other thread asks."""
     for each in list(_known.values()):
-        each.lock = threading.RLock()
+        each.forget_threads()
 
 
 os.register_at_fork(after_in_child=_after_fork)
