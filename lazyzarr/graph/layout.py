@@ -376,15 +376,19 @@ def sharing(
     )
 
 
-def capacity(access: Access, levels: Sequence[Sharing], order: Sequence[int], alone: bool) -> int:
+def capacity(
+    access: Access, levels: Sequence[Sharing], order: Sequence[int], alone: bool, apart: bool = False
+) -> int:
     """How many decoded chunks of a leaf must be kept so that none is decoded twice in a block.
 
     At each level of the walk: where neighbouring steps along an axis share chunks, those of all axes
     walked inside it must stay; where none share, only what one step needs. That is one chunk where nothing else reads
-    the leaf (`alone`): what lies in several is put together from one after the other.
+    the leaf (`alone`): what lies in several is put together from one after the other. Where each step loads several
+    parts of what it spans (`apart`), those of two steps beside each other: what the last part was loaded of was used
+    as lately as what the first one was.
     """
     least = 1 if alone else math.prod(levels[-1].inner)
-    return max(least, *(_kept_between(access, level, order, alone) for level in levels))
+    return max(least, *(_kept_between(access, level, order, alone, apart) for level in levels))
 
 
 def most_chunks(access: Access, boxes: Sequence[tuple[Cuts, Cuts]], domain: Sequence[int]) -> int:
@@ -403,13 +407,13 @@ def _most_along(access: Access, own: int, boxes: Sequence[tuple[Cuts, Cuts]], do
     return int((last - first).max(initial=0)) + 1
 
 
-def _kept_between(access: Access, level: Sharing, order: Sequence[int], alone: bool) -> int:
+def _kept_between(access: Access, level: Sharing, order: Sequence[int], alone: bool, apart: bool) -> int:
     """Chunks to keep while the inner boxes of one outer box are walked, 1 where none is shared."""
     shared_at = next((p for p, axis in enumerate(order) if level.shares[axis]), None)
     if shared_at is None:
         return 1
     inside = order[shared_at + 1 :]
-    kept = _product(access, level, inside)
+    kept = _product(access, level, inside, order[shared_at] if apart else None)
     again = next((p for p, axis in enumerate(inside) if level.shares[axis]), None)
     if again is None:
         # Along a line of chunks the last ones of a step are the first of the next.

@@ -47,6 +47,7 @@ from lazyzarr.graph.ops.scans import Scan
 from lazyzarr.graph.ops.sources import ZarrSource
 from lazyzarr.graph.ops.views import Rechunk
 from lazyzarr.graph.program import Load, Programs, compile_program, joined_within
+from lazyzarr.graph.region import Region
 from lazyzarr.graph.registers import register_bytes
 from lazyzarr.graph.sink import Sink
 from lazyzarr.graph.stack import TINY_CHUNK, stacked
@@ -144,6 +145,8 @@ class Stage:
     """For each sink, how many encoded units of a task may be on their way; none of those in fast stores."""
     alone: tuple[bool, ...] = ()
     """For each access, whether tiles load once of that leaf, a stored array."""
+    apart: tuple[bool, ...] = ()
+    """For each access, whether tiles load several parts of what they span of it."""
     whole: frozenset[int] = frozenset()
     """Axes along which no block ends: a task walks all of them, with what came before in hand."""
 
@@ -255,6 +258,7 @@ def draft_stage(
     layout = Layout(domain, cells, cells, units or cells, tiles, order, _backward_axes(found))
     fixed = _fixed_memory(roots, inline, found, layout)
     levels = [(layout.cells, layout.units), (layout.units, layout.tiles)]
+    loads = _tile_loads(roots, inline, layout)
     inside = tuple(tuple(sharing(access, *level, domain) for level in levels) for access in found)
     return Stage(
         kind,
@@ -267,24 +271,44 @@ def draft_stage(
         (1,) * len(domain),
         fixed,
         inside,
-        alone=_alone(roots, inline, found, layout),
+        alone=_alone(found, loads),
+        apart=tuple(any(_loads_apart(access, each) for each in loads) for access in found),
         whole=_whole_axes(found),
     )
 
 
-def _alone(
-    roots: tuple[Node, ...], inline: frozenset[Node], found: Sequence[Access], layout: Layout
-) -> tuple[bool, ...]:
-    """For each access, whether tiles load once of that leaf, a stored array, and of no chunk that one without a gap
-    would not need."""
+def _tile_loads(roots: tuple[Node, ...], inline: frozenset[Node], layout: Layout) -> list[list[Load]]:
+    """What the largest and the smallest tiles load."""
     lengths = [np.diff(cuts) for cuts in layout.tiles]
     shapes = {tuple(int(pick(axis)) for axis in lengths) for pick in (np.max, np.min)}
-    loads = [compile_program(roots, shape, inline).loads for shape in shapes]
+    return [compile_program(roots, shape, inline).loads for shape in shapes]
+
+
+def _alone(found: Sequence[Access], loads: Sequence[Sequence[Load]]) -> tuple[bool, ...]:
+    """For each access, whether tiles load once of that leaf, a stored array, and of no chunk that one without a gap
+    would not need."""
     return tuple(
         isinstance(access.leaf, ZarrSource)
         and all(span.within is None for span in access.region)
         and all(_loads_once(access.leaf, each) for each in loads)
         for access in found
+    )
+
+
+def _loads_apart(access: Access, loads: Sequence[Load]) -> bool:
+    """Whether several loads lie in what an access spans of a leaf, one behind the other, or one that leaves gaps."""
+    own = [load.region for load in loads if load.leaf is access.leaf and _lies_in(load.region, access.region)]
+    spans = itertools.chain(*own)
+    return len(own) > 1 or any(s.axis is not None and s.step not in (1, abs(s.rate)) for s in spans)
+
+
+def _lies_in(region: Region, other: Region) -> bool:
+    """Whether a region that a tile needs is of one that all of them do, which moves as it does."""
+    return all(
+        (part.axis, part.rate) == (span.axis, span.rate)
+        and part.start >= span.start
+        and part.last <= span.last
+        for part, span in zip(region, other, strict=True)
     )
 
 
@@ -459,20 +483,17 @@ def with_groups(stage: Stage, groups: tuple[int, ...]) -> Stage:
         for access, inside in zip(stage.accesses, stage.inside, strict=True)
     ]
 
-    alone = stage.alone
+    read = list(zip(stage.accesses, levels, stage.alone, stage.apart, strict=True))
 
     def kept(order: tuple[int, ...]) -> int:
         return sum(
-            held_bytes(access, capacity(access, level, order, own) + _spare(access, level[-1]))
-            for access, level, own in zip(stage.accesses, levels, alone, strict=True)
+            held_bytes(access, capacity(access, level, order, *how) + _spare(access, level[-1]))
+            for access, level, *how in read
         )
 
     order = min(_orders(len(stage.domain)), key=kept)
     layout = dataclasses.replace(layout, order=order)
-    capacities = tuple(
-        capacity(access, level, order, own)
-        for access, level, own in zip(stage.accesses, levels, alone, strict=True)
-    )
+    capacities = tuple(capacity(access, level, order, *how) for access, level, *how in read)
     return dataclasses.replace(
         stage, layout=layout, groups=groups, capacities=capacities, memory=_memory(stage, layout, kept(order))
     )

@@ -93,6 +93,22 @@ def grids(draw, shape):
     return tuple(tuple(np.diff(cuts_of(draw, n)).tolist()) for n in shape)
 
 
+def part(x, axis, *bounds):
+    """A slice of an array along one axis."""
+    return x[(slice(None),) * axis + (slice(*bounds),)]
+
+
+@st.composite
+def far(draw, x):
+    """What is made of elements that lie apart along an axis, or along two."""
+    axis, other = draw(st.permutations(range(x.ndim)))[:2] if x.ndim > 1 else (0, 0)
+    n, k = x.shape[axis], draw(st.integers(0, x.shape[axis] // 3))
+    two = part(x, axis, k, None) - part(x, axis, None, n - k)
+    three = part(x, axis, 2 * k, None) + part(x, axis, None, n - 2 * k) - 2 * part(x, axis, k, n - k)
+    twice = part(two, other, 1, None) + part(two, other, None, -1)
+    return draw(st.sampled_from([two, three, twice, two[::2]]))
+
+
 @st.composite
 def cases(draw):
     """A source, what is made of it, and the chunks of a target or None; several chunk grids at odds."""
@@ -109,6 +125,7 @@ def cases(draw):
         x.T * 3,
         x + x[-1],
         x.rechunk(3) - 1,
+        draw(far(x)),
     ]))  # fmt: skip
     kind = draw(st.sampled_from(["result", "sum", "unit"]))
     if kind == "sum":
@@ -271,3 +288,23 @@ def test_empty_and_scalar_domains_have_a_layout(shape):
 def test_sizes_become_cuts():
     assert sizes_to_cuts(()).tolist() == [0]
     assert sizes_to_cuts((3, 0, 2)).tolist() == [0, 3, 3, 5]
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3])
+def test_elements_that_lie_apart_are_of_chunks_that_are_read_once(chunk):
+    """What was used last is kept: by then other chunks were used for the second time, which nobody needs any more."""
+    source = Counting(np.arange(58.0))
+    x = lz.from_array(source, chunks=chunk)
+    calls = Counter()
+
+    def noted(block, block_id=None):
+        calls[block_id] += 1
+        return block * 2
+
+    for k in (4, 13, 23):
+        for y in (x, x.map_blocks(noted, dtype="f8")):
+            source.asked.clear()
+            calls.clear()
+            (y[k:] - y[:-k]).sum().compute(scheduler="sync")
+            assert set(source.asked.values()) == {1}
+            assert set(calls.values()) <= {1}
