@@ -68,6 +68,11 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
         lambda x, mask: np.histogram(x[mask], 3, (0, 1))[1],
         (np.array(2.5), np.array(False)),
     ),
+    "medians of nothing": (lambda x: np.median(x, axis=1), (np.zeros((3, 0)),)),
+    "a median of nothing": (np.nanmedian, (np.zeros((0, 2), "f4"),)),
+    "a percentile of nothing, by NaN": (lambda x: np.nanpercentile(x, 3, axis=0), (np.zeros((0, 2)),)),
+    "medians of no lines": (lambda x: np.median(x, axis=0), (np.zeros((3, 0)),)),
+    "quantiles, swapped": (lambda x: np.quantile(x, 0.4, axis=1, method="lower"), (SWAPPED,)),
     "rolled, swapped": (lambda x: np.roll(x, 1, axis=0), (SWAPPED,)),
     "windows, swapped": (lambda x: np.lib.stride_tricks.sliding_window_view(x, 2, axis=1), (SWAPPED,)),
 }

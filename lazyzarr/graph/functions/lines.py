@@ -16,7 +16,7 @@ from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops import filling, products, scans, selecting
 from lazyzarr.graph.ops import topk as best
 from lazyzarr.graph.ops.elementwise import Constant, astype, ufunc
-from lazyzarr.graph.ops.joining import along, part
+from lazyzarr.graph.ops.joining import along, full, part
 from lazyzarr.graph.ops.lines import by_line, by_parts, line_chunks
 from lazyzarr.graph.ops.places import by_ranks, passes_over_nan, places_of
 from lazyzarr.graph.ops.selecting import can_select
@@ -267,17 +267,23 @@ def quantile_like(
     node = as_node(a)
     axes = axes_in(node, axis)
     lines = moveaxis(node, axes, tuple(range(node.ndim - len(axes), node.ndim)))
-    lines = reshape(lines, (*lines.shape[: node.ndim - len(axes)], -1)) if len(axes) != 1 else lines
+    beside, length = lines.shape[: node.ndim - len(axes)], math.prod(lines.shape[node.ndim - len(axes) :])
+    lines = reshape(lines, (*beside, length)) if len(axes) != 1 else lines
     wanted = np.asarray(q)
     median_ = function in (np.median, np.nanmedian)
     # A number keeps its own kind: NumPy's answer has the dtype of the values then.
     words: dict[str, Any] = {} if median_ else {"q": np.ravel(wanted) if wanted.ndim else q, "method": method}
     # Asked of NumPy itself: the dtype of medians and quantiles follows no simple rule.
-    sample = np.asarray(function(np.ones(2, node.dtype), **words))
+    sample = np.asarray(
+        function(np.ones((*(1,) * len(beside), 2 if length else 0), node.dtype), axis=-1, **words)
+    )
     if _one_long_line(node, axes, method, wanted):
         return _selected(node, wanted, q, keepdims, function, sample.dtype)
     given = {"function": function, "words": words, "one": not wanted.ndim}
-    found = _ordered(by_ranks, lines, lines.ndim - 1, wanted.size, sample.dtype, given)
+    if length:
+        found = _ordered(by_ranks, lines, lines.ndim - 1, wanted.size, sample.dtype, given)
+    else:  # what there is none of is the same for all lines
+        found = full((*beside, wanted.size), sample.flat[0], sample.dtype)
     found = named(found, (*found.dims[:-1], None))  # the last axis runs over the quantiles
     if keepdims:
         for place in axes:
