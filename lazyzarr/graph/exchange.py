@@ -40,6 +40,8 @@ class Cut(NamedTuple):
 
 # A chunk of a temporary array is a file: below this many bytes opening it costs more than reading it.
 ENOUGH = 2_000_000
+# More files than this that are so small take longer to make and to remove than there are bytes to read.
+MOST_FILES, LEAST_FILE = 100_000, 500_000
 # Rows that are picked one by one are stored one by one from this many bytes on.
 LEAST_ROW = 16_000
 # Amplification below this is not worth a look.
@@ -53,6 +55,19 @@ LINES_PUT_TOGETHER, LINES_MADE, LINES_SHARE = 1.25, 2, 8
 
 def proposals(stage: Stage, room: int, fits: bool) -> Iterator[Cut]:
     """What may be changed for the sake of a stage, whose tasks may take `room` bytes each."""
+    return (cut for cut in _proposals(stage, room, fits) if not _is_dust(cut))
+
+
+def _is_dust(cut: Cut) -> bool:
+    """Whether a temporary array would be of too many small chunks, each of which is a file."""
+    return any(
+        math.prod(chunks) * node.dtype.itemsize < LEAST_FILE
+        and math.prod(-(-n // own) for n, own in zip(node.shape, chunks, strict=True)) > MOST_FILES
+        for node, chunks in cut.spills.items()
+    )
+
+
+def _proposals(stage: Stage, room: int, fits: bool) -> Iterator[Cut]:
     if not fits or stage.decode >= LEAST_AMPLIFICATION * stage.least_decode:
         yield from _before_writing(stage, room)
         yield from _before_reading(stage, room)

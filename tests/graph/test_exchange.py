@@ -257,6 +257,20 @@ def test_the_call_names_the_directory_too(slabs, tmp_path):
     assert lz.compute(x.sum(), temp=tmp_path / "scratch") == (x.sum().compute(),)
 
 
+def test_no_temporary_array_is_dust():
+    """640,000 files of 512 bytes took seven minutes, and more memory to list than the run was allowed."""
+    x = lz.from_zarr(lz.create_array("x.zarr", shape=(6400, 6400), chunks=(6400, 8), dtype="f8"))
+    y = (x[1:, :-1] - x.T[1:, :-1]).max()
+    assert not y.explain(memory="36MB", num_workers=2).fits
+    plan = y.explain(memory="100MB", num_workers=2)
+    assert plan.fits
+    assert plan.stages[0].writers == 2500
+    # Where chunks are worth their files there may be as many as it takes.
+    huge = lz.from_zarr(lz.create_array("huge.zarr", shape=(2**18, 2**20), chunks=(64, 2**14), dtype="f4"))
+    plan = huge.rechunk((2**14, 64)).to_zarr("out.zarr", chunks=(2**14, 64), memory="1GB", compute=False)
+    assert plan.stages[0].writers > 100_000
+
+
 def test_rows_picked_in_no_order_are_stored_one_by_one_first():
     values = np.random.default_rng(0).integers(0, 1000, (300, 64, 128), "i4")
     z = lz.create_array("rows.zarr", shape=values.shape, chunks=(50, 64, 128), dtype="i4", compressors=None)
