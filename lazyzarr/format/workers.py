@@ -52,11 +52,8 @@ def spread(
 
     The first exception ends the others' work too, and is raised when all have come to rest.
     """
-    pool, most = (
-        (None, cpu_count() if nbytes >= SMALL_WORK and count * nbytes >= least else 1)
-        if waiting is None
-        else waiting
-    )
+    pays = nbytes >= SMALL_WORK and count * nbytes >= least
+    pool, most = (None, cpu_count() if pays else 1) if waiting is None else waiting
     threads = min(most, count)
     if threads < 2:
         batch(iter(items))

@@ -256,9 +256,10 @@ def draft_stage(
         tiles = split_tiles(tiles, _tile_elements(roots), _shared_axes(reduces, len(domain)))
     order = tuple(range(len(domain)))
     layout = Layout(domain, cells, cells, units or cells, tiles, order, _backward_axes(found))
-    fixed = _fixed_memory(roots, inline, found, layout)
+    programs = Programs(roots, inline)
+    fixed = _fixed_memory(programs, found, layout)
     levels = [(layout.cells, layout.units), (layout.units, layout.tiles)]
-    loads = _tile_loads(roots, inline, layout)
+    loads = _tile_loads(programs, layout)
     inside = tuple(tuple(sharing(access, *level, domain) for level in levels) for access in found)
     return Stage(
         kind,
@@ -277,11 +278,11 @@ def draft_stage(
     )
 
 
-def _tile_loads(roots: tuple[Node, ...], inline: frozenset[Node], layout: Layout) -> list[list[Load]]:
+def _tile_loads(programs: Programs, layout: Layout) -> list[list[Load]]:
     """What the largest and the smallest tiles load."""
     lengths = [np.diff(cuts) for cuts in layout.tiles]
     shapes = {tuple(int(pick(axis)) for axis in lengths) for pick in (np.max, np.min)}
-    return [compile_program(roots, shape, inline).loads for shape in shapes]
+    return [programs.at(shape, (0,) * len(shape)).loads for shape in shapes]
 
 
 def _alone(found: Sequence[Access], loads: Sequence[Sequence[Load]]) -> tuple[bool, ...]:
@@ -554,12 +555,10 @@ def _orders(ndim: int) -> list[tuple[int, ...]]:
     return [axes, *((*axes[:i], *axes[i + 1 :], i) for i in range(ndim - 1))]
 
 
-def _fixed_memory(
-    roots: Sequence[Node], inline: frozenset[Node], found: Sequence[Access], layout: Layout
-) -> Memory:
+def _fixed_memory(programs: Programs, found: Sequence[Access], layout: Layout) -> Memory:
     """What one task holds however its block is cut."""
     boxes = [(cuts[:-1], cuts[1:]) for cuts in layout.tiles]
-    chunks, encoded, registers = 0, _encoded(found), register_bytes(Programs(roots, inline), boxes)
+    chunks, encoded, registers = 0, _encoded(found), register_bytes(programs, boxes)
     for access in found:
         if isinstance(access.leaf, Computed):
             inner = _block_memory(access.leaf)

@@ -26,6 +26,16 @@ def x():
     return lz.from_zarr("data.zarr/x")
 
 
+@pytest.fixture
+def temporary(tmp_path):
+    """A temporary directory of the test's own for temporary arrays, empty afterwards."""
+    directory = tmp_path / "temporary"
+    directory.mkdir()
+    with lz.config.set(temporary_directory=str(directory)):
+        yield directory
+    assert list(directory.iterdir()) == []
+
+
 @pytest.fixture(scope="session")
 def client():
     """A Client of two worker processes, which is nobody's default; tests leave the workers as they were."""

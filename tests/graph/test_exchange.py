@@ -22,16 +22,7 @@ from lazyzarr.graph.targets import TargetOptions, new_target
 from lazyzarr.graph.temporary import choose_folder, make_spill, temporary_folder
 
 SHAPE = (60, 256, 256)
-
-
-@pytest.fixture(autouse=True)
-def temporary(tmp_path):
-    """A temporary directory of the test's own, empty afterwards."""
-    directory = tmp_path / "temporary"
-    directory.mkdir()
-    with lz.config.set(temporary_directory=str(directory)):
-        yield directory
-    assert list(directory.iterdir()) == []
+pytestmark = pytest.mark.usefixtures("temporary")
 
 
 @pytest.fixture

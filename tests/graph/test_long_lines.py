@@ -29,16 +29,6 @@ DTYPES = "? i1 u2 i4 u8 f2 f4 f8 c8 c16 M8[s] m8[ns] S5 U3 >f4 >i8".split()
 
 
 @pytest.fixture
-def temporary(tmp_path):
-    """Where temporary arrays lie; nothing is left there after a test."""
-    directory = tmp_path / "temporary"
-    directory.mkdir()
-    with lz.config.set(temporary_directory=str(directory)):
-        yield directory
-    assert list(directory.iterdir()) == []
-
-
-@pytest.fixture
 def tiny(monkeypatch):
     """Budgets of kilobytes: what a process needs besides is not counted."""
     monkeypatch.setattr(planning, "BASE", 0)

@@ -13,13 +13,11 @@ import numpy as np
 from lazyzarr.graph.ops.double import two_sum
 from lazyzarr.graph.ops.reductions import sum_of_sums
 
-__all__ = ["PARTS", "folding_bytes", "join", "of", "put", "variance"]
+__all__ = ["folding_bytes", "join", "of", "put", "variance"]
 
 Array = np.ndarray[Any, Any]
 Parts = tuple[Array, ...]
 """The mean and what it is short of, the sum of squared deviations and what that is short of."""
-
-PARTS = 4
 
 
 def folding_bytes(elements: int, wide: np.dtype[Any]) -> int:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from lazyzarr.graph.node import make, pieces_of
-from lazyzarr.graph.ops.computed import Computed, Get, Intervals, Session, within
-from lazyzarr.graph.ops.runs import RunForm, Runs, positions_type
-from lazyzarr.graph.ops.stored_runs import StoredRuns, runs_bytes
+from lazyzarr.graph.ops.computed import Get, Session
+from lazyzarr.graph.ops.runs import Runs, positions_type
+from lazyzarr.graph.ops.stored_runs import OfRuns, StoredRuns, runs_bytes
 
 __all__ = ["Merged", "merged"]
 
@@ -20,7 +20,7 @@ Array = np.ndarray[Any, Any]
 MOST_SPLITS = 64
 
 
-class Merged(Computed):
+class Merged(OfRuns):
     """Lines in order, or where their values stood, from a stored array of their runs; parameters: the form, how many
     lines along each other axis a block of runs has, dtype, the values in a block, shape, dims.
 
@@ -37,16 +37,7 @@ class Merged(Computed):
     @property
     def hint(self) -> str:
         """How the lines are sorted."""
-        runs, blocks = len(self.form.lengths), len(self.chunks[self.form.axis])
-        return (
-            f"{self.label}: lines of {self.form.size:,} do not fit; each is sorted in {runs:,} runs of "
-            f"{self.form.length:,}, which are merged in {blocks:,} blocks"
-        )
-
-    @property
-    def form(self) -> RunForm:
-        """How the lines lie in the runs."""
-        return self.params[0]  # type: ignore[no-any-return]
+        return f"{self.in_runs}, which are merged in {len(self.chunks[self.form.axis]):,} blocks"
 
     @property
     def length(self) -> int:
@@ -59,23 +50,10 @@ class Merged(Computed):
         self.chunks = tuple(pieces_of(n, length if i == form.axis else 1) for i, n in enumerate(self.shape))
 
     @property
-    def reads_itself(self) -> bool:
-        """Always: stretches of the runs go where they are sorted."""
-        return True
-
-    def intervals(self) -> list[tuple[Intervals, ...]]:
-        """Each chunk is read once, if by several blocks."""
-        return [within(self.inputs[0].chunks)]
-
-    @property
     def working_bytes(self) -> int:
         """What is known of the runs of one line, what is looked at for a split, and what sorting a block takes."""
         splits = MOST_SPLITS * len(self.form.lengths) * 8
         return runs_bytes(self.form) + splits + self.length * self.form.merging_bytes
-
-    def compute(self, coords: tuple[int, ...], get: Get) -> Array:
-        """The block, without what others know of its line."""
-        return self.session()(coords, get)
 
     def session(self) -> Session:
         """What makes blocks one after the other, and knows where the last ones ended."""

@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 
 from lazyzarr.graph.node import make
-from lazyzarr.graph.ops.computed import Computed, Get, Intervals, Session, within
+from lazyzarr.graph.ops.computed import Get, Session
 from lazyzarr.graph.ops.places import passes_over_nan, places_of
 from lazyzarr.graph.ops.ranks import SortedRuns
-from lazyzarr.graph.ops.runs import RunForm, Runs
-from lazyzarr.graph.ops.stored_runs import StoredRuns, runs_bytes
+from lazyzarr.graph.ops.runs import Runs
+from lazyzarr.graph.ops.stored_runs import OfRuns, StoredRuns, runs_bytes
 
 __all__ = ["Ranked", "ranked"]
 
 Array = np.ndarray[Any, Any]
 
 
-class Ranked(Computed):
+class Ranked(OfRuns):
     """Medians or quantiles of lines, from a stored array of their runs; parameters: the form, how many lines along each
     other axis a block of runs has, NumPy's function, what it is asked for, dtype, shape, dims.
 
@@ -36,15 +36,7 @@ class Ranked(Computed):
     @property
     def hint(self) -> str:
         """How the values are found."""
-        form = self._form
-        return (
-            f"{self.label}: lines of {form.size:,} do not fit; each is sorted in {len(form.lengths):,} runs of "
-            f"{form.length:,}, in which values are looked up"
-        )
-
-    @property
-    def _form(self) -> RunForm:
-        return self.params[0]  # type: ignore[no-any-return]
+        return f"{self.in_runs}, in which values are looked up"
 
     def infer(self) -> None:
         """Shape and dims are those of the lines, with other lengths."""
@@ -52,22 +44,9 @@ class Ranked(Computed):
         self.chunks = tuple((n,) if i == form.axis else (1,) * n for i, n in enumerate(self.shape))
 
     @property
-    def reads_itself(self) -> bool:
-        """Always: little of the runs is looked at."""
-        return True
-
-    def intervals(self) -> list[tuple[Intervals, ...]]:
-        """Each chunk is looked at once."""
-        return [within(self.inputs[0].chunks)]
-
-    @property
     def working_bytes(self) -> int:
         """What is known of the runs of one line, and looked at."""
-        return runs_bytes(self._form)
-
-    def compute(self, coords: tuple[int, ...], get: Get) -> Array:
-        """What a line gives."""
-        return self.session()(coords, get)
+        return runs_bytes(self.form)
 
     def session(self) -> Session:
         """What looks at one line after the other."""

@@ -9,11 +9,12 @@ import numpy as np
 
 from lazyzarr.format.chunk_stretch import StretchReader
 from lazyzarr.graph.node import Node
+from lazyzarr.graph.ops.computed import Computed, Get, Intervals, within
 from lazyzarr.graph.ops.ranks import SortedRuns, looked_at
 from lazyzarr.graph.ops.runs import RunForm
 from lazyzarr.graph.ops.sources import ZarrSource
 
-__all__ = ["StoredRuns", "runs_bytes"]
+__all__ = ["OfRuns", "StoredRuns", "runs_bytes"]
 
 Array = np.ndarray[Any, Any]
 Line = tuple[int, ...]
@@ -77,3 +78,37 @@ def runs_bytes(form: RunForm) -> int:
     """Bytes that the runs of one line take: what is known of them, twice, and what is looked at for a rank."""
     known = 2 * -(-form.size // form.distance)
     return (known + LOOKED_AT * looked_at(len(form.lengths), form.distance)) * form.dtype.itemsize
+
+
+class OfRuns(Computed):
+    """What is made of lines from a stored array of their runs; the first two parameters: the form, and how many lines
+    along each other axis a block of runs has."""
+
+    __slots__ = ()
+
+    @property
+    def form(self) -> RunForm:
+        """How the lines lie in the runs."""
+        return self.params[0]  # type: ignore[no-any-return]
+
+    @property
+    def in_runs(self) -> str:
+        """The beginning of how values are found, for plans."""
+        form = self.form
+        return (
+            f"{self.label}: lines of {form.size:,} do not fit; each is sorted in {len(form.lengths):,} runs of "
+            f"{form.length:,}"
+        )
+
+    @property
+    def reads_itself(self) -> bool:
+        """Always: of the runs no more is read than is needed, where it goes."""
+        return True
+
+    def intervals(self) -> list[tuple[Intervals, ...]]:
+        """Each chunk of the runs is looked at, if by several blocks."""
+        return [within(self.inputs[0].chunks)]
+
+    def compute(self, coords: tuple[int, ...], get: Get) -> Array:
+        """The block, without what others know of its line."""
+        return self.session()(coords, get)
