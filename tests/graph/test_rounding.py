@@ -81,6 +81,18 @@ def assert_rounded_once(found, exact):
         assert abs(Fraction(got) - number) <= Fraction(0.5001 * float(np.spacing(abs(float(number)))))
 
 
+@pytest.mark.parametrize("n", [2, 7, 60])
+def test_variances_of_few_values_are_rounded_once(n):
+    values = np.random.default_rng(0).normal(size=(8000 // n, n)) + 1000
+    exact = [
+        sum((Fraction(value) - sum(map(Fraction, row)) / n) ** 2 for value in row) / n
+        for row in values.tolist()
+    ]
+    for size in (n, n // 2):
+        x = lz.from_array(values, chunks=(len(values), size))
+        assert_rounded_once(x.var(axis=1).compute(), exact)
+
+
 @pytest.mark.usefixtures("_pieces")
 @pytest.mark.parametrize("name", HARD)
 def test_sums_and_means_of_few_tiles_are_rounded_once(name):

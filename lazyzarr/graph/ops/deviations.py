@@ -23,15 +23,20 @@ Array = np.ndarray[Any, Any]
 
 COPIES = 18  # arrays of so many elements that are made on the way, where little is folded into each sum
 EXACT = 2.0**53
-FINE = 2.0**-12  # steps, of a standard deviation: 2**29 values have room, or fewer that are further apart
+FINE, FINEST = (
+    12,
+    20,
+)  # binary digits of a standard deviation in steps: at 12, 2**29 values have room, or fewer further apart
 ALIKE = 64.0  # how many times the variance of one sum those of others may be, and distances of their means squared
-COARSE = 2.0**-4  # steps that leave more to the rests than they should
+SPREAD = 2.0**-4  # of others' variance: what one is taken for at least
+COARSE, COARSE_OF_MANY = 12, 4  # digits of a deviation in steps that leave more to the rests than they should
+MANY = 1024  # values, from which on the rounding of their rests evens out
 LEAST, LONGEST = (
     2.0**-500,
     2.0**480,
 )  # steps: the squares of shorter ones are none, and of longer ones infinite
 SAMPLE = FEW = 8  # values that tell how far others are apart
-ROW = 2048  # values whose product with others is one call of a library
+ROW = 2048  # values whose product with others is one call of a library, which uses no threads of its own for so few
 
 
 class Sums(NamedTuple):
@@ -111,7 +116,7 @@ def _counts(before: Any, values: Array, axes: tuple[int, ...], mask: Array | Non
 def _take(own: Sums, values: Array, axes: tuple[int, ...], counts: _Counts) -> None:
     """Takes values that are few enough, and counts them where they are counted."""
     if np.min(counts.before) == 0:
-        for mine, found in zip(own, _placed(*_first(values, axes, counts.mask)), strict=False):
+        for mine, found in zip(own, _first(values, axes, counts.mask), strict=False):
             np.copyto(mine, found, where=np.equal(counts.before, 0))
     more = _cut(own.centre, own.step, values, axes, counts.mask)
     far = _far(own, own.squares + more.squares, counts)
@@ -135,29 +140,31 @@ def _far(own: Sums, squares: Array, counts: _Counts) -> Array | None:
         # What was known of few values may have been wrong: much too long steps are no better than none.
         all_of_them = counts.before + counts.number
         few = np.less_equal(counts.before, FEW) & np.greater(all_of_them, 1)
-        far |= (squares < area * (all_of_them / COARSE**2)) & few
+        digits = np.where(np.less(all_of_them, MANY), COARSE, COARSE_OF_MANY)
+        far |= (squares < area * np.ldexp(1.0, 2 * digits) * all_of_them) & few
     if far.any():
         far &= np.isfinite(own.squares)  # what is no number stays none
     return far if far.any() else None
 
 
 def _first(values: Array, axes: tuple[int, ...], mask: Array | None) -> tuple[Array, Array]:
-    """The mean and variance of the first values for each sum, as near as they need be."""
+    """A centre and steps for the sums of these values, the first of theirs."""
+    number = math.prod(values.shape[axis] for axis in axes)
     each = max(2, round(SAMPLE ** (1 / max(len(axes), 1))))
     index = tuple(
         slice(None, None, max(1, n // each)) if axis in axes else slice(None)
         for axis, n in enumerate(values.shape)
     )
     mean, variance = _moments(values[index], axes, None if mask is None else mask[index])
-    if math.prod(values.shape[axis] for axis in axes) >= FEW:
-        return _alike(mean, variance)
+    if number >= FEW:
+        return _placed(*_alike(mean, variance), number)
     if values.size > 1:
         # Of one value, or of a few, little is known: others' may be spread alike.
         if variance.size == values.size:
             variance = (mean - _mean_of_finite(mean)) ** 2
         known = _mean_of_finite(variance)
-        variance = np.fmax(variance, known * COARSE)
-    return mean, variance
+        variance = np.fmax(variance, known * SPREAD)
+    return _placed(mean, variance, number)
 
 
 def _mean_of_finite(values: Array) -> Any:
@@ -184,9 +191,10 @@ def _moments(values: Array, axes: tuple[int, ...], mask: Array | None) -> tuple[
     return mean, np.add.reduce(apart * apart, axis=axes, keepdims=True) / number
 
 
-def _placed(near: Array, variance: Array) -> tuple[Array, Array]:
-    """A centre near the mean, and steps as they fit the standard deviation."""
-    wanted = np.sqrt(variance) * FINE
+def _placed(near: Array, variance: Array, number: Any) -> tuple[Array, Array]:
+    """A centre near the mean, and steps as they fit the standard deviation of so many values, or of some more."""
+    digits = np.clip((44 - np.frexp(np.float64(number))[1]) // 2, FINE, FINEST)
+    wanted = np.ldexp(np.sqrt(variance), -digits)
     # A centre of 50 digits before the step: values less it are cut exactly. NaN gives the shortest steps.
     wanted = np.fmin(np.fmax(np.fmax(wanted, np.abs(near) * 2.0**-50), LEAST), LONGEST)
     step = np.ldexp(1.0, np.frexp(wanted)[1])
@@ -222,7 +230,7 @@ def _dot(a: Array, b: Array, axes: tuple[int, ...]) -> Array:
         rows, others = (array.ravel("K").reshape(-1, ROW) for array in (a, b))
         found: Array = np.add.reduce(np.vecdot(rows, others))
         return found.reshape((1,) * a.ndim)
-    if axes == (a.ndim - 1,):
+    if axes == (a.ndim - 1,) and a.shape[-1] <= ROW:
         return np.vecdot(a, b)[..., None]  # type: ignore[no-any-return]
     letters = "abcdefghijklmnopqrstuvwxyz"[: a.ndim]
     left = "".join(letter for axis, letter in enumerate(letters) if axis not in axes)
@@ -259,7 +267,7 @@ def _again(own: Sums, rows: Array, counts: _Counts) -> Sums:
     shift = mean - near
     _, before = _counted_from(own.doubles(), counts.before, two_sum(near, -own.centre))
     spread = (before[0] + number * (variance + shift * shift)) / all_of_them
-    centre, step = _placed(near, spread)
+    centre, step = _placed(near, spread, all_of_them)
     moved = _counted_from(own.doubles(), counts.before, two_sum(centre, -own.centre))
     more = _cut(centre, step, rows, (1,), counts.mask)
     known = [_on_steps(both, length) for both, length in zip(moved, (step, step * step), strict=True)]
