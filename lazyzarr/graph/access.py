@@ -19,7 +19,7 @@ from lazyzarr.graph.ops.computed import Computed
 from lazyzarr.graph.ops.reductions import Reduce
 from lazyzarr.graph.ops.runs import Runs
 from lazyzarr.graph.ops.sources import DaskSource, ForeignSource, MemorySource, ZarrSource
-from lazyzarr.graph.program import Programs, hulls_of, joined_within
+from lazyzarr.graph.program import Programs, hulls_of, joined_within, within_stage
 from lazyzarr.graph.region import Region, hull, volume, whole
 
 __all__ = [
@@ -202,6 +202,8 @@ def inline_blocks(
 ) -> frozenset[Node]:
     """The map_blocks nodes that can be called tile by tile, where their chunks are the stage's tiles."""
     inline: frozenset[Node] = frozenset()
+    if not within_stage(roots, MapBlocks):
+        return inline
     chunks: Chunks | None = None
     while True:
         hulls = hulls_of(roots, domain, inline)

@@ -235,7 +235,10 @@ class Bound:
 
     def _nothing_stored(self) -> bool:
         """Whether nothing that was loaded is stored: then the roots are what they were where that was so before."""
-        return all(leaf.uniform and is_uniform(self._registers[r]) for r, leaf in self._sparse)
+        for register, leaf in self._sparse:
+            if not leaf.uniform or not is_uniform(self._registers[register]):
+                return False
+        return True
 
     def put(self, origin: tuple[int, ...], targets: Sequence[Array]) -> None:
         """Puts the roots' values for a tile into arrays of its shape."""

@@ -11,6 +11,7 @@ Every cut of one level is a cut of the next, so only integers along each axis ar
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -335,12 +336,14 @@ def _subdivide(cuts: Cuts, most: int) -> Cuts:
 
 def split_blocks(cells: Sequence[Cuts], groups: Sequence[int]) -> tuple[Cuts, ...]:
     """Block boundaries: the cells along each axis in so many groups, as even as whole cells allow."""
-    result = []
-    for cuts, count in zip(cells, groups, strict=True):
-        n = len(cuts) - 1
-        picks = np.round(np.linspace(0, n, min(count, max(n, 1)) + 1)).astype(np.int64)
-        result.append(cuts[ascending(picks)])
-    return tuple(result)
+    return tuple(cuts[_even(len(cuts) - 1, count)] for cuts, count in zip(cells, groups, strict=True))
+
+
+@functools.lru_cache(256)
+def _even(n: int, count: int) -> Cuts:
+    """The numbers of the cuts between n cells that put them in so many groups, as even as can be."""
+    picks = np.round(np.linspace(0, n, min(count, max(n, 1)) + 1)).astype(np.int64)
+    return ascending(picks)
 
 
 @dataclass(frozen=True, slots=True)

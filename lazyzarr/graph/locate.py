@@ -70,14 +70,15 @@ class Locator:
     @staticmethod
     def _in_one(entries: list[Entry]) -> Found | None:
         """Where all lies in one chunk; None where it does not, and where there is nothing."""
-        inside = None
+        coords, inside, all_of_it = [], [], True
         for parts, whole in entries:
-            if not whole:
-                if any(len(parts) != 1 for parts, _ in entries):
-                    return None
-                inside = place([parts[0].inside for parts, _ in entries])
-                break
-        return Found(tuple([parts[0].chunk for parts, _ in entries]), inside, None)
+            if len(parts) != 1:
+                return None
+            part = parts[0]
+            coords.append(part.chunk)
+            inside.append(part.inside)
+            all_of_it = all_of_it and whole
+        return Found(tuple(coords), None if all_of_it else place(inside), None)
 
 
 Locators = dict[Any, Locator]

@@ -117,6 +117,11 @@ class Node:
         return False
 
     @property
+    def hands_on(self) -> bool:
+        """Whether `apply` returns its only piece as it is."""
+        return False
+
+    @property
     def place(self) -> Place | None:
         """The user's line that made it, where it is known."""
         return place_of(self.origin)

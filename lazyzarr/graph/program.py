@@ -31,6 +31,7 @@ __all__ = [
     "joined_within",
     "stage_inputs",
     "view_of",
+    "within_stage",
 ]
 
 Array = np.ndarray[Any, Any]
@@ -108,6 +109,11 @@ def stage_inputs(inline: frozenset[Node]) -> Callable[[Node], Sequence[Node]]:
     return lambda node: node.inputs if not node.is_leaf or node in inline else ()
 
 
+def within_stage(roots: Sequence[Node], kind: type[Node], inline: frozenset[Node] = frozenset()) -> bool:
+    """Whether a stage of these roots has, or reads, a node of a kind."""
+    return any(isinstance(node, kind) for node in walk(roots, stage_inputs(inline)))
+
+
 def hulls_of(
     roots: Sequence[Node], tile_shape: tuple[int, ...], inline: frozenset[Node] = frozenset()
 ) -> dict[Node, list[Region]]:
@@ -124,6 +130,8 @@ def joined_within(
     roots: Sequence[Node], domain: tuple[int, ...], inline: frozenset[Node] = frozenset()
 ) -> frozenset[Node]:
     """The joined arrays that programs read by parts; blocks are made of the others."""
+    if not within_stage(roots, Concatenate, inline):
+        return frozenset()
     return frozenset(_Backward(roots, domain, inline, None, choose=True).joined)
 
 
@@ -283,7 +291,7 @@ class _Builder:
             for source, part in zip(node.inputs, pulled, strict=True)
             if part is not None
         )
-        if isinstance(node, Concatenate) and len(arguments) == 1:
+        if node.hands_on or (isinstance(node, Concatenate) and len(arguments) == 1):
             self.held.setdefault(node, []).append((region, arguments[0]))
             return
         shape = tuple(span.count for span in region)

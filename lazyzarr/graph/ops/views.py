@@ -74,6 +74,11 @@ class Index(View):
             result[axis] = through(span, *ranges[axis][:2])
         return [tuple(result)]
 
+    @property
+    def hands_on(self) -> bool:
+        """Whether no axis is dropped and none is new: the region that is asked for is all there is to it."""
+        return not self.params[1] and not self.params[2]
+
     def apply(self, pieces: Sequence[Any], out: np.ndarray[Any, Any] | None) -> Any:
         """The piece without the dropped axes and with the new ones."""
         _, dropped, newaxes = self.params
@@ -173,6 +178,11 @@ class Rechunk(View):
         """The region as it is: chunks are only how the values are asked for."""
         return [region]
 
+    @property
+    def hands_on(self) -> bool:
+        """Always."""
+        return True
+
     def apply(self, pieces: Sequence[Any], out: np.ndarray[Any, Any] | None) -> Any:
         """The piece as it is."""
         return pieces[0]
@@ -197,6 +207,11 @@ class Named(View):
     def pull(self, region: Region) -> list[Region]:
         """The region as it is."""
         return [region]
+
+    @property
+    def hands_on(self) -> bool:
+        """Always."""
+        return True
 
     def apply(self, pieces: Sequence[Any], out: np.ndarray[Any, Any] | None) -> Any:
         """The piece as it is."""

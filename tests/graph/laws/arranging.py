@@ -76,7 +76,9 @@ def join(pool: Pool) -> Value | None:
         return both(lambda v: np.stack([v, v]), value)
     axis = pool.axis(value)
     longer = (*shape[:axis], pool.integer(0, 4), *shape[axis:][1:])
-    dtypes = None if value.held.dtype.kind in "biufc" else [value.held.dtype.str]
+    # What is near a number is not near it as text.
+    any_type = value.held.dtype.kind in "biufc" and not value.near
+    dtypes = None if any_type else [value.held.dtype.str]
     other = pool.source(longer, dtypes)
     same = pool.source(shape, dtypes)
     if pool.coin():

@@ -24,7 +24,9 @@ def _finite(pool: Pool, kinds: str = "iuf") -> Value | None:
 def _weights(pool: Pool, value: Value) -> Value | None:
     """Numbers of a value's shape, all of whose sums are exact."""
     weights = pool.source(value.held.shape, ["i4", "f4", "f8", "u1"])
-    return weights if whole_numbers(weights) else None
+    # Of sums that int32 does not hold NumPy makes what the processor makes of them.
+    held = weights.held.dtype != np.int32 or np.abs(weights.held.astype("f8")).sum() < 2**31
+    return weights if held and whole_numbers(weights) else None
 
 
 def found_range(pool: Pool) -> Value | None:

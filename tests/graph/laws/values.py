@@ -106,7 +106,6 @@ def assert_same(got: Any, value: Value) -> None:
     expected = value.held
     found = np.asarray(got)
     assert found.shape == expected.shape
-    # A scalar has the order of bytes of the machine.
     # A scalar has the order of bytes of the machine, and text its own length.
     if found.ndim:
         assert found.dtype == value.lazy.dtype
