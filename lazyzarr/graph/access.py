@@ -29,7 +29,7 @@ __all__ = [
     "bytes_below",
     "decoded_bytes",
     "held_bytes",
-    "inline_blocks",
+    "inline_nodes",
     "leaf_name",
     "programs_below",
     "ranked",
@@ -197,7 +197,21 @@ def _decoded(access: Access, boxes: Sequence[tuple[Cuts, Cuts]], domain: tuple[i
     return count * access.chunk_nbytes
 
 
-def inline_blocks(
+def inline_nodes(
+    roots: Sequence[Node], domain: tuple[int, ...], units: Sequence[Cuts] | None
+) -> tuple[frozenset[Node], frozenset[Node]]:
+    """The map_blocks nodes that are called tile by tile; and with them the joined arrays that programs read by parts."""
+    calls = _inline_blocks(roots, domain, units)
+    inline = calls | joined_within(roots, domain, calls)
+    if calls and inline != calls:
+        # What is joined may ask for a block at other places than the tile's.
+        hulls = hulls_of(roots, domain, inline)
+        if not all(_covers(node, hulls[node], domain) for node in calls):
+            return frozenset(), joined_within(roots, domain)
+    return calls, inline
+
+
+def _inline_blocks(
     roots: Sequence[Node], domain: tuple[int, ...], units: Sequence[Cuts] | None
 ) -> frozenset[Node]:
     """The map_blocks nodes that can be called tile by tile, where their chunks are the stage's tiles."""

@@ -274,7 +274,7 @@ class _Builder:
         self.loads: list[Load] = []
         self.steps: list[Step] = []
         self.held: dict[Node, list[tuple[Region, int]]] = {}
-        self.parts: dict[tuple[int, Region], int] = {}
+        self.parts: dict[tuple[Node, Region, int], int] = {}
         self.count = 0
 
     def _register(self, node: Node, region: Region) -> int:
@@ -311,9 +311,10 @@ class _Builder:
         )  # merge() keeps every region it is given
 
     def _part(self, node: Node, region: Region, register: int, part: tuple[slice, ...]) -> int:
-        known = self.parts.get((register, region))
+        # By the node, too: of what is handed on one register holds several nodes' values, each by places of its own.
+        known = self.parts.get((node, region, register))
         if known is None:
-            known = self.parts[register, region] = self.count
+            known = self.parts[node, region, register] = self.count
             self.count += 1
             shape = tuple(span.count for span in region)
             self.steps.append(Step(known, None, (register,), shape, node.dtype, part))

@@ -17,7 +17,7 @@ from lazyzarr.graph.access import (
     block_capacities,
     decoded_bytes,
     held_bytes,
-    inline_blocks,
+    inline_nodes,
     leaf_name,
     programs_below,
     ranked,
@@ -46,7 +46,7 @@ from lazyzarr.graph.ops.reductions import Reduce
 from lazyzarr.graph.ops.scans import Scan
 from lazyzarr.graph.ops.sources import ZarrSource
 from lazyzarr.graph.ops.views import Rechunk
-from lazyzarr.graph.program import Load, Programs, compile_program, joined_within
+from lazyzarr.graph.program import Load, Programs, compile_program
 from lazyzarr.graph.region import Region
 from lazyzarr.graph.registers import register_bytes
 from lazyzarr.graph.sink import Sink
@@ -241,8 +241,7 @@ def draft_stage(
         return _empty_stage(kind, roots, reduces, sinks)
     targets = [sink for sink in sinks if sink]
     units = targets[0].cuts(domain) if targets else None
-    calls = inline_blocks(roots, domain, units)
-    inline = calls | joined_within(roots, domain, calls)
+    calls, inline = inline_nodes(roots, domain, units)
     found = accesses(roots, domain, inline)
     drive = driver_cuts(found, domain, inline)
     if not inline and (units is None or all(map(np.array_equal, units, drive))):

@@ -135,6 +135,45 @@ def test_pieces_of_any_length_in_any_part(lengths, chunk, data):
     np.testing.assert_array_equal((joined[1:] - joined[:-1]).compute(), whole[1:] - whole[:-1])
 
 
+@given(st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=150)
+def test_parts_of_joined_arrays_beside_the_same_parts_of_what_is_joined(seed):
+    """Regions of both that have the same numbers, each in places of its own, are not the same elements."""
+    rng = np.random.default_rng(seed)
+    first, last = (rng.integers(0, 1000, int(rng.integers(1, high))) for high in (4, 12))
+    lazy = lz.from_array(last, chunks=int(rng.integers(1, len(last) + 1)))
+    joined = np.concatenate([lz.from_array(first, chunks=1), lazy])
+    n = int(rng.integers(1, len(last) + 1))
+    values = []
+    for whole, held in ((joined, np.concatenate([first, last])), (lazy, last)) * 2:
+        start = int(rng.integers(0, len(held) - n + 1))
+        values.append((whole[start : start + n], held[start : start + n]))
+    together = [sum(each[1:], each[0] * 3) for each in zip(*values, strict=True)]
+    values.append(tuple(together))
+    for got, (_, held) in zip(lz.compute(*[each for each, _ in values]), values, strict=True):
+        np.testing.assert_array_equal(got, held)
+
+
+@pytest.mark.parametrize("by", [1, -2])
+@pytest.mark.parametrize("chunk", [1, 4])
+def test_blocks_of_a_function_beside_themselves_rolled(by, chunk):
+    called = []
+
+    def twice(block):
+        called.append(len(block))
+        return block * 2
+
+    values = np.arange(6)
+    blocks = lz.from_array(values, chunks=chunk).map_blocks(twice, dtype=int)
+    called.clear()
+    rolled = np.roll(blocks, by)
+    got = lz.compute(blocks, rolled, blocks + rolled)
+    expected = values * 2, np.roll(values * 2, by), values * 2 + np.roll(values * 2, by)
+    for one, other in zip(got, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert set(called) == set(blocks.chunks[0])
+
+
 def test_a_users_function_of_blocks_sees_joined_ones():
     values, lazy = pieces(0)
     seen = []
