@@ -72,9 +72,17 @@ def join(pool: Pool) -> Value | None:
     value = pool.any()
     assert value is not None
     shape = value.held.shape
+    functions: list[Any]
     if not shape:
         return both(lambda v: np.stack([v, v]), value)
     axis = pool.axis(value)
+    if not pool.integer(0, 2):  # with a part of itself
+        part = (slice(None),) * axis + (slice(pool.integer(0, 3), pool.integer(1, 9)),)
+        functions = [
+            lambda v: np.concatenate([v[part], v], axis), lambda v: np.concatenate([v, v[part], v], axis),
+            lambda v: np.concatenate([v[part], v], axis)[(slice(None),) * axis + (slice(shape[axis]),)],
+        ]  # fmt: skip
+        return both(pool.pick(functions), value)
     longer = (*shape[:axis], pool.integer(0, 4), *shape[axis:][1:])
     # What is near a number is not near it as text.
     any_type = value.held.dtype.kind in "biufc" and not value.near
@@ -82,7 +90,7 @@ def join(pool: Pool) -> Value | None:
     other = pool.source(longer, dtypes)
     same = pool.source(shape, dtypes)
     if pool.coin():
-        functions: list[Any] = [
+        functions = [
             lambda v, w: np.concatenate([v, w], axis), lambda v, w: np.concatenate([w, v, w], axis),
             lambda v, w: np.append(v, w, axis), lambda v, w: np.concatenate([v, w], None),
         ]  # fmt: skip
