@@ -183,7 +183,8 @@ def _replaced(chunks: Chunks, axis: int, sizes: tuple[int, ...]) -> Chunks:
 def _line_sizes(node: Lines, room: int) -> list[list[int]]:
     """Lengths of blocks of whole lines that may fit: as large ones as can, and smaller ones."""
     source = node.inputs[0]
-    made = node.dtype.itemsize * node.shape[node.axis] / (source.dtype.itemsize * source.shape[node.axis])
+    read = source.dtype.itemsize * max(source.shape[node.axis], 1)
+    made = node.dtype.itemsize * node.shape[node.axis] / read
     shares = LINES_PUT_TOGETHER + LINES_MADE * made, LINES_SHARE * max(made, 1)
     found = [_line_sizes_within(node, int(room / share)) for share in shares]
     return [sizes for i, sizes in enumerate(found) if sizes is not None and sizes not in found[:i]]

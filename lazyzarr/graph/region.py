@@ -160,6 +160,8 @@ def merge(regions: Iterable[Region]) -> list[Region]:
 
 def _join(a: Region, b: Region) -> Region | None:
     """The hull of two regions, or None where keeping them apart is less work."""
+    if not volume(a) or not volume(b):
+        return None  # where nothing is asked for may lie beyond the end
     spans = []
     for one, other in zip(a, b, strict=True):
         joined = hull(one, other)

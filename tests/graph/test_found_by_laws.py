@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import lazyzarr as lz
+from tests.graph.laws.laws import each_rule_keeps_its_promise
 
 
 def test_the_conjugate_of_bools_is_bool_by_the_method_and_int8_by_the_function() -> None:
@@ -124,3 +125,10 @@ def test_weighted_bins_of_nothing_are_counts():
     found = np.bincount(x, weights, 3)
     assert found.dtype == expected.dtype
     np.testing.assert_array_equal(found.compute(), expected)
+
+
+def test_lines_of_nothing_are_sorted_where_no_rule_folds_them():
+    x = lz.from_array(np.zeros((2, 0), "i4"))
+    with each_rule_keeps_its_promise():
+        product = np.sort(x, -1) @ np.ones((0, 2))
+        assert product.compute(scheduler="sync").tolist() == [[0, 0], [0, 0]]

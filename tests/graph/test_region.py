@@ -111,6 +111,11 @@ def test_near_regions_share_a_hull_and_far_ones_do_not():
     assert merge([at(0), at(40), at(20)]) == [(Span(0, 1, 50, 0, 1),)]
 
 
+def test_where_nothing_is_asked_for_no_hull_reaches():
+    one, beyond = (Span(0, 1, 1),), (Span(2, 1, 0),)
+    assert merge([one, beyond]) == [one, beyond]
+
+
 def test_what_is_asked_for_within_ends_moves_with_the_slice_and_stays_apart():
     ended = Span(0, 1, 10, 0, 1, (2, 5))
     assert through(ended, 100, -2).within == (90, 96)
