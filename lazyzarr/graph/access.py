@@ -200,7 +200,7 @@ def _decoded(access: Access, boxes: Sequence[tuple[Cuts, Cuts]], domain: tuple[i
 def inline_nodes(
     roots: Sequence[Node], domain: tuple[int, ...], units: Sequence[Cuts] | None
 ) -> tuple[frozenset[Node], frozenset[Node]]:
-    """The map_blocks nodes that are called tile by tile; and with them the joined arrays that programs read by parts."""
+    """The map_blocks nodes called tile by tile; and with them the joined arrays that programs read by parts."""
     calls = _inline_blocks(roots, domain, units)
     inline = calls | joined_within(roots, domain, calls)
     if calls and inline != calls:
