@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lazyzarr.graph.access import accesses_below, bytes_below, decoded_bytes
+from lazyzarr.graph.draft import driver_cuts
 from lazyzarr.graph.layout import Cuts
 from lazyzarr.graph.long_lines import in_runs, is_long, smaller_blocks
 from lazyzarr.graph.node import Chunks, Node, make
@@ -23,7 +24,7 @@ from lazyzarr.graph.ops.points import Take
 from lazyzarr.graph.ops.sources import ZarrSource
 from lazyzarr.graph.ops.views import Rechunk
 from lazyzarr.graph.region import Span
-from lazyzarr.graph.stage import Stage, driver_cuts
+from lazyzarr.graph.stage import Stage
 from lazyzarr.graph.temporary import can_spill
 
 __all__ = ["Cut", "between", "least_work", "proposals", "work"]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from lazyzarr.graph.access import accesses_below, read_bytes_bound
+from lazyzarr.graph.draft import driver_cuts
 from lazyzarr.graph.node import Node, make
 from lazyzarr.graph.ops.lines import Lines
 from lazyzarr.graph.ops.merging import Merged, merged
@@ -16,7 +17,6 @@ from lazyzarr.graph.ops.runs import RunForm, Runs, can_run, runs_of
 from lazyzarr.graph.ops.selecting import can_select
 from lazyzarr.graph.ops.stored_runs import runs_bytes
 from lazyzarr.graph.ops.views import Rechunk
-from lazyzarr.graph.stage import driver_cuts
 from lazyzarr.graph.temporary import can_spill
 
 __all__ = ["in_runs", "is_long", "smaller_blocks"]

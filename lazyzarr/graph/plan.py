@@ -6,21 +6,14 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lazyzarr.graph.draft import draft_stage
 from lazyzarr.graph.exchange import Cut, least_work, proposals, work
+from lazyzarr.graph.in_flight import with_read_ahead
 from lazyzarr.graph.node import substitute
 from lazyzarr.graph.order import Output, groups
+from lazyzarr.graph.spreading import split_further, spread, with_groups, with_smallest_blocks
 from lazyzarr.graph.stack import least_shared
-from lazyzarr.graph.stage import (
-    Budget,
-    Stage,
-    draft_stage,
-    partial_bytes,
-    split_further,
-    spread,
-    with_groups,
-    with_read_ahead,
-    with_smallest_blocks,
-)
+from lazyzarr.graph.stage import Budget, Stage, partial_bytes
 from lazyzarr.graph.temporary import Spill, make_spill
 from lazyzarr.settings import format_bytes
 

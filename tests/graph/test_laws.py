@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lazyzarr.graph import stage
+from lazyzarr.graph import draft, spreading
 from lazyzarr.graph.run import Job
 from tests.graph.laws.exchanging import exchanges
 from tests.graph.laws.laws import (
@@ -38,9 +38,9 @@ HOW = [("threads", 1), ("threads", 3), ("sync", 1)]
 def _many_small_pieces() -> Any:
     """Tiles of a few elements and blocks of a few bytes: every seam is crossed with small arrays."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "TILE_BYTES", 64)
-        patch.setattr(stage, "BLOCK_BYTES", 128)
-        patch.setattr(stage, "LEAST_BLOCK_BYTES", 16)
+        patch.setattr(draft, "TILE_BYTES", 64)
+        patch.setattr(spreading, "BLOCK_BYTES", 128)
+        patch.setattr(spreading, "LEAST_BLOCK_BYTES", 16)
         yield
 
 
@@ -102,8 +102,8 @@ def test_what_is_stored_together_is_read(pool: Pool) -> None:
 @given(exchanges(), st.integers(100, 1500))
 def test_what_goes_through_temporary_arrays_equals_numpy(value: Value, spare: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "TILE_BYTES", 8192)
-        patch.setattr(stage, "BLOCK_BYTES", 100_000)
+        patch.setattr(draft, "TILE_BYTES", 8192)
+        patch.setattr(spreading, "BLOCK_BYTES", 100_000)
         budget_is_kept(value, 1000 * spare)
 
 

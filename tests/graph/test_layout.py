@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lazyzarr as lz
-from lazyzarr.graph import stage as stages
+from lazyzarr.graph import draft, spreading
 from lazyzarr.graph.access import decoded_bytes
 from lazyzarr.graph.evaluate import StageRunner
 from lazyzarr.graph.layout import join_cuts, sizes_to_cuts, split_blocks, split_tiles, thin
@@ -24,9 +24,9 @@ from lazyzarr.storage import MemoryStore
 def _many_small_pieces():
     """Tiles and blocks of a few elements, so that small arrays have all levels."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages, "TILE_BYTES", 128)
-        patch.setattr(stages, "BLOCK_BYTES", 512)
-        patch.setattr(stages, "LEAST_BLOCK_BYTES", 32)
+        patch.setattr(draft, "TILE_BYTES", 128)
+        patch.setattr(spreading, "BLOCK_BYTES", 512)
+        patch.setattr(spreading, "LEAST_BLOCK_BYTES", 32)
         yield
 
 
@@ -209,9 +209,9 @@ def test_what_lies_in_two_chunks_is_cut_off():
     ],
 )
 def test_chunks_that_steps_along_two_axes_share_are_kept(chunks, others, unit, workers, monkeypatch):
-    monkeypatch.setattr(stages, "TILE_BYTES", 512 * 1024)
-    monkeypatch.setattr(stages, "LEAST_BLOCK_BYTES", 1_000_000)
-    monkeypatch.setattr(stages, "BLOCK_BYTES", 128_000_000)
+    monkeypatch.setattr(draft, "TILE_BYTES", 512 * 1024)
+    monkeypatch.setattr(spreading, "LEAST_BLOCK_BYTES", 1_000_000)
+    monkeypatch.setattr(spreading, "BLOCK_BYTES", 128_000_000)
     shape = tuple(map(sum, chunks))
     source = Counting(np.zeros(shape))
     lazy = lz.from_array(source, chunks=chunks) + lz.from_array(Counting(np.ones(shape)), chunks=others)
@@ -227,7 +227,7 @@ def columns():
     source = Counting(np.arange(16 * 16.0).reshape(16, 16))
     x = lz.from_array(source, chunks=(8, 4))
     (stage,) = planned_stages(x, sink_of(x, (2, 16)), workers=1, memory=10**9)
-    return source, stages.with_groups(stage, (1, 1))
+    return source, spreading.with_groups(stage, (1, 1))
 
 
 def test_capacity_is_what_prevents_decoding_twice(monkeypatch):
@@ -248,7 +248,7 @@ def test_a_reversed_walk_keeps_what_the_next_tile_shares():
     x = lz.from_array(source, chunks=((1, 2, 2, 2, 2, 2, 1),))
     y = x[::-1] + lz.from_array(Counting(np.ones((12, 100))), chunks=((2,) * 6, 100))[:, 0]
     (stage,) = planned_stages(y, workers=1)
-    stage = stages.with_groups(stage, (1,))
+    stage = spreading.with_groups(stage, (1,))
     StageRunner(stage, {}, lambda: False).run((0,), None)
     assert max(source.asked.values()) == 1
 
@@ -266,7 +266,7 @@ def test_the_walk_keeps_as_few_chunks_as_any_order():
 def test_stepped_reads_count_only_the_chunks_they_touch():
     x = lz.from_array(Counting(np.ones(1000)), chunks=10)
     (stage,) = planned_stages(x[::100], workers=1)
-    stage = stages.with_groups(stage, (1,))
+    stage = spreading.with_groups(stage, (1,))
     assert stage.decode == 10 * 10 * 8
 
 

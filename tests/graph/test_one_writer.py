@@ -17,7 +17,7 @@ import pytest
 import lazyzarr as lz
 from lazyzarr.errors import ChunkDecodeError, WriteConflictError
 from lazyzarr.format.stores.wrappers import FaultStore
-from lazyzarr.graph import check, stage
+from lazyzarr.graph import check, spreading
 from lazyzarr.graph.layout import Cuts
 from lazyzarr.graph.sink import Sink
 from lazyzarr.storage import LocalStore, MemoryStore
@@ -41,8 +41,8 @@ class Sleeper:
 @pytest.fixture(autouse=True)
 def _many_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of a few bytes, so that small arrays are written by many tasks."""
-    monkeypatch.setattr(stage, "BLOCK_BYTES", 256)
-    monkeypatch.setattr(stage, "LEAST_BLOCK_BYTES", 32)
+    monkeypatch.setattr(spreading, "BLOCK_BYTES", 256)
+    monkeypatch.setattr(spreading, "LEAST_BLOCK_BYTES", 32)
 
 
 def random_case(rng: np.random.Generator) -> tuple[Any, ...]:

@@ -10,7 +10,8 @@ import pytest
 import lazyzarr as lz
 from lazyzarr.graph import plan
 from lazyzarr.graph.plan import Budget, Output, plan_stages
-from lazyzarr.graph.stage import partial_bytes, with_groups
+from lazyzarr.graph.spreading import with_groups
+from lazyzarr.graph.stage import partial_bytes
 from lazyzarr.storage import MemoryStore
 
 GB = 10**9

@@ -12,7 +12,7 @@ import pytest
 
 import lazyzarr as lz
 from lazyzarr import settings
-from lazyzarr.graph import progress, stage, storing, tally
+from lazyzarr.graph import progress, spreading, storing, tally
 from lazyzarr.graph.plan import Output, plan_stages
 from lazyzarr.graph.stage import Budget
 from lazyzarr.graph.tally import Meter, Snapshot, Tally, bar_line, log_line
@@ -20,8 +20,8 @@ from lazyzarr.graph.tally import Meter, Snapshot, Tally, bar_line, log_line
 
 @pytest.fixture(autouse=True)
 def _many_blocks(monkeypatch):
-    monkeypatch.setattr(stage, "BLOCK_BYTES", 256)
-    monkeypatch.setattr(stage, "LEAST_BLOCK_BYTES", 32)
+    monkeypatch.setattr(spreading, "BLOCK_BYTES", 256)
+    monkeypatch.setattr(spreading, "LEAST_BLOCK_BYTES", 32)
 
 
 @pytest.fixture
@@ -211,8 +211,8 @@ def test_terminals_get_a_bar(x, monkeypatch):
 
 def test_processes_are_followed(x, monkeypatch):
     # Workers plan with the sizes that they know.
-    monkeypatch.setattr(stage, "BLOCK_BYTES", 96_000_000)
-    monkeypatch.setattr(stage, "LEAST_BLOCK_BYTES", 1_000_000)
+    monkeypatch.setattr(spreading, "BLOCK_BYTES", 96_000_000)
+    monkeypatch.setattr(spreading, "LEAST_BLOCK_BYTES", 1_000_000)
     stream = io.StringIO()
     monkeypatch.setattr("sys.stderr", stream)
     counted = []

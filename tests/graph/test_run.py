@@ -23,7 +23,7 @@ import lazyzarr as lz
 from lazyzarr.errors import NodeNotFoundError, StoreError
 from lazyzarr.format.keys import is_reserved
 from lazyzarr.format.stores import FaultStore, LocalStore
-from lazyzarr.graph import stage
+from lazyzarr.graph import spreading
 from lazyzarr.storage import MemoryStore
 from tests.format.conftest import fast_path  # noqa: F401
 from tests.format.small import FailingScript, state, stray_keys
@@ -43,8 +43,8 @@ def _interruptible():
 @pytest.fixture
 def _small_blocks(monkeypatch):
     """Blocks of a few bytes, so that small arrays are written by several tasks."""
-    monkeypatch.setattr(stage, "BLOCK_BYTES", 64)
-    monkeypatch.setattr(stage, "LEAST_BLOCK_BYTES", 16)
+    monkeypatch.setattr(spreading, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(spreading, "LEAST_BLOCK_BYTES", 16)
 
 
 def values(start=1):
@@ -285,9 +285,9 @@ JOB = """
 import itertools, os, sys
 import numpy as np
 import lazyzarr as lz
-from lazyzarr.graph import stage
+from lazyzarr.graph import spreading
 
-stage.BLOCK_BYTES, stage.LEAST_BLOCK_BYTES = 40_000, 10_000
+spreading.BLOCK_BYTES, spreading.LEAST_BLOCK_BYTES = 40_000, 10_000
 
 def job(start):
     x = lz.from_zarr("data.zarr/ones")

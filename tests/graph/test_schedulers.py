@@ -22,7 +22,7 @@ from lazyzarr.errors import PlanError, StoreReachError
 from lazyzarr.format.keys import is_reserved
 from lazyzarr.graph import cluster as clusters
 from lazyzarr.graph import spec as specs
-from lazyzarr.graph import stage
+from lazyzarr.graph import spreading
 from lazyzarr.graph.evaluate import Stopped
 from lazyzarr.graph.lazy import LazyArray
 from lazyzarr.graph.plan import Output
@@ -259,8 +259,8 @@ def test_as_many_tasks_run_at_once_as_the_plan_counts(x, kind, asked, monkeypatc
                 running -= 1
 
     monkeypatch.setattr(specs.Spec, "run_block", counted)
-    monkeypatch.setattr(stage, "BLOCK_BYTES", 200_000)
-    monkeypatch.setattr(stage, "LEAST_BLOCK_BYTES", 100_000)
+    monkeypatch.setattr(spreading, "BLOCK_BYTES", 200_000)
+    monkeypatch.setattr(spreading, "LEAST_BLOCK_BYTES", 100_000)
     y = x.map_blocks(np.negative, dtype="f8")
     free = asked or dask.config.get("num_workers", None) or cpu_count()
     expected = free if size is None else min(asked or size, size)
@@ -278,7 +278,7 @@ def test_as_many_tasks_run_at_once_as_the_plan_counts(x, kind, asked, monkeypatc
 
 def test_a_pool_of_fewer_tasks_than_threads_runs_no_more_than_fit(x, monkeypatch):
     """Where the memory is for few tasks, a large pool runs few."""
-    monkeypatch.setattr(stage, "BLOCK_BYTES", 200_000)
+    monkeypatch.setattr(spreading, "BLOCK_BYTES", 200_000)
     seen, lock, inside = [], threading.Lock(), set()
 
     def look(block):
@@ -301,7 +301,7 @@ def test_a_pool_of_fewer_tasks_than_threads_runs_no_more_than_fit(x, monkeypatch
 
 @pytest.mark.parametrize("kind", ["executor", "multiprocessing"])
 def test_a_pool_of_processes_does_not_run_as_threads(x, kind, monkeypatch):
-    monkeypatch.setattr(stage, "BLOCK_BYTES", 200_000)
+    monkeypatch.setattr(spreading, "BLOCK_BYTES", 200_000)
     context = multiprocessing.get_context("spawn")
     make = context.Pool if kind == "multiprocessing" else partial(ProcessPoolExecutor, mp_context=context)
     refused = pytest.raises(ValueError, match=r'other processes.*scheduler="processes"')
@@ -357,7 +357,7 @@ def test_a_specification_stays_small_and_plans_once(x):
 def test_a_worker_that_plans_otherwise_refuses(x, monkeypatch):
     spec, _ = make_spec([Output(x.sum().__lazyzarr_node__)], Job(num_workers=2))
     pickled = pickle.dumps(spec)
-    monkeypatch.setattr(stage, "LEAST_BLOCK_BYTES", 4_000_000)
+    monkeypatch.setattr(spreading, "LEAST_BLOCK_BYTES", 4_000_000)
     with pytest.raises(PlanError, match="versions of lazyzarr"):
         pickle.loads(pickled).run_block(0, (0, 0), {})
 

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 import lazyzarr as lz
 from lazyzarr.format.chunk import ChunkReader
-from lazyzarr.graph import stack
-from lazyzarr.graph import stage as stages
+from lazyzarr.graph import spreading, stack
 from lazyzarr.graph.leaves import ChunkCache
 from lazyzarr.graph.plan import Budget, Output, plan_stages
 from lazyzarr.storage import MemoryStore
@@ -137,7 +136,7 @@ def test_units_are_written_one_by_one_from_a_stack_of_them(reads, data):
     store = MemoryStore()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stack, "SHARED_STACK_BYTES", data.draw(st.sampled_from([64, 300, 2000])))
-        patch.setattr(stages, "LEAST_BLOCK_BYTES", 32)
+        patch.setattr(spreading, "LEAST_BLOCK_BYTES", 32)
         (x * 2 - 1).to_zarr(store, chunks=target, num_workers=data.draw(st.integers(2, 3)))
     z = lz.open_array(store)
     np.testing.assert_array_equal(z[...], values * 2 - 1)

@@ -20,7 +20,7 @@ from lazyzarr.errors import (
     TargetIsSourceError,
 )
 from lazyzarr.format.stores import FaultStore, LocalStore
-from lazyzarr.graph import stage
+from lazyzarr.graph import spreading
 from lazyzarr.storage import MemoryStore
 
 SHAPE = (12, 10)
@@ -29,8 +29,8 @@ SHAPE = (12, 10)
 @pytest.fixture(autouse=True)
 def _many_blocks(monkeypatch):
     """Blocks of a few bytes, so that small arrays are computed by many tasks."""
-    monkeypatch.setattr(stage, "BLOCK_BYTES", 256)
-    monkeypatch.setattr(stage, "LEAST_BLOCK_BYTES", 32)
+    monkeypatch.setattr(spreading, "BLOCK_BYTES", 256)
+    monkeypatch.setattr(spreading, "LEAST_BLOCK_BYTES", 32)
 
 
 def values():
