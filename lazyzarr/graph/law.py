@@ -12,8 +12,8 @@ from lazyzarr.graph.access import decoded_bytes
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.computed import Computed
 from lazyzarr.graph.ops.elementwise import Elementwise
-from lazyzarr.graph.ops.reductions import Variance
 from lazyzarr.graph.ops.sources import ZarrSource
+from lazyzarr.graph.ops.variances import Variance
 from lazyzarr.graph.plan import Stages
 from lazyzarr.graph.program import hulls_of
 from lazyzarr.graph.region import volume

@@ -11,9 +11,12 @@ from lazyzarr.graph.chunking import axes_of
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops import moments
 from lazyzarr.graph.ops.elementwise import astype
+from lazyzarr.graph.ops.joined import Extremum, Logical
 from lazyzarr.graph.ops.positions import FirstExtremum
-from lazyzarr.graph.ops.reductions import Extremum, Logical, Mean, Reduce, Sum, Variance, reduce_node
+from lazyzarr.graph.ops.reductions import Reduce, reduce_node
+from lazyzarr.graph.ops.sums import Mean, Sum
 from lazyzarr.graph.ops.ufuncs import JOINABLE, UfuncReduce
+from lazyzarr.graph.ops.variances import Variance
 
 __all__ = ["extremum", "joined", "logical", "mean", "picked_variance", "total", "variance"]
 

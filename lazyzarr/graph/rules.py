@@ -12,11 +12,14 @@ from lazyzarr.graph.node import Node, make, walk
 from lazyzarr.graph.ops.elementwise import Cast, Elementwise, Where
 from lazyzarr.graph.ops.group_blocks import group_blocks
 from lazyzarr.graph.ops.groups import GroupReduce
+from lazyzarr.graph.ops.joined import Extremum, Logical, Product
 from lazyzarr.graph.ops.joining import Concatenate, full
 from lazyzarr.graph.ops.points import Take, Vindex, take, vindex
 from lazyzarr.graph.ops.positions import FirstExtremum
-from lazyzarr.graph.ops.reductions import Extremum, Logical, Mean, Product, Reduce, Sum, Variance
+from lazyzarr.graph.ops.reductions import Reduce
 from lazyzarr.graph.ops.sources import MemorySource
+from lazyzarr.graph.ops.sums import Mean, Sum
+from lazyzarr.graph.ops.variances import Variance
 from lazyzarr.graph.ops.views import Broadcast, Index, Rechunk, Transpose, broadcast_to, rechunk, transpose
 
 __all__ = ["RULES", "Facts", "Rule"]

@@ -13,8 +13,9 @@ from lazyzarr.graph.functions.values import where as choose
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops import joining, views
 from lazyzarr.graph.ops.elementwise import Constant, astype, call, ufunc
+from lazyzarr.graph.ops.joined import Product
 from lazyzarr.graph.ops.positions import Position
-from lazyzarr.graph.ops.reductions import Product, accumulator, reduce_node
+from lazyzarr.graph.ops.reductions import accumulator, reduce_node
 from lazyzarr.graph.ops.user import UserElementwise
 
 __all__ = [

@@ -11,7 +11,8 @@ from lazyzarr.graph.ops import deviations, double, long_deviations
 from lazyzarr.graph.ops.deviations import Sums
 from lazyzarr.graph.ops.double import Double, plus
 from lazyzarr.graph.ops.pairs import pair, parted
-from lazyzarr.graph.ops.reductions import Reduce, State, Tile, Variance, accumulator, reduce_node
+from lazyzarr.graph.ops.reductions import Reduce, State, Tile, accumulator, reduce_node
+from lazyzarr.graph.ops.variances import Variance
 
 __all__ = [
     "FineVariance",

@@ -16,7 +16,8 @@ from lazyzarr.graph.ops.blocks import map_blocks
 from lazyzarr.graph.ops.elementwise import Elementwise, call
 from lazyzarr.graph.ops.joining import part
 from lazyzarr.graph.ops.places import Between, Place
-from lazyzarr.graph.ops.reductions import Sum, reduce_node
+from lazyzarr.graph.ops.reductions import reduce_node
+from lazyzarr.graph.ops.sums import Sum
 
 __all__ = ["can_select", "order_statistic"]
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.elementwise import Constant, Elementwise, call
-from lazyzarr.graph.ops.reductions import Joined, State, Tile
+from lazyzarr.graph.ops.joined import Joined
+from lazyzarr.graph.ops.reductions import State, Tile
 
 __all__ = ["JOINABLE", "UfuncReduce", "ufunc_outputs"]
 
