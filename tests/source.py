@@ -46,8 +46,8 @@ ORDER = """
     graph.cluster graph.processes graph.schedule graph.tally graph.progress graph.direct graph.run
     graph.outline graph.law graph.plan_text graph.svg graph.picture graph.display graph.drawing graph.explain
     graph.writing graph.storing graph.reducing graph.lift graph.functions.*
-    graph.operators graph.methods graph.block_methods
-    graph.numpy_dispatch graph.masked graph.lazy
+    graph.facts graph.operators graph.methods graph.block_methods graph.brackets
+    graph.numpy_dispatch graph.masked graph.collection graph.lazy
     storage codecs zarr2 verbs numpy __init__ demo cli
 """.split()
 

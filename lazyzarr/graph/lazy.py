@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NoReturn
@@ -16,32 +15,32 @@ from lazyzarr.format.resolve import StoreLike
 from lazyzarr.format.selection import parse_basic
 from lazyzarr.graph import numpy_dispatch
 from lazyzarr.graph.block_methods import BlockMethods
+from lazyzarr.graph.brackets import Blocks, Picker
 from lazyzarr.graph.chunking import normalize_chunks
+from lazyzarr.graph.collection import DaskCollection
 from lazyzarr.graph.display import array_html
 from lazyzarr.graph.drawing import Drawing
 from lazyzarr.graph.explain import Plan
+from lazyzarr.graph.facts import Described
 from lazyzarr.graph.functions import picking, setting
 from lazyzarr.graph.functions.ufuncs import apply_ufunc
 from lazyzarr.graph.lift import array_node, lift
 from lazyzarr.graph.masked import Masked
 from lazyzarr.graph.methods import Methods
-from lazyzarr.graph.node import Chunks, Node, flatten, unflatten
+from lazyzarr.graph.node import Node, flatten, unflatten
 from lazyzarr.graph.operators import Operators
 from lazyzarr.graph.ops import elementwise, user, views
-from lazyzarr.graph.ops.sources import DaskBlocks, from_dask
 from lazyzarr.graph.plan import Output
 from lazyzarr.graph.run import Job, make_spec, persist, run, where_it_runs
-from lazyzarr.graph.schedule import threads
 from lazyzarr.graph.storing import Wanted, known_mode, plan_store, store_nodes
 from lazyzarr.graph.targets import TargetOptions, stored_type
-from lazyzarr.graph.tasks import PlanExpr, dask_array, given_tasks
 from lazyzarr.graph.writing import write_region
 from lazyzarr.settings import format_bytes
 
 __all__ = ["LazyArray", "compute_outputs", "elementwise_call", "lazy"]
 
 
-class LazyArray(Methods, BlockMethods, Operators):
+class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
     """An array that is described, not held: what NumPy's operators and functions make of stored arrays.
 
     Made by `lz.from_zarr`, `lz.from_array`, `z.lazy()` and by computing with those. `compute` gives NumPy,
@@ -69,72 +68,10 @@ class LazyArray(Methods, BlockMethods, Operators):
     def __lazyzarr_node__(self) -> Node:
         return self._node
 
-    # --- what it is
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The length of each axis."""
-        return self._node.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The NumPy dtype of the values."""
-        return self._node.dtype
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return self._node.ndim
-
-    @property
-    def size(self) -> int:
-        """The number of values."""
-        return math.prod(self.shape)
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes of one value."""
-        return self.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all values, once computed."""
-        return self._node.nbytes
-
-    @property
-    def dims(self) -> tuple[str | None, ...]:
-        """The name of each axis, None where it has none."""
-        return self._node.dims
-
-    @property
-    def chunks(self) -> Chunks:
-        """The chunk sizes along each axis, as dask.array writes them: what `map_blocks` works on."""
-        return self._node.chunks
-
-    @property
-    def chunksize(self) -> tuple[int, ...]:
-        """The largest chunk size along each axis."""
-        return tuple(max(sizes, default=0) for sizes in self.chunks)
-
-    @property
-    def numblocks(self) -> tuple[int, ...]:
-        """The number of chunks along each axis."""
-        return tuple(map(len, self.chunks))
-
-    @property
-    def npartitions(self) -> int:
-        """The number of chunks."""
-        return math.prod(self.numblocks)
-
     @property
     def T(self) -> LazyArray:
         """The array with its axes reversed."""
         return self._of(views.transpose(self._node, range(self.ndim)[::-1]))
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("len() of a 0-d array")
-        return self.shape[0]
 
     def __repr__(self) -> str:
         named = ", ".join(
@@ -195,7 +132,7 @@ class LazyArray(Methods, BlockMethods, Operators):
         self._node = setting.setitem(self._node, selection, given, picked=isinstance(value, Masked))
 
     @property
-    def blocks(self) -> Blocks:
+    def blocks(self) -> Blocks[LazyArray]:
         """`x.blocks[...]`: whole chunks by their numbers along each axis, as dask.array's.
 
         >>> lz.from_array(np.arange(10), chunks=4).blocks[1:].compute()
@@ -204,12 +141,12 @@ class LazyArray(Methods, BlockMethods, Operators):
         return Blocks(self, picking.blocks)
 
     @property
-    def oindex(self) -> Picker:
+    def oindex(self) -> Picker[LazyArray]:
         """`x.oindex[...]`: arrays that each pick along their own axis, as zarr's."""
         return Picker(self, picking.oindex)
 
     @property
-    def vindex(self) -> Picker:
+    def vindex(self) -> Picker[LazyArray]:
         """`x.vindex[...]`: arrays that pick points together, in axes in front."""
         return Picker(self, picking.vindex)
 
@@ -286,16 +223,6 @@ class LazyArray(Methods, BlockMethods, Operators):
             return self._of(node)
         values = np.asarray(compute_outputs([self], job)[0])
         return self._of(array_node(values, self.chunks, self.dims))
-
-    def to_dask_array(self) -> Any:
-        """A dask.array of the same values and chunks; its tasks are those of the plan, and chunks are cut from them.
-
-        >>> x = lz.from_array(np.arange(6.0), chunks=3)
-        >>> (x - x.mean()).to_dask_array()
-        dask.array<subtract-chunks, shape=(6,), dtype=float64, chunksize=(3,), chunktype=numpy.ndarray>
-        """
-        spec, _ = make_spec([Output(self._node)], Job(scheduler="threads"), guarded=False)
-        return dask_array(spec, self.chunks)
 
     def explain(
         self,
@@ -461,7 +388,7 @@ class LazyArray(Methods, BlockMethods, Operators):
             )
         return np.asarray(self.compute(), dtype=dtype)
 
-    # --- NumPy and Dask
+    # --- NumPy
 
     def __array_ufunc__(self, function: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
         return self._wrapped(apply_ufunc(function, method, inputs, keywords))
@@ -476,36 +403,6 @@ class LazyArray(Methods, BlockMethods, Operators):
             return type(found)(cls._of(node) for node in found)
         return cls._of(found) if isinstance(found, Node) else found
 
-    @property
-    def expr(self) -> PlanExpr:
-        """This array as a Dask expression of one key, so that `dask.compute(x)` works among other collections.
-
-        `memory=` does not reach it there: `lz.config.set(memory="2GB")` does. Name collections of one kind side by
-        side: Dask 2026.8 hands results over in another order where a dask.array stands between two of them.
-        """
-        spec, _ = make_spec([Output(self._node)], Job(scheduler="threads"), guarded=False)
-        name, given = f"{self._node.label}-{spec.token}", given_tasks([self._node])
-        return PlanExpr(name, spec, given)  # type: ignore[no-untyped-call]
-
-    def __dask_graph__(self) -> dict[Any, Any]:
-        return dict(self.expr.__dask_graph__())  # type: ignore[no-untyped-call]
-
-    def __dask_keys__(self) -> list[Any]:
-        return list(self.expr.__dask_keys__())
-
-    def __dask_tokenize__(self) -> Any:
-        return self._node.token
-
-    def __dask_postcompute__(self) -> tuple[Callable[..., Any], tuple[()]]:
-        return _first, ()
-
-    def __dask_postpersist__(self) -> tuple[Callable[..., LazyArray], tuple[LazyArray]]:
-        return _persisted, (self,)
-
-    @staticmethod
-    def __dask_scheduler__(graph: Any, keys: Any, **keywords: Any) -> Any:
-        return threads(graph, keys, **keywords)
-
     def __reduce__(self) -> tuple[Callable[..., LazyArray], tuple[Any, ...]]:
         flat, roots = flatten([self._node])
         return _unpickled, (flat, roots)
@@ -517,54 +414,6 @@ class LazyArray(Methods, BlockMethods, Operators):
 
 def _unpickled(flat: Any, roots: list[int]) -> LazyArray:
     return LazyArray(unflatten(flat, roots)[0])
-
-
-def _persisted(graph: Mapping[Any, Any], lazy: LazyArray, *, rename: Any = None) -> LazyArray:
-    """The LazyArray over what Dask computed and holds, here or on a cluster; the expression itself where it only
-    optimized.
-    """
-    node = lazy.__lazyzarr_node__
-    for key, value in graph.items():
-        if hasattr(value, "add_done_callback") and len(graph) == 1:
-            whole = tuple((n,) for n in node.shape)
-            held = from_dask(DaskBlocks(key, {key: value}, True), node.dtype, whole, node.dims)
-            return LazyArray(views.rechunk(held, node.chunks))
-        if isinstance(value, (np.ndarray, np.generic)) and value.shape == lazy.shape:
-            return LazyArray(array_node(value, lazy.chunks, lazy.dims))
-    return lazy
-
-
-def _first(results: Sequence[Any]) -> Any:
-    return results[0]
-
-
-class Picker:
-    """Brackets of a kind of their own."""
-
-    def __init__(self, array: LazyArray, pick: Callable[[Node, Any], Node]) -> None:
-        self._array, self._pick = array, pick
-
-    def __getitem__(self, selection: Any) -> LazyArray:
-        """What these brackets pick. Raises BoundsCheckError, SelectionError."""
-        return LazyArray(self._pick(self._array.__lazyzarr_node__, selection))
-
-
-class Blocks(Picker):
-    """Brackets that pick whole chunks."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The number of chunks along each axis."""
-        return self._array.numblocks
-
-    @property
-    def size(self) -> int:
-        """The number of chunks."""
-        return self._array.npartitions
-
-    def ravel(self) -> list[LazyArray]:
-        """Each chunk as an array, in C order."""
-        return [self[index] for index in np.ndindex(self.shape)]
 
 
 def lazy(array: Any) -> LazyArray:

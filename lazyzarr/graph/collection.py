@@ -1,0 +1,100 @@
+"""A lazy array as one of Dask's collections: its expression and keys, and what comes of what Dask computed of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from lazyzarr.graph.lift import array_node
+from lazyzarr.graph.node import Node
+from lazyzarr.graph.ops import views
+from lazyzarr.graph.ops.sources import DaskBlocks, from_dask
+from lazyzarr.graph.plan import Output
+from lazyzarr.graph.run import Job, make_spec
+from lazyzarr.graph.schedule import threads
+from lazyzarr.graph.tasks import PlanExpr, dask_array, given_tasks
+
+__all__ = ["DaskCollection"]
+
+
+class Lazy(Protocol):
+    """What Dask's methods ask of the class they are mixed into."""
+
+    @property
+    def __lazyzarr_node__(self) -> Node: ...
+
+    @property
+    def expr(self) -> PlanExpr: ...
+
+    @classmethod
+    def _of(cls, node: Node) -> Any: ...
+
+
+L = TypeVar("L", bound=Lazy)
+
+
+class DaskCollection:
+    """Dask's protocol of collections, and the way to its own arrays."""
+
+    __slots__ = ()
+
+    def to_dask_array(self: Lazy) -> Any:
+        """A dask.array of the same values and chunks; its tasks are those of the plan, and chunks are cut from them.
+
+        >>> x = lz.from_array(np.arange(6.0), chunks=3)
+        >>> (x - x.mean()).to_dask_array()
+        dask.array<subtract-chunks, shape=(6,), dtype=float64, chunksize=(3,), chunktype=numpy.ndarray>
+        """
+        spec, _ = make_spec([Output(self.__lazyzarr_node__)], Job(scheduler="threads"), guarded=False)
+        return dask_array(spec, self.__lazyzarr_node__.chunks)
+
+    @property
+    def expr(self: Lazy) -> PlanExpr:
+        """This array as a Dask expression of one key, so that `dask.compute(x)` works among other collections.
+
+        `memory=` does not reach it there: `lz.config.set(memory="2GB")` does. Name collections of one kind side by
+        side: Dask 2026.8 hands results over in another order where a dask.array stands between two of them.
+        """
+        spec, _ = make_spec([Output(self.__lazyzarr_node__)], Job(scheduler="threads"), guarded=False)
+        name, given = f"{self.__lazyzarr_node__.label}-{spec.token}", given_tasks([self.__lazyzarr_node__])
+        return PlanExpr(name, spec, given)  # type: ignore[no-untyped-call]
+
+    def __dask_graph__(self: Lazy) -> dict[Any, Any]:
+        return dict(self.expr.__dask_graph__())  # type: ignore[no-untyped-call]
+
+    def __dask_keys__(self: Lazy) -> list[Any]:
+        return list(self.expr.__dask_keys__())
+
+    def __dask_tokenize__(self: Lazy) -> Any:
+        return self.__lazyzarr_node__.token
+
+    def __dask_postcompute__(self) -> tuple[Callable[..., Any], tuple[()]]:
+        return _first, ()
+
+    def __dask_postpersist__(self: L) -> tuple[Callable[..., L], tuple[L]]:
+        return _persisted, (self,)
+
+    @staticmethod
+    def __dask_scheduler__(graph: Any, keys: Any, **keywords: Any) -> Any:
+        return threads(graph, keys, **keywords)
+
+
+def _persisted(graph: Mapping[Any, Any], lazy: L, *, rename: Any = None) -> L:
+    """The LazyArray over what Dask computed and holds, here or on a cluster; the expression itself where it only
+    optimized.
+    """
+    node = lazy.__lazyzarr_node__
+    for key, value in graph.items():
+        if hasattr(value, "add_done_callback") and len(graph) == 1:
+            whole = tuple((n,) for n in node.shape)
+            held = from_dask(DaskBlocks(key, {key: value}, True), node.dtype, whole, node.dims)
+            return lazy._of(views.rechunk(held, node.chunks))  # type: ignore[no-any-return]
+        if isinstance(value, (np.ndarray, np.generic)) and value.shape == node.shape:
+            return lazy._of(array_node(value, node.chunks, node.dims))  # type: ignore[no-any-return]
+    return lazy
+
+
+def _first(results: Sequence[Any]) -> Any:
+    return results[0]
