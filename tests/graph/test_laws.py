@@ -27,6 +27,7 @@ from tests.graph.laws.machine import expressions
 from tests.graph.laws.nearness import NAMES, floats, near_the_truth
 from tests.graph.laws.pool import Pool
 from tests.graph.laws.values import Value
+from tests.graph.laws.weaving import woven
 
 EXAMPLES = int(os.environ.get("LAZYZARR_LAWS", "120"))
 SAME_EACH_TIME = "LAZYZARR_LAWS" not in os.environ
@@ -59,6 +60,12 @@ def test_any_expression_equals_numpy(pool: Pool, how: tuple[str, int]) -> None:
 @given(expressions(), st.sampled_from(HOW))
 def test_several_outputs_in_one_run_equal_numpy(pool: Pool, how: tuple[str, int]) -> None:
     equal_to_numpy(pool.values[-4:], Job(*how))
+
+
+@law(2)
+@given(woven(), st.sampled_from(HOW))
+def test_parts_of_few_arrays_in_many_places_equal_numpy(pool: Pool, how: tuple[str, int]) -> None:
+    equal_to_numpy([*pool.values[-4:], pool.values[0]], Job(*how))
 
 
 @law(3)
