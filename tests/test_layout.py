@@ -131,13 +131,19 @@ def public_objects():
 
 
 def public_methods(name, thing):
-    for attribute, value in vars(thing).items() if inspect.isclass(thing) else ():
+    for attribute, value in own_attributes(thing).items() if inspect.isclass(thing) else ():
         value = getattr(value, "__func__", value)
         value = value.fget if isinstance(value, property) else getattr(value, "func", value)
         if not attribute.startswith("_") and inspect.isfunction(value):
             overridden = [getattr(base, attribute, None) for base in thing.__mro__[1:]]
             docs = [inspect.getdoc(each) or "" for each in (value, *filter(None, overridden))]
             yield Public(f"{name}.{attribute}", value, docs[0], "\n".join(docs))
+
+
+def own_attributes(thing):
+    """What a class has of its own, and of lazyzarr's classes that it is put together from."""
+    ours = [base for base in reversed(thing.__mro__) if base.__module__.startswith("lazyzarr")]
+    return {name: value for base in ours for name, value in vars(base).items()}
 
 
 @pytest.fixture(scope="module")

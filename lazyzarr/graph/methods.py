@@ -70,7 +70,7 @@ class Methods:
         where: Any = True,
         correction: float | None = None,
     ) -> Any:
-        """The standard deviation over axes, with `ddof` taken from the count."""
+        """The standard deviation over axes, with `ddof` taken from the count, in the dtype of `mean`, made real."""
         return self._of(
             reductions.std(self.__lazyzarr_node__, axis, dtype, ddof, keepdims, where, correction)
         )
@@ -84,7 +84,7 @@ class Methods:
         where: Any = True,
         correction: float | None = None,
     ) -> Any:
-        """The variance over axes, with `ddof` taken from the count."""
+        """The variance over axes, with `ddof` taken from the count, in the dtype of `mean`, made real."""
         return self._of(
             reductions.var(self.__lazyzarr_node__, axis, dtype, ddof, keepdims, where, correction)
         )
@@ -118,11 +118,11 @@ class Methods:
         return self._of(reductions.argmax(self.__lazyzarr_node__, axis, keepdims))
 
     def cumsum(self: Lazy, axis: Any = None, dtype: DTypeLike | None = None) -> Any:
-        """The running sum along an axis; None: of the raveled array."""
+        """The running sum along an axis, in the dtype of `sum`; None: of the raveled array."""
         return self._of(lines.cumsum(self.__lazyzarr_node__, axis, dtype))
 
     def cumprod(self: Lazy, axis: Any = None, dtype: DTypeLike | None = None) -> Any:
-        """The running product along an axis; None: of the raveled array."""
+        """The running product along an axis, in the dtype of `prod`; None: of the raveled array."""
         return self._of(lines.cumprod(self.__lazyzarr_node__, axis, dtype))
 
     def ffill(self: Lazy, axis: Any = -1, limit: int | None = None) -> Any:
