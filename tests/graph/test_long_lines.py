@@ -214,6 +214,9 @@ QUANTILES = {
     "quantile": lambda a, axis, np: np.quantile(a, 0.3, axis),
     "quantiles, kept": lambda a, axis, np: np.quantile(a, [0.0, 0.123, 0.5, 1.0], axis, keepdims=True),
     "a strong quantile": lambda a, axis, np: np.quantile(a, np.float64(0.3), axis),
+    "hazen's": lambda a, axis, np: np.quantile(a, [0.1, 0.5], axis, method="hazen"),
+    "one of them": lambda a, axis, np: np.nanpercentile(a, 30, axis, method="closest_observation"),
+    "between two": lambda a, axis, np: np.percentile(a, [25, 50], axis, method="averaged_inverted_cdf"),
     "nanpercentile": lambda a, axis, np: np.nanpercentile(a, [[30, 77.5]], axis),
 }
 

@@ -8,6 +8,7 @@ import pytest
 import lazyzarr as lz
 import lazyzarr.numpy as lnp
 from lazyzarr.graph.functions import lines
+from lazyzarr.graph.ops.places import places_of
 from lazyzarr.graph.ops.selecting import keys, value_of
 
 DTYPES = ["?", "i1", "u1", "i2", "u4", "i8", "f2", "f4", "f8", ">f4"]
@@ -45,6 +46,40 @@ def test_medians_and_quantiles_are_numpys(dtype, size):
 def same(found, expected):
     assert np.asarray(found).dtype == np.asarray(expected).dtype
     np.testing.assert_array_equal(found, expected)
+
+
+METHODS = (
+    "inverted_cdf averaged_inverted_cdf closest_observation interpolated_inverted_cdf hazen weibull linear "
+    "median_unbiased normal_unbiased lower higher midpoint nearest"
+).split()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i4"])
+def test_quantiles_lie_where_numpys_methods_place_them(method, dtype):
+    for n in (1, 2, 3, 7, 10, 99):
+        values = np.sort(values_of(dtype, n))
+        for share in [0.0, 1.0, 0.1, 1 / 3, 0.7, 0, 1, *(np.arange(n + 1) / n), np.float32(0.3)]:
+            for q in (share, [share]):
+                ((place, between),) = places_of(np.quantile, q, method)
+                low, high, distance = place(n)
+                found = between(values[[low, high] if low != high else [low]], distance)
+                expected = np.ravel(np.quantile(values, q, method=method))[0]
+                assert np.asarray(found).astype(expected.dtype) == expected, (n, q)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", ["i8", "f4"])
+def test_methods_of_one_long_line(method, dtype):
+    values = values_of(dtype, 1003)
+    values.flat[0] = np.iinfo("i8").max - 1 if dtype == "i8" else np.nan
+    x = lz.from_array(values, chunks=100)
+    stages = lnp.quantile(x, 0.3, method=method).explain()._planned.stages
+    assert "reduce" in [stage.kind for stage in stages]
+    q = [0.0, 0.3, 1.0]
+    same(lnp.nanquantile(x, q, method=method).compute(), np.nanquantile(values, q, method=method))
+    with pytest.raises(ValueError, match="not a valid method"):
+        lnp.quantile(x, 0.3, method="middle")
 
 
 def test_nan_is_given_or_passed_over():

@@ -277,8 +277,8 @@ def quantile_like(
     sample = np.asarray(
         function(np.ones((*(1,) * len(beside), 2 if length else 0), node.dtype), axis=-1, **words)
     )
-    if _one_long_line(node, axes, method, wanted):
-        return _selected(node, wanted, q, keepdims, function, sample.dtype)
+    if _one_long_line(node, axes, wanted):
+        return _selected(node, wanted, q, method, keepdims, function, sample.dtype)
     given = {"function": function, "words": words, "one": not wanted.ndim}
     if length:
         found = _ordered(by_ranks, lines, lines.ndim - 1, wanted.size, sample.dtype, given)
@@ -294,17 +294,23 @@ def quantile_like(
     return found if wanted.ndim == 1 else reshape(found, (*wanted.shape, *found.shape[1:]))
 
 
-def _one_long_line(node: Node, axes: tuple[int, ...], method: str, wanted: Any) -> bool:
+def _one_long_line(node: Node, axes: tuple[int, ...], wanted: Any) -> bool:
     """Whether all values are one line, too long to be sorted in memory for the sake of a few of them."""
-    few = wanted.size * 2 <= MOST_RANKS and method == "linear" and can_select(node.dtype)
+    few = wanted.size * 2 <= MOST_RANKS and can_select(node.dtype)
     return len(axes) == node.ndim > 0 and few and node.nbytes > LINES and 0 not in node.shape
 
 
 def _selected(
-    node: Node, wanted: Any, q: Any, keepdims: bool, function: Callable[..., Any], dtype: np.dtype[Any]
+    node: Node,
+    wanted: Any,
+    q: Any,
+    method: str,
+    keepdims: bool,
+    function: Callable[..., Any],
+    dtype: np.dtype[Any],
 ) -> Node:
     """The medians or quantiles of all values, found in passes over them."""
-    passing, places = passes_over_nan(function), places_of(function, q)
+    passing, places = passes_over_nan(function), places_of(function, q, method)
     found = [selecting.order_statistic(node, *place, passing, dtype) for place in places]
     shape = (*wanted.shape, *(1,) * (node.ndim if keepdims else 0))
     return reshape(concatenate(found), shape) if len(found) > 1 else reshape(found[0], shape)

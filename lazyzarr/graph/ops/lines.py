@@ -57,13 +57,13 @@ class Lines(MapBlocks):
         return words["function"] is np.argsort, words["words"]["kind"]
 
     @property
-    def ranking(self) -> tuple[Callable[..., Any], Any] | None:
-        """Where it gives medians or quantiles as NumPy places them by default: NumPy's function and the quantiles."""
+    def ranking(self) -> tuple[Callable[..., Any], Any, str] | None:
+        """Where it gives medians or quantiles: NumPy's function, the quantiles, and the method that places them."""
         words = dict(self.params[2])
         if self.params[0] is not by_parts or words["function"] is not by_ranks:
             return None
         function, asked = words["words"]["function"], words["words"]["words"]
-        return (function, asked.get("q")) if asked.get("method", "linear") == "linear" else None
+        return function, asked.get("q"), asked.get("method", "linear")
 
     @property
     def working_bytes(self) -> int:

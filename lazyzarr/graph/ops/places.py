@@ -28,14 +28,16 @@ def passes_over_nan(function: Callable[..., Any]) -> bool:
     return function.__name__.startswith("nan")
 
 
-def places_of(function: Callable[..., Any], q: Any) -> list[tuple[Place, Between]]:
+def places_of(function: Callable[..., Any], q: Any, method: str) -> list[tuple[Place, Between]]:
     """For each quantile that one of NumPy's functions is asked for, or its median: where it lies, and what is there."""
     if "median" in function.__name__:
         return [(_middle, _mean_of_middle)]
     wanted = np.asarray(q)
-    shares = np.ravel(wanted / 100 if "percentile" in function.__name__ else wanted).tolist()
+    shares = np.ravel(wanted / 100 if "percentile" in function.__name__ else wanted)
     between = _between_weakly if type(q) in (int, float) else np.quantile
-    return [(functools.partial(_place, share), between) for share in shares]
+    if method in _ONE_OF_THEM:
+        between = _the_only_one
+    return [(functools.partial(_place, share, method), between) for share in shares]
 
 
 def _middle(count: int) -> tuple[int, int, Any]:
@@ -47,11 +49,47 @@ def _mean_of_middle(pair: Any, even: bool) -> Any:
     return np.median(pair if even else pair[:1])
 
 
-def _place(share: float, count: int) -> tuple[int, int, Any]:
-    """The ranks around a quantile as NumPy places it by default."""
-    at = (count - 1) * np.float64(share)
-    low = int(np.floor(at))
+# By R. J. Hyndman, Y. Fan, "Sample quantiles in statistical packages", 1996: what is added to ranks for the two ends.
+_ENDS = {
+    "interpolated_inverted_cdf": (0.0, 1.0),
+    "hazen": (0.5, 0.5),
+    "weibull": (0.0, 0.0),
+    "median_unbiased": (1 / 3, 1 / 3),
+    "normal_unbiased": (3 / 8, 3 / 8),
+}
+_ROUNDED: dict[str, Callable[..., Any]] = {"lower": np.floor, "higher": np.ceil, "nearest": np.around}
+_ONE_OF_THEM = ("inverted_cdf", "closest_observation", *_ROUNDED)
+
+
+def _place(share: Any, method: str, count: int) -> tuple[int, int, Any]:
+    """The ranks around a quantile as NumPy places it by one of its methods."""
+    at = _position(share, method, count)
+    if at < 0:
+        return 0, 0, at * 0
+    low = min(int(np.floor(at)), count - 1)
     return low, min(low + 1, count - 1), at - low
+
+
+def _position(share: Any, method: str, count: int) -> Any:
+    """Where a quantile lies among so many ordered values, of which the first lies at 0."""
+    if method in _ENDS:
+        first, last = _ENDS[method]
+        return count * share + (first + share * (1 - first - last)) - 1
+    if method.endswith("inverted_cdf"):
+        at = count * share - 1
+        halfway = 0.5 if method.startswith("averaged") and at >= 0 and at == np.floor(at) else 0.0
+        return np.ceil(at) + halfway
+    if method == "closest_observation":
+        at = count * share - 1 - 0.5
+        return np.floor(at) + (at != np.floor(at) or np.floor(at) % 2 == 0)
+    at = (count - 1) * share
+    if method in _ROUNDED:
+        return _ROUNDED[method](at)
+    return at if method == "linear" else 0.5 * (np.floor(at) + np.ceil(at))
+
+
+def _the_only_one(pair: Any, distance: Any) -> Any:
+    return pair[0]
 
 
 def _between_weakly(pair: Any, distance: Any) -> Any:

@@ -21,7 +21,7 @@ Array = np.ndarray[Any, Any]
 
 class Ranked(OfRuns):
     """Medians or quantiles of lines, from a stored array of their runs; parameters: the form, how many lines along each
-    other axis a block of runs has, NumPy's function, what it is asked for, dtype, shape, dims.
+    other axis a block of runs has, NumPy's function, the quantiles, the method that places them, dtype, shape, dims.
 
     A block is what one line gives.
     """
@@ -40,7 +40,7 @@ class Ranked(OfRuns):
 
     def infer(self) -> None:
         """Shape and dims are those of the lines, with other lengths."""
-        form, _, _, _, self.dtype, self.shape, self.dims = self.params
+        form, *_, self.dtype, self.shape, self.dims = self.params
         self.chunks = tuple((n,) if i == form.axis else (1,) * n for i, n in enumerate(self.shape))
 
     @property
@@ -50,9 +50,9 @@ class Ranked(OfRuns):
 
     def session(self) -> Session:
         """What looks at one line after the other."""
-        form, beside, function, q, *_ = self.params
+        form, beside, function, q, method, *_ = self.params
         stored = StoredRuns(self.inputs[0], form, beside)
-        places, passing = places_of(function, q), passes_over_nan(function)
+        places, passing = places_of(function, q, method), passes_over_nan(function)
 
         def block(coords: tuple[int, ...], get: Get) -> Array:
             start, extents = self.box(coords)
@@ -80,6 +80,7 @@ def ranked(
     runs: Runs,
     function: Callable[..., Any],
     q: Any,
+    method: str,
     dtype: np.dtype[Any],
     count: int,
     dims: tuple[str | None, ...],
@@ -87,4 +88,4 @@ def ranked(
     """What a function of NumPy's gives for the lines of runs, of which it makes so many values each."""
     form, beside = runs.params
     shape = tuple(count if i == form.axis else n for i, n in enumerate(runs.inputs[0].shape))
-    return make(Ranked, (runs,), (form, beside, function, q, dtype, shape, dims), runs.origin)
+    return make(Ranked, (runs,), (form, beside, function, q, method, dtype, shape, dims), runs.origin)
