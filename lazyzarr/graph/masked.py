@@ -107,7 +107,8 @@ class Masked:
         The array and its mask are held in memory meanwhile. Raises MemoryBudgetError where they do not fit.
         """
         values, mask = self._compute([self._make(self._values), self._make(self._mask)], **job)
-        found: np.ndarray[Any, Any] = np.asarray(values)[mask]  # text without axes is a str
+        # Without axes a text is a str, which has forgotten its dtype.
+        found: np.ndarray[Any, Any] = np.asarray(values, self.dtype)[mask]
         return found
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray[Any, Any]:

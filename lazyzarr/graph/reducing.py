@@ -119,7 +119,7 @@ def extremum(node: Node, axis: Axis, keepdims: bool, function: np.ufunc) -> Redu
         raise _nothing(node, function)
     if node.dtype.kind in "SUTO" or node.dtype.type is np.void:
         raise TypeError(f"{function.__name__} of {node.dtype} values is not computed here")
-    if function in (np.fmin, np.fmax) and node.dtype.kind not in "fcmM":
+    if function in (np.fmin, np.fmax) and node.dtype.kind not in "fcmMV":  # V: bfloat16 and the like have NaN
         function = np.minimum if function is np.fmin else np.maximum
     dtype = node.dtype.newbyteorder("=")
     if dtype.kind == "c":

@@ -166,3 +166,40 @@ def test_small_numbers(tmp_path):
     (x + 1).to_zarr(tmp_path / "out")
     assert lz.load(tmp_path / "out").tobytes() == (data + data.dtype.type(1)).tobytes()
     assert x.astype("f4").mean().compute() == data.astype("f4").mean()
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "float8_e4m3fn"])
+@pytest.mark.parametrize("chunks", [1, 2, 6])
+def test_small_numbers_that_are_nan(kind, chunks):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    data = np.array([3, 1, np.nan, 5, 0, np.nan], getattr(ml_dtypes, kind))
+    x = lz.from_array(data, chunks=chunks)
+    for position in (np.argmin, np.argmax):
+        assert position(x).compute() == position(data) == 2
+    for extremum in (np.nanmin, np.nanmax, np.fmin.reduce, np.fmax.reduce):
+        assert extremum(x).compute().tobytes() == extremum(data).tobytes()
+    for extremum in (np.min, np.max):
+        assert np.isnan(extremum(x).compute())
+
+
+def test_positions_of_extremal_text_are_refused(words, records):
+    for x in (words, words.astype("U9"), records):
+        with pytest.raises(TypeError, match="positions of extremal"):
+            np.argmin(x)
+
+
+def test_what_a_mask_picks_of_one_text():
+    one = np.array("a text of some length", STRING)
+    x = lz.from_array(one)
+    found = x[x != ""].compute()
+    assert (found.dtype, found.tolist()) == (STRING, [one[()]])
+
+
+def test_missing_text_is_equal_where_that_is_said():
+    missing = np.dtypes.StringDType(na_object=np.nan)
+    data = np.array(["a", np.nan, "b"], missing)
+    x = lz.from_array(data, chunks=2)
+    for equal_nan in (True, False):
+        assert np.array_equal(x, data, equal_nan=equal_nan).compute() == equal_nan
+    other = np.array(["a", "c", "b"], missing)
+    assert not np.array_equal(x, other, equal_nan=True).compute()

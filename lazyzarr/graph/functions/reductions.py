@@ -267,8 +267,8 @@ def _position(node: Node, axis: Axis, keepdims: Any, function: np.ufunc, passes_
         raise TypeError("argmin and argmax take one axis, or None for all")
     if not math.prod(node.shape[i] for i in axes):
         raise ValueError(f"attempt to get arg{function.__name__[:3]} of an empty sequence")
-    if node.dtype.kind in "SU":
-        raise TypeError("positions of extremal strings are not computed here")
+    if node.dtype.kind in "SUTO" or node.dtype.type is np.void:
+        raise TypeError(f"positions of extremal {node.dtype} values are not computed here")
     if not node.ndim:
         node, axes, keepdims = joining.part(node, None), (0,), False
     return reduce_node(Position, node, axes, keepdims is True, np.dtype(np.intp), function, passes_nan)

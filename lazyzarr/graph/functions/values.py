@@ -146,8 +146,9 @@ def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Node:
         return sources.memory(np.asarray(False), (), ())
     same: Node = ufunc(np.equal, one, other)
     if equal_nan:  # NaN and NaT are what does not equal itself
-        missing = [ufunc(np.not_equal, node, node) for node in (one, other)]
-        same = ufunc(np.logical_or, same, ufunc(np.logical_and, *missing))
+        # A text that is missing is neither equal nor unequal to itself.
+        there = [ufunc(np.equal, node, node) for node in (one, other)]
+        same = ufunc(np.logical_or, same, ufunc(np.logical_not, ufunc(np.logical_or, *there)))
     return reducing.logical(same, None, False, np.logical_and)
 
 

@@ -80,8 +80,8 @@ class Position(Reduce):
         """Whether theirs is the better one, and whether none is."""
         better = np.less(theirs, mine) if self._smallest else np.greater(theirs, mine)
         equal = theirs == mine
-        if mine.dtype.kind in "fcmM":
-            lost, new = mine != mine, theirs != theirs  # NaN, NaT
+        if mine.dtype.kind in "fcmMV":
+            lost, new = mine != mine, theirs != theirs  # NaN, NaT, also those of bfloat16 and the like
             better = (better & ~lost) | (new & ~lost)
             equal |= lost & new
         return better, equal
