@@ -36,15 +36,11 @@ __all__ = [
     "arange",
     "asarray",
     "empty",
-    "empty_like",
     "eye",
     "full",
-    "full_like",
     "linspace",
     "ones",
-    "ones_like",
     "zeros",
-    "zeros_like",
 ]
 
 # Names that dask.array, xarray or nobody has; NumPy's own are those of FUNCTIONS.
@@ -153,25 +149,6 @@ def full(shape: Any, fill_value: Any, dtype: DTypeLike | None = None, chunks: An
 
 
 empty = zeros
-
-
-def zeros_like(a: Any, dtype: DTypeLike | None = None) -> LazyArray:
-    """Zeros in the shape, dtype and chunks of another array."""
-    return full_like(a, 0, dtype)
-
-
-def ones_like(a: Any, dtype: DTypeLike | None = None) -> LazyArray:
-    """Ones in the shape, dtype and chunks of another array."""
-    return full_like(a, 1, dtype)
-
-
-def full_like(a: Any, fill_value: Any, dtype: DTypeLike | None = None) -> LazyArray:
-    """One value in the shape, dtype and chunks of another array."""
-    node = as_node(a)
-    return _filled(node.shape, fill_value, node.dtype if dtype is None else numpy.dtype(dtype), node.chunks)
-
-
-empty_like = zeros_like
 
 
 def arange(*args: Any, dtype: DTypeLike | None = None, chunks: Any = "auto") -> LazyArray:

@@ -133,6 +133,10 @@ class LazyOperators:
     # `==` is elementwise, so equality cannot serve dictionaries; identity does (targets of `lz.store`).
     __hash__ = object.__hash__
 
+    def __contains__(self, value: Any) -> bool:
+        # Python would ask for each row by itself.
+        return value in make_lazy(self)
+
     @property
     def lazy(self) -> LazyAccessor:
         """The stored array as the leaf of an expression: `z.lazy()`, `z.lazy[2:5]`."""

@@ -150,8 +150,11 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
         """`x.vindex[...]`: arrays that pick points together, in axes in front."""
         return Picker(self, picking.vindex)
 
-    def astype(self, dtype: DTypeLike, casting: str = "unsafe") -> LazyArray:
-        """The values in another dtype, by NumPy's rules; TypeError where `casting` forbids it."""
+    def astype(self, dtype: DTypeLike, casting: str = "unsafe", copy: bool = True) -> LazyArray:
+        """The values in another dtype, by NumPy's rules; TypeError where `casting` forbids it.
+
+        `copy` makes no difference to an expression.
+        """
         result = np.dtype(dtype)
         if not np.can_cast(self.dtype, result, casting):  # type: ignore[arg-type]
             raise TypeError(f"cannot cast {self.dtype} to {result} by the rule {casting!r}")
@@ -357,6 +360,10 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
             )
         return bool(self.compute())
 
+    def __contains__(self, value: Any) -> bool:
+        # Python would ask for each element by itself.
+        return bool((self == value).any())
+
     def __float__(self) -> float:
         return float(self._one("float"))
 
@@ -379,7 +386,9 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
         return self.compute().reshape(())[()]
 
     def __format__(self, spec: str) -> str:
-        return format(self.compute() if not self.shape and spec else self, spec) if spec else str(self)
+        if self.shape and spec:
+            raise TypeError(f"an array of shape {self.shape} is not formatted by {spec!r}; one of no axes is")
+        return format(self.compute(), spec) if spec else str(self)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         if copy is False:

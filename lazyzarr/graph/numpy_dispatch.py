@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lazyzarr.graph.functions import grouping, lines, reductions, shapes, unique, values
-from lazyzarr.graph.lift import lift
+from lazyzarr.graph.functions import alike, grouping, lines, reductions, shapes, unique, values
 
 __all__ = ["FUNCTIONS", "apply_function"]
 
@@ -18,7 +17,7 @@ Function = Callable[..., Any]
 
 FUNCTIONS: dict[Function, Function] = {
     getattr(np, name): getattr(module, name)
-    for module in (grouping, lines, reductions, shapes, unique, values)
+    for module in (alike, grouping, lines, reductions, shapes, unique, values)
     for name in module.__all__
     if hasattr(np, name)
 }
@@ -28,9 +27,6 @@ FUNCTIONS |= {
     np.amin: reductions.min,
     np.amax: reductions.max,
     np.lib.stride_tricks.sliding_window_view: shapes.sliding_window_view,
-    np.shape: lambda a: lift(a).shape,  # type: ignore[union-attr]
-    np.ndim: lambda a: lift(a).ndim,  # type: ignore[union-attr]
-    np.size: lambda a, axis=None: _size(lift(a).shape, axis),  # type: ignore[union-attr]
 }
 
 _IGNORED = {"copy", "overwrite_input", "subok"}  # what makes no difference to an expression
@@ -45,10 +41,6 @@ def _name(function: Function) -> str:
     """A function as NumPy's users call it."""
     home = getattr(function, "__module__", None) or "numpy"
     return f"{home.replace('numpy', 'np', 1)}.{getattr(function, '__name__', function)}"
-
-
-def _size(shape: tuple[int, ...], axis: int | None) -> int:
-    return int(np.prod(shape, dtype=np.int64)) if axis is None else shape[axis]
 
 
 def apply_function(function: Function, args: Any, keywords: Any) -> Any:

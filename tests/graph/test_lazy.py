@@ -75,6 +75,8 @@ def test_many_values_are_no_number(x):
         float(x)
     with pytest.raises(TypeError, match="integer"):
         operator.index(x.mean())
+    with pytest.raises(TypeError, match=r"shape \(2, 3, 4\).*'\.2f'"):
+        f"{x:.2f}"
 
 
 def test_numpy_takes_it_as_an_array(x, a):
@@ -149,6 +151,41 @@ def test_numpys_functions_stay_lazy(function, x, a):
 
 def test_facts_by_numpys_functions(x):
     assert (np.shape(x), np.ndim(x), np.size(x), np.size(x, 1)) == ((2, 3, 4), 3, 24, 3)
+    assert (np.result_type(x, 1.0), np.result_type("i8", x)) == (np.float64, np.int64)
+    assert (np.can_cast(x, "i8"), np.can_cast(x, "i2"), np.can_cast(x, "i2", "same_kind")) == (
+        True,
+        False,
+        True,
+    )
+    assert (np.iscomplexobj(x), np.iscomplexobj(x * 1j)) == (False, True)
+    assert (np.isrealobj(x), np.isrealobj(x * 1j)) == (True, False)
+
+
+@pytest.mark.parametrize("function", [np.zeros_like, np.ones_like, lambda x: np.full_like(x, 7, dtype="f4")])
+def test_arrays_of_one_value_like_another(function, x, a):
+    same(function(x), function(a))
+    assert function(x).chunks == x.chunks
+    assert np.empty_like(x).shape == a.shape
+
+
+def test_what_is_among_the_values(x, a):
+    asked = []
+
+    def seen(block):
+        asked.append(block.shape)
+        return block
+
+    y = x.map_blocks(seen, dtype=a.dtype)
+    assert (24 in y, 25 in y, 2.5 in y) == (24 in a, 25 in a, 2.5 in a)
+    assert len(asked) == 3 * x.npartitions
+    z = lz.array(a)
+    assert (24 in z, 25 in z) == (24 in a, 25 in a)
+
+
+def test_numpys_own_tests_take_it(x, a):
+    np.testing.assert_almost_equal(x.mean(0), a.mean(0))
+    with pytest.raises(AssertionError):
+        np.testing.assert_almost_equal(x.mean(0), a.mean(0) + 1)
 
 
 REFUSED = {
@@ -163,6 +200,7 @@ REFUSED = {
         r"np\.concatenate\(casting=\)",
     ),
     "where of one": (lambda x: np.where(x), "two choices"),
+    "lazy positions": (lambda x: x[x[0, 0]], r"x\[positions\.compute\(\)\]"),
     "objects": (lambda x: x + {"a": 1}, "dict"),
     "a cast that may not be": (lambda x: x.astype("i2", casting="safe"), "safe"),
 }

@@ -38,10 +38,7 @@ def _arrays(selection: Any) -> list[Any]:
     parts: list[Any] = []
     for each in selection if isinstance(selection, tuple) else (selection,):
         if hasattr(each, "__lazyzarr_node__"):
-            raise SelectionError(
-                "how many elements a lazy mask picks is not known before it is computed: x.sum(where=mask) and the "
-                "like reduce what it picks, np.where(mask, x, other) keeps the shape, x[mask.compute()] picks"
-            )
+            raise _lazy_selection(each.__lazyzarr_node__)
         if isinstance(each, (list, range)) or hasattr(each, "__array__"):
             array = np.asarray(each)
             if array.ndim == 0 and array.dtype.kind in "iu":
@@ -59,6 +56,18 @@ def _arrays(selection: Any) -> list[Any]:
         else:
             parts.append(each)
     return parts
+
+
+def _lazy_selection(node: Node) -> SelectionError:
+    """Why a lazy array does not pick here, and what does."""
+    if node.dtype != np.dtype(bool):
+        return SelectionError(
+            "which elements lazy positions pick is not known before they are computed: x[positions.compute()] picks"
+        )
+    return SelectionError(
+        "how many elements a lazy mask picks is not known before it is computed: x.sum(where=mask) and the "
+        "like reduce what it picks, np.where(mask, x, other) keeps the shape, x[mask.compute()] picks"
+    )
 
 
 class Mask(NamedTuple):
