@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lazyzarr.errors import LazyzarrError
+from lazyzarr.errors import LazyzarrError, UnknownDataTypeError
 from lazyzarr.format.resolve import folder_store
 from lazyzarr.graph.blame import Holding, blame
 from lazyzarr.graph.chunking import normalize_chunks
@@ -140,7 +140,10 @@ def _stored_instead(planned: Stages) -> Iterator[Cure]:
     # Of Python objects nobody knows yet how they are stored: the different values of an array, before they are found.
     if stored_type(node) == np.dtype(object):
         return
-    target = new_target(node, folder_store(os.getcwd()), "result", _DEFAULTS)
+    try:
+        target = new_target(node, folder_store(os.getcwd()), "result", _DEFAULTS)
+    except UnknownDataTypeError:  # longdouble, which can be computed and not stored
+        return
     again = _again(planned, [Output(node, target.planned())])
     if again is not None and _fits(again):
         name = _name(node, "y")

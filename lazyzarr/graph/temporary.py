@@ -7,18 +7,23 @@ stored as they lie in memory. One that is missing is an error, never fill.
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any, Literal
 
-from lazyzarr.errors import StoreError
+import numpy as np
+
+from lazyzarr.errors import StoreError, UnknownDataTypeError
 from lazyzarr.format import commit
 from lazyzarr.format.array import ArrayHandle
 from lazyzarr.format.array_config import ArrayConfig
+from lazyzarr.format.dtypes import data_type_of
 from lazyzarr.format.layout import new_metadata
 from lazyzarr.format.resolve import folder_store
 from lazyzarr.graph.node import Node, make
@@ -52,14 +57,28 @@ def choose_folder(given: str | os.PathLike[str] | None) -> str:
 
 def can_spill(node: Node) -> bool:
     """Whether a node's values can be stored as they lie in memory: of strings and objects it holds addresses."""
-    return not node.dtype.hasobject and node.dtype.kind != "T" and 0 not in node.shape and node.ndim > 0
+    plain = not node.dtype.hasobject and node.dtype.kind != "T"
+    return plain and 0 not in node.shape and node.ndim > 0 and _format(node.dtype) is not None
+
+
+@functools.cache
+def _format(dtype: np.dtype[Any]) -> Literal[2, 3] | None:
+    """The version that has a data type for these values; None where neither has, as for longdouble."""
+    with suppress(UnknownDataTypeError):
+        data_type = data_type_of(dtype)
+        with suppress(UnknownDataTypeError):
+            data_type.v2_name()
+            return 2
+        _ = data_type.v3_name
+        return 3
+    return None
 
 
 def make_spill(node: Node, chunks: tuple[int, ...], folder: str, number: int) -> Spill:
     """The temporary array of a node, in chunks of one length an axis, in a run's folder; nothing is made."""
     store, path = folder_store(os.path.dirname(folder)), f"{os.path.basename(folder)}/temporary-{number}"
-    words = {"chunks": chunks, "compressors": None, "filters": None}
-    metadata = new_metadata(node.shape, node.dtype, 2, words)
+    words = {"chunks": chunks, "compressors": None, "filters": None, "chunk_key_encoding": ("v2", ".")}
+    metadata = new_metadata(node.shape, node.dtype, _format(node.dtype) or 2, words)
     config = ArrayConfig(write_empty_chunks=True, read_missing_chunks=False)
     handle = ArrayHandle.of(store, path, metadata, config)
     sink = Sink(handle, store.url(), node.shape, chunks, node.dtype.itemsize, (0,) * node.ndim, staged=True)

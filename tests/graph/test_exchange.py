@@ -81,6 +81,25 @@ def test_strings_and_what_dask_runs_itself_use_none(slabs):
     assert len(x.sum().__dask_graph__()) > 0
 
 
+def test_numbers_that_v2_has_not_go_through_temporary_arrays_too():
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    values = np.random.default_rng(0).integers(0, 99, (60, 256, 512)).astype(ml_dtypes.bfloat16)
+    x = lz.from_zarr(lz.create_array("x.zarr", data=values, chunks=(1, 256, 512), compressors=None))
+    plan = x.to_zarr("out.zarr", chunks=(60, 16, 32), **TIGHT, compute=False)
+    assert kinds(plan) == ["spill", "map"]
+    assert plan.run()[...].tobytes() == values.tobytes()
+
+
+def test_numbers_that_cannot_be_stored_go_through_none():
+    values = np.random.default_rng(0).random((60, 256, 64)).astype(np.longdouble)
+    x = lz.from_array(values, chunks=(1, 256, 64))
+    found = np.sort(x, axis=0).max(axis=2)
+    assert kinds(found.explain(**TIGHT)) == ["reduce"]
+    assert found.compute(**TIGHT).tobytes() == np.sort(values, axis=0).max(axis=2).tobytes()
+    with pytest.raises(MemoryBudgetError, match="What fits"):
+        np.sort(x, axis=0).compute(memory="34MB", num_workers=2)
+
+
 def test_chunks_in_between_grow_until_they_are_worth_a_file():
     assert between((1000, 1000), (1, 1000), (1000, 1), 4, 100_000) == (16, 16)
     assert between((1000, 1000), (1, 1000), (1000, 1), 4, 4_000_000_000) == (1000, 512)
