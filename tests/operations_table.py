@@ -205,6 +205,7 @@ ROWS = [
 # What makes arrays, tells of one, or computes: no operation on one.
 NONE = {
     *("shape ndim size dims dtype chunks chunksize nbytes itemsize npartitions numblocks expr T".split()),
+    *("can_cast iscomplexobj isrealobj result_type".split()),
     *("compute result persist to_zarr to_dask_array explain visualize item from_map".split()),
     *("arange asarray empty empty_like eye full full_like linspace ones ones_like zeros zeros_like".split()),
 }

@@ -125,6 +125,14 @@ class Methods:
         """The running product along an axis, in the dtype of `prod`; None: of the raveled array."""
         return self._of(lines.cumprod(self.__lazyzarr_node__, axis, dtype))
 
+    def topk(self: Lazy, k: int, axis: Any = -1) -> Any:
+        """The k largest values along an axis, largest first; with k < 0 the smallest, smallest first."""
+        return self._of(lines.topk(self.__lazyzarr_node__, k, axis))
+
+    def argtopk(self: Lazy, k: int, axis: Any = -1) -> Any:
+        """The positions of what topk gives along an axis; of equal values the first ones."""
+        return self._of(lines.argtopk(self.__lazyzarr_node__, k, axis))
+
     def ffill(self: Lazy, axis: Any = -1, limit: int | None = None) -> Any:
         """The values with each NaN (NaT) replaced by the last value before it along an axis.
 

@@ -18,7 +18,7 @@ from lazyzarr.graph.ops.sums import Mean, Sum
 from lazyzarr.graph.ops.ufuncs import JOINABLE, UfuncReduce
 from lazyzarr.graph.ops.variances import Variance
 
-__all__ = ["extremum", "joined", "logical", "mean", "picked_variance", "total", "variance"]
+__all__ = ["extremum", "is_text", "joined", "logical", "mean", "picked_variance", "total", "variance"]
 
 Axis = Any
 
@@ -112,12 +112,17 @@ def _nothing(node: Node, function: np.ufunc) -> ValueError:
     )
 
 
+def is_text(node: Node) -> bool:
+    """Whether values are text, bytes, objects or records, which have no extrema here."""
+    return node.dtype.kind in "SUTO" or node.dtype.type is np.void
+
+
 def extremum(node: Node, axis: Axis, keepdims: bool, function: np.ufunc) -> Reduce:
     """The node of a minimum or maximum; raises ValueError where there is nothing to compare."""
     axes = axes_of(axis, node.dims)
     if math.prod(node.shape[i] for i in axes) == 0:
         raise _nothing(node, function)
-    if node.dtype.kind in "SUTO" or node.dtype.type is np.void:
+    if is_text(node):
         raise TypeError(f"{function.__name__} of {node.dtype} values is not computed here")
     if function in (np.fmin, np.fmax) and node.dtype.kind not in "fcmMV":  # V: bfloat16 and the like have NaN
         function = np.minimum if function is np.fmin else np.maximum

@@ -492,6 +492,29 @@ def test_groups(how, axis, dtype, chunks):
         np.testing.assert_allclose(both[...], expected + 1, rtol=1e-13)
 
 
+@pytest.mark.parametrize("dtype", ["m8[s]", ">m8[ms]"])
+@pytest.mark.parametrize("chunks", [1, 3, 8])
+def test_groups_of_spans(dtype, chunks):
+    a = np.array([3, 1, 2, 5, 7, 9, 11, 4], dtype)
+    labels = np.array([0, 1, 0, 1, 2, 2, 2, 0])
+    x = lz.from_array(a, chunks=chunks)
+    for how in ("sum", "mean", "min", "max"):
+        expected = np.array([getattr(a[labels == group], how)() for group in range(3)])
+        found = x.groupby_reduce(labels, how)
+        assert (found.dtype, found.compute().tolist()) == (expected.dtype, expected.tolist()), how
+    with pytest.raises(TypeError, match="var of"):
+        x.groupby_reduce(labels, "var")
+    with pytest.raises(TypeError, match="max of"):
+        lz.from_array(np.array(["a", "b"])).groupby_reduce([0, 1], "max")
+
+
+@pytest.mark.parametrize("k", [2, -2])
+def test_topk_is_a_method_too(k):
+    x = lz.from_array(A, chunks=2)
+    np.testing.assert_array_equal(x.topk(k, axis=0).compute(), lnp.topk(x, k, axis=0).compute())
+    np.testing.assert_array_equal(x.argtopk(k).compute(), lnp.argtopk(x, k).compute())
+
+
 def test_groups_of_none():
     x = lz.from_array(np.arange(4.0), chunks=2)
     assert x.groupby_reduce([0, 0, 2, 2], "sum").compute().tolist() == [1, 0, 5]

@@ -182,6 +182,23 @@ def test_small_numbers_that_are_nan(kind, chunks):
         assert np.isnan(extremum(x).compute())
 
 
+@pytest.mark.parametrize("chunks", [1, 2, 6])
+def test_small_numbers_that_are_nan_are_filled(chunks, records):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    data = np.array([np.nan, 1, np.nan, np.nan, 0, np.nan], ml_dtypes.bfloat16)
+    x = lz.from_array(data, chunks=chunks)
+    for found, expected in (
+        (x.ffill(), [np.nan, 1, 1, 1, 0, 0]),
+        (x.bfill(), [1, 1, 0, 0, 0, np.nan]),
+        (x.ffill(limit=1), [np.nan, 1, 1, np.nan, 0, 0]),
+    ):
+        assert found.dtype == data.dtype
+        np.testing.assert_array_equal(found.compute().astype("f4"), np.array(expected, "f4"))
+    assert records.ffill().compute().tolist() == RECORDS.tolist()
+    whole = np.arange(6).astype(ml_dtypes.int4)
+    assert lz.from_array(whole, chunks=chunks).ffill().compute().tolist() == whole.tolist()
+
+
 def test_positions_of_extremal_text_are_refused(words, records):
     for x in (words, words.astype("U9"), records):
         with pytest.raises(TypeError, match="positions of extremal"):

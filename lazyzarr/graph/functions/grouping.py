@@ -127,6 +127,10 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Node:
     return binning.bincount(node, length, found, np.float64)
 
 
+_KINDS = {"var": "biufc", "std": "biufc", "mean": "biufcm", "sum": "biufcm"}
+"""Of which kinds of values a reduction by group is taken; the others are of all."""
+
+
 def groupby_reduce(
     a: Any, labels: Any, how: How = "mean", axis: Any = 0, num_groups: int | None = None, ddof: float = 0
 ) -> Node:
@@ -142,7 +146,9 @@ def groupby_reduce(
         raise ValueError(f"labels are {node.shape[where]} integers, one for each index along axis {axis!r}")
     if how not in get_args(How):
         raise ValueError(f"how={how!r}: {', '.join(get_args(How))}")
-    if how in ("var", "std", "mean", "sum") and node.dtype.kind not in "biufcm":
+    if node.dtype.kind not in _KINDS.get(how, node.dtype.kind) or (
+        how in ("min", "max") and reducing.is_text(node)
+    ):
         raise TypeError(f"{how} of {node.dtype} values is not defined")
     count = int(given.max(initial=-1)) + 1 if num_groups is None else operator.index(num_groups)
     if (given >= count).any():

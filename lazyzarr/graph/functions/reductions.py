@@ -267,7 +267,7 @@ def _position(node: Node, axis: Axis, keepdims: Any, function: np.ufunc, passes_
         raise TypeError("argmin and argmax take one axis, or None for all")
     if not math.prod(node.shape[i] for i in axes):
         raise ValueError(f"attempt to get arg{function.__name__[:3]} of an empty sequence")
-    if node.dtype.kind in "SUTO" or node.dtype.type is np.void:
+    if reducing.is_text(node):
         raise TypeError(f"positions of extremal {node.dtype} values are not computed here")
     if not node.ndim:
         node, axes, keepdims = joining.part(node, None), (0,), False

@@ -55,6 +55,7 @@ class Fill(Scan):
 
 def fill(node: Node, axis: int, limit: int | None) -> Node:
     """The node with what is missing filled along an axis; itself where nothing can be missing."""
-    if node.dtype.kind not in "fcmM":
+    # bfloat16 and the like are of the kind V, as records are, of which none is missing.
+    if node.dtype.kind not in "fcmMV" or issubclass(node.dtype.type, np.void):
         return node
     return make(Fill, (node,), (limit, axis, node.dtype))

@@ -80,7 +80,9 @@ class GroupReduce(WideReduce):
         elif self.how == "count":
             part = np.zeros((), state[0].dtype)
         else:
-            part = np.add.reduce(values, axis=axis, dtype=state[0].dtype, keepdims=True)
+            # Times have no other dtype to be summed in, and NumPy takes no unit here.
+            dtype = None if state[0].dtype.kind == "m" else state[0].dtype
+            part = np.add.reduce(values, axis=axis, dtype=dtype, keepdims=True)
         self._join(state, part, np.int64(values.shape[axis]))
 
     def _join(self, state: State, part: Any, count: Any) -> None:
