@@ -41,9 +41,9 @@ def castable(given: np.dtype[Any], dtype: np.dtype[Any]) -> bool:
         return dtype.kind == "T" and given.kind in "TU"
     if dtype.hasobject or given.hasobject:
         return dtype.hasobject and given.kind == "S"
-    if dtype.names != given.names:
+    if dtype.names != given.names or (dtype.names is None and dtype.type is np.void):
         return False
-    if dtype.kind in "SU" and given.kind in "SU":
+    if dtype.kind in "SU" or given.kind in "SU":
         return dtype.kind == given.kind and given.itemsize <= dtype.itemsize
     integral = dtype.type.__module__ == "ml_dtypes" and "int" in dtype.name
     return np.can_cast(given, dtype, "same_kind") and (given.kind in "biu" or not integral)

@@ -10,7 +10,8 @@ from lazyzarr.format.array import Array
 from lazyzarr.format.elements import castable
 from lazyzarr.format.selection import parse_basic
 from lazyzarr.graph.node import Node
-from lazyzarr.graph.ops import elementwise, views
+from lazyzarr.graph.ops import views
+from lazyzarr.graph.ops.fitting import fitted_to
 from lazyzarr.graph.plan import Output
 from lazyzarr.graph.run import Job, run
 from lazyzarr.graph.targets import region_sink, stored_type
@@ -53,7 +54,7 @@ def into_region(array: Array, selection: Any, node: Node) -> Output:
     while node.ndim > len(picked.out_shape) and node.shape[0] == 1:
         node = views.index(node, parse_basic(0, node.shape))
     try:
-        node = views.broadcast_to(elementwise.astype(node, array.dtype), picked.out_shape)
+        node = views.broadcast_to(fitted_to(node, array.dtype, str(array.store_path)), picked.out_shape)
     except ValueError:
         raise ShapeMismatchError(
             f"{array.store_path}: a value of shape {node.shape} does not fit a selection of shape {picked.out_shape}"

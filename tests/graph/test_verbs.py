@@ -397,6 +397,55 @@ def test_assignment_casts_within_the_kind_and_refuses_beyond(z):
     assert floats[...].tolist() == list(range(10))
 
 
+CHANGED = {
+    "an integer beyond": (np.array([1, 2, 2**40]), "i4"),
+    "a sign lost": (np.array([1, -2, 3], "i8"), "u8"),
+    "unsigned beyond": (np.array([2**63, 1], "u8"), "i8"),
+    "a float beyond": (np.array([1e39, 2]), "f4"),
+    "an integer beyond a float": (np.array([70000, 2]), "f2"),
+    "a time of the day": (np.array(["2000-01-01T00:00:01", "NaT"], "M8[s]"), "M8[D]"),
+    "a span cut": (np.array([86400, 1], "m8[s]"), "m8[D]"),
+    "a span beyond": (np.array([10**15], "m8[D]"), "m8[ns]"),
+    "a field beyond": (np.array([(1, 2**40)], [("a", "i2"), ("b", "i8")]), [("a", "i2"), ("b", "i4")]),
+    "numbers as text": (np.array([True, False]), "U3"),
+    "complex ones as text": (np.array([1 + 2j]), "S2"),
+    "numbers as raw bits": (np.array([1, 2], "u1"), "V3"),
+    "four bits": (np.array([1, 8]), "int4"),
+    "an imaginary part": (np.array([1 + 1j]), "bfloat16"),
+}
+
+
+@pytest.mark.parametrize(("given", "dtype"), CHANGED.values(), ids=CHANGED)
+@pytest.mark.parametrize("way", ["assigned", "to_zarr", "store"])
+def test_what_a_cast_would_change_is_refused_as_numpy_arrays_are(given, dtype, way):
+    if dtype in ("int4", "bfloat16"):
+        pytest.importorskip("ml_dtypes")
+    z = lz.zeros(given.shape, chunks=1, dtype=dtype)
+    with pytest.raises(DataTypeMismatchError):
+        z[...] = given
+    x = lz.from_array(given, chunks=2)
+    with pytest.raises(DataTypeMismatchError):
+        z.__setitem__(..., x) if way == "assigned" else x.to_zarr(
+            z, mode="r+"
+        ) if way == "to_zarr" else lz.store(x, z)
+
+
+def test_what_fits_is_cast():
+    wide = np.arange(40_000).reshape(200, 200)
+    z = lz.zeros(wide.shape, chunks=(70, 90), dtype=">i4")
+    z[...] = lz.from_array(wide, chunks=(30, 200))
+    np.testing.assert_array_equal(z[...], wide)
+    z = lz.zeros(wide.shape, chunks=(70, 90), dtype="f2")
+    z[...] = lz.from_array(wide / 7 - np.where(wide == 3, np.inf, 0))
+    np.testing.assert_array_equal(z[...], (wide / 7 - np.where(wide == 3, np.inf, 0)).astype("f2"))
+    spans = lz.zeros((3,), dtype="m8[s]")
+    spans[...] = lz.from_array(np.array([1, 2, "NaT"], "m8[D]"))
+    assert spans[...].tolist() == np.array([1, 2, "NaT"], "m8[D]").astype("m8[s]").tolist()
+    one = lz.zeros((), dtype="i2")
+    one[...] = lz.from_array(np.array(7))
+    assert one[()] == 7
+
+
 @pytest.mark.parametrize("shape", [(9,), (11, 10), (2, 12, 10), (12, 5)])
 def test_assignment_refuses_shapes_that_do_not_fit(z, shape):
     with pytest.raises(ShapeMismatchError, match=r"\(12, 10\)"):
