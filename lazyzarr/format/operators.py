@@ -158,4 +158,6 @@ class LazyOperators:
             call = "" if name in ("T", "real", "imag") else "(...)"
             message += f": a stored array only reads and writes. z.lazy().{name}{call} computes lazily"
             message += f", z[...].{name}{call} in memory" if hasattr(np.ndarray, name) else ""
+        elif hasattr(np.ndarray, name):
+            message += f": a stored array only reads and writes; z[...].{name} works in memory"
         raise AttributeError(message, name=name, obj=self)

@@ -373,6 +373,9 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
     def __complex__(self) -> complex:
         return complex(self._one("complex"))
 
+    def __round__(self, ndigits: int | None = None) -> Any:
+        return round(self._one("number"), ndigits)
+
     def __index__(self) -> int:
         if self.dtype.kind not in "iu" or self.shape:
             raise TypeError("only an integer array without axes can be an index")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import lazyzarr as lz
 from lazyzarr.errors import BoundsCheckError, SelectionError
+from tests.graph.laws.values import quiet
 from tests.graph.selections import indices
 
 LAWS = int(os.environ.get("LAZYZARR_LAWS", "60"))
@@ -114,3 +115,34 @@ REFUSED = {
 def test_refused(selection, value, error, words):
     with pytest.raises(error, match=words):
         lz.from_array(A, chunks=2)[selection] = value
+
+
+@pytest.mark.parametrize("selection", [0, slice(1, 3), [0, 1], "mask"], ids=str)
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [
+        ("i1", 300), ("u1", -1), ("u8", -1), ("i8", np.nan), ("i8", 1.7), ("f4", 1e300), ("U2", "abc"), ("f8", None),
+        ("i8", None), ("i1", np.int64(7)), ("i8", "5"), ("M8[D]", "2000-01-01"), ("M8[D]", 5), ("i8", 1j),
+    ],
+)  # fmt: skip
+def test_numbers_are_taken_as_numpys_assignment_takes_them(dtype, value, selection):
+    a = np.zeros(4, dtype)
+    mask = np.array([True, False, True, False])
+    x = lz.from_array(a, chunks=2)
+    b = a.copy()
+    with quiet():
+        try:
+            b[mask if selection == "mask" else selection] = value
+        except (TypeError, ValueError, OverflowError) as refused:
+            with pytest.raises(type(refused)):
+                x[lz.from_array(mask) if selection == "mask" else selection] = value
+            return
+        x[lz.from_array(mask) if selection == "mask" else selection] = value
+        np.testing.assert_array_equal(x.compute(), b)
+
+
+def test_a_list_is_no_element_of_objects():
+    z = lz.create_array({}, data=[{"a": 1}, [2]], dtype=object, object_codec={"id": "json2"}, zarr_format=2)
+    x = z.lazy()
+    with pytest.raises(TypeError, match="no element"):
+        x[0] = [6]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from lazyzarr.errors import BoundsCheckError, SelectionError
 from lazyzarr.format.selection import parse_basic
 from lazyzarr.graph.functions.arguments import as_node
 from lazyzarr.graph.functions.picking import Picks, has_arrays, picks
+from lazyzarr.graph.lift import array_node
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops import points, reshaping, scatter, sources, views
 from lazyzarr.graph.ops.elementwise import astype, ufunc
@@ -31,8 +33,28 @@ def setitem(node: Node, selection: Any, value: Any, picked: bool = False) -> Nod
     `picked`: the value is an array of the same shape, of which the mask picks elements, too.
     Raises SelectionError, BoundsCheckError, and ValueError for a value that does not fit.
     """
-    given = astype(as_node(value), node.dtype)
+    given = (
+        _of_python(value, node.dtype) if isinstance(value, _PYTHONS) else astype(as_node(value), node.dtype)
+    )
     return astype(_set(node, selection, given, picked), node.dtype)  # the byte order stays
+
+
+_PYTHONS = (bool, int, float, complex, str, bytes, np.generic, list, tuple, date, timedelta, type(None))
+
+
+def _of_python(value: Any, dtype: np.dtype[Any]) -> Node:
+    """A number, text or list as NumPy's assignment takes it: what does not fit the dtype is refused, as in NumPy.
+
+    Raises OverflowError, ValueError, TypeError.
+    """
+    if dtype.kind == "O":
+        if isinstance(value, (list, tuple)):
+            raise TypeError("a list is no element of a lazy array of objects; z[...] = value writes it")
+        return astype(as_node(value), dtype)
+    held = np.empty((), dtype) if isinstance(value, np.generic) else np.array(value, dtype)
+    if isinstance(value, np.generic):
+        held[...] = value
+    return array_node(held, "auto", None)
 
 
 def _set(node: Node, selection: Any, given: Node, picked: bool) -> Node:
