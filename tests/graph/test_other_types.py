@@ -205,6 +205,15 @@ def test_positions_of_extremal_text_are_refused(words, records):
             np.argmin(x)
 
 
+@pytest.mark.parametrize("default", ["f8", "none of them", ""])
+def test_text_selected_else_another(default):
+    a = np.array(["a", "bb", "", "c"])
+    x = lz.from_array(a, chunks=3)
+    expected = np.select([a == "a"], [a], default)
+    found = np.select([x == "a"], [x], default).compute()
+    assert (found.dtype, found.tolist()) == (expected.dtype, expected.tolist())
+
+
 def test_what_a_mask_picks_of_one_text():
     one = np.array("a text of some length", STRING)
     x = lz.from_array(one)

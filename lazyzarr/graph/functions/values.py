@@ -58,7 +58,10 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
 
 def _weak(value: Any) -> Any:
     lifted = lift(value)
-    return lifted.value if isinstance(lifted, Constant) else lifted.dtype
+    if not isinstance(lifted, Constant):
+        return lifted.dtype
+    # NumPy takes a text for the name of a dtype.
+    return np.asarray(lifted.value) if isinstance(lifted.value, (str, bytes)) else lifted.value
 
 
 def as_node_of(value: Node | Constant) -> Node:
