@@ -170,8 +170,10 @@ class ArrayHandle:
     def place(self) -> str:
         """Where the array is, by one name however it was reached: its folder, where it has one."""
         store = open_spec(self.store)
-        folder = store.directory(self.path)
-        return store.url(self.path) if folder is None else os.path.realpath(folder)
+        folder, url = store.directory(self.path), store.url(self.path)
+        if folder is None and url.startswith("file://"):  # another library's way to a folder of this machine
+            folder = url.removeprefix("file://")
+        return url if folder is None else os.path.realpath(folder)
 
     @property
     def in_flight(self) -> int:

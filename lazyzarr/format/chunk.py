@@ -10,18 +10,21 @@ import copy
 import operator
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from itertools import chain as one_after_the_other
 from typing import Any, Literal, NoReturn, Self, TypeVar
 
 from numpy.typing import NDArray
 
 from ..errors import (
+    BaseZarrError,
     ChunkDecodeError,
     ChunkEncodeError,
     ChunkError,
     ChunkMemoryError,
     ChunkNotFoundError,
     LockUnavailableError,
+    StoreError,
 )
 from .ahead import Ahead, depth_for
 from .behind import Behind
@@ -235,7 +238,8 @@ class ChunkReader:
             self._locate(error, coords)
 
     def check(self, scratch: Scratch) -> None:
-        """Believe the chunks that were missing since the last check, or raise ArrayReplacedError."""
+        """Believe what was read, and what was missing, since the last check, or raise ArrayReplacedError."""
+        self._watch.check_meaning()
         if scratch.empties:
             scratch.empties = 0
             self._watch.check_reading()
@@ -248,6 +252,8 @@ class ChunkReader:
         return False
 
     def _locate(self, error: ChunkDecodeError | ChunkMemoryError, coords: Coords) -> NoReturn:
+        with suppress(StoreError, BaseZarrError):  # what could not be decoded is the news
+            self._watch.check_meaning(look=True)
         wrong = "the file is damaged, or the metadata is not the array's"
         raise _located(
             error,

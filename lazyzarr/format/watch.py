@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from functools import partial
 
 from ..errors import ArrayReplacedError
 from . import metadata_v2, metadata_v3
@@ -27,6 +28,8 @@ class ArrayWatch:
         self._metadata = metadata.viewed or metadata
         self._key = "zarr.json" if metadata.zarr_format == 3 else ".zarray"
         self._generation = files.generation
+        self._marked = partial(store.mark, join_path(path, self._key))
+        self._mark = self._marked()
         # None: not published yet; its writer alone knows of it.
         self._first = files.generation()
         self._seen: Generation | None = None
@@ -48,6 +51,19 @@ class ArrayWatch:
             # Deleted before its first chunk was read: a task opens an array without looking at it.
             raise self._replaced("was deleted")
         self._check(lambda old, new: old <= new)
+
+    def check_meaning(self, look: bool = False) -> None:
+        """Raise ArrayReplacedError if what is stored at the path is another array's chunks by now.
+
+        Where keys are all that tells arrays apart, chunks of the new one are found in place of those of the old. Asked
+        after each batch, for next to nothing: unless it is to `look`, only where the store says that there is a reason.
+        """
+        mark = self._marked()
+        if look or (mark is not self._mark and mark != self._mark):
+            new = self._stored()
+            if self._first is not None and (new is None or not same_chunks(self._metadata, new)):
+                raise self._replaced("was deleted" if self._generation() is None else "was replaced")
+            self._mark = mark
 
     def check_writing(self) -> None:
         """Raise ArrayReplacedError if the array was replaced, deleted, or resized either way."""

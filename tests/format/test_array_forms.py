@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -294,6 +295,68 @@ def test_handle_of_a_replaced_array_changes_nothing(store, same_layout, change):
         change(old)
     assert (new.shape, dict(lz.open(store, path="u").attrs)) == ((6,), {})
     change(new)
+
+
+KEYED = {
+    "dict": dict,
+    "memory": lz.storage.MemoryStore,
+    "mapping": lambda: lz.storage.MappingStore(OrderedDict()),
+    "zip": lambda: lz.storage.ZipStore("a.zip", mode="w"),
+    "prefix": lambda: lz.storage.PrefixStore(lz.storage.MemoryStore(), "a"),
+    "cached": lambda: lz.storage.ChunkCacheStore(lz.storage.MemoryStore()),
+    "split": lambda: lz.storage.SplitStore(lz.storage.MemoryStore(), lz.storage.MemoryStore()),
+    "local": lambda: lz.storage.LocalStore("a.zarr"),
+}
+
+
+@pytest.mark.parametrize("store", KEYED.values(), ids=KEYED)
+@pytest.mark.parametrize(
+    "new", [{"chunks": (4, 2)}, {"chunks": (2, 4), "dtype": "i4"}, {"chunks": (8, 1), "dtype": "u4"}]
+)
+@pytest.mark.parametrize("codecs", [{"compressors": None}, {"compressors": "auto"}, {"zarr_format": 2}])
+def test_handle_of_a_replaced_array_reads_nothing_of_the_new_one(store, new, codecs):
+    """Chunks of as many bytes lie under the keys of the old ones, and decode."""
+    store, values = store(), np.arange(64.0, dtype="f4").reshape(8, 8)
+    old = lz.create_array(store, name="u", data=values, chunks=(2, 4), **codecs)
+    assert old[1, 1] == 9
+    lz.create_array(
+        store,
+        name="u",
+        data=values.astype(new.get("dtype", "f4")),
+        chunks=new["chunks"],
+        overwrite=True,
+        **codecs,
+    )
+    for _ in range(2):
+        for read in (lambda: old[...], lambda: old[1:3, 1:3], lambda: old.vindex[[1, 2], [3, 3]]):
+            with pytest.raises(ArrayReplacedError, match="was replaced since it was opened; open it again"):
+                read()
+    np.testing.assert_array_equal(lz.open(store, path="u")[...], values)
+
+
+def test_handle_on_a_dict_whose_document_others_wrote_is_told():
+    store = {}
+    old = lz.create_array(store, data=np.arange(6, dtype="i4"), chunks=3, compressors=None)
+    assert old[0] == 0
+    store["zarr.json"] = (
+        store["zarr.json"].replace(b"int32", b"float32").replace(b'"fill_value": 0', b'"fill_value": 0.0')
+    )
+    with pytest.raises(ArrayReplacedError):
+        old[...]
+    lz.open(store).attrs["a"] = 1
+    new = lz.open(store)
+    assert new[...].dtype == "f4"
+    lz.open(store).attrs["a"] = 2
+    assert new[...].dtype == "f4"
+
+
+def test_damage_is_not_told_of_a_chunk_that_is_of_another_array():
+    store = lz.storage.ObjectStore(pytest.importorskip("obstore.store").MemoryStore())
+    old = lz.create_array(store, name="u", data=np.arange(9), chunks=3, zarr_format=2)
+    assert old[0] == 0
+    lz.create_array(store, name="u", data=np.arange(9), chunks=2, zarr_format=2, overwrite=True)
+    with pytest.raises(ArrayReplacedError, match="open it again"):
+        old[:3]
 
 
 @pytest.mark.parametrize("change", [lambda z: z.append([1.0]), lambda z: z.attrs.update(a=1)])

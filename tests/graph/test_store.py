@@ -256,3 +256,53 @@ def test_refused(attempt, error, words, source):
     z = lz.create_array("z.zarr", shape=A.shape, chunks=(4, 8, 8), dtype="f8")
     with pytest.raises(error, match=words):
         attempt(source.x, z)
+
+
+def fsspec_folder(folder):
+    return lz.storage.FsspecStore(pytest.importorskip("fsspec").filesystem("file"), path=str(folder))
+
+
+def fsspec_folder_within(folder):
+    dirfs = pytest.importorskip("fsspec.implementations.dirfs")
+    return lz.storage.FsspecStore(
+        dirfs.DirFileSystem(str(folder.parent), fsspec_folder("/")._fs), path=folder.name
+    )
+
+
+def obstore_folder(folder):
+    return lz.storage.ObjectStore(pytest.importorskip("obstore.store").LocalStore(str(folder)))
+
+
+@pytest.mark.parametrize("other", [fsspec_folder, fsspec_folder_within, obstore_folder])
+@pytest.mark.parametrize("turned", [False, True])
+def test_one_folder_by_two_libraries_is_one_place(tmp_path, other, turned):
+    """What is written by one of them is not read by the other meanwhile."""
+    z = lz.create_array(tmp_path / "a b%20", name="u", data=np.arange(40.0), chunks=3)
+    w = lz.open_array(other(tmp_path / "a b%20"), path="u", mode="r+")
+    source, target = (w, z) if turned else (z, w)
+    with pytest.raises(TargetIsSourceError):
+        lz.store([lz.from_zarr(source)[::-1]], [target])
+    np.testing.assert_array_equal(z[...], np.arange(40.0))
+
+
+def test_one_dict_by_two_kinds_of_stores_is_one_place():
+    contents = {}
+    z = lz.create_array(contents, name="u", data=np.arange(40.0), chunks=3)
+    for store in (lz.storage.MappingStore(contents), lz.storage.KVStore(contents)):
+        w = lz.open_array(store, path="u", mode="r+")
+        for source, target in ((z, w), (w, z)):
+            with pytest.raises(TargetIsSourceError):
+                lz.store([lz.from_zarr(source)[::-1]], [target])
+    np.testing.assert_array_equal(z[...], np.arange(40.0))
+
+
+def test_folders_that_one_file_system_shows_as_its_roots_are_several(tmp_path):
+    dirfs = pytest.importorskip("fsspec.implementations.dirfs")
+    arrays = []
+    for name in "ab":
+        lz.save(tmp_path / name / "u", np.arange(9.0))
+        store = lz.storage.FsspecStore(dirfs.DirFileSystem(str(tmp_path / name), fsspec_folder("/")._fs))
+        assert store.url() == f"file://{tmp_path / name}"
+        arrays.append(lz.open_array(store, path="u", mode="r+"))
+    lz.store([lz.from_zarr(arrays[0]) + 1], [arrays[1]])
+    np.testing.assert_array_equal(arrays[1][...], np.arange(9.0) + 1)

@@ -52,8 +52,11 @@ class FsspecStore(Store):
             raise BaseZarrError(
                 f"{fs!r} is asynchronous; make it with asynchronous=False, or give the URL and storage_options="
             )
-        self._fs = fs
         self._root = str(path).rstrip("/")
+        if fs.protocol == "dir":  # one folder of another file system, which knows where that is
+            self._root = f"{fs.path}/{self._root.lstrip('/')}".rstrip("/")
+            fs = fs.fs
+        self._fs = fs
         names = fs.protocol if isinstance(fs.protocol, (tuple, list)) else (fs.protocol,)
         self._protocol = str(names[0])
         self.read_only = read_only or self._protocol in _CACHES

@@ -58,6 +58,10 @@ class KeyedStore(Store):
         """How often the path, and each one above it, was deleted or swapped; with the store's own number."""
         return self._places.of(path)
 
+    def mark(self, key: str) -> object:
+        """The place of the key's node."""
+        return self._places.of(key.rpartition("/")[0])
+
     def delete(self, key: str) -> None:
         self.check_writable(validate_key(key))
         if key in self._table():

@@ -79,28 +79,29 @@ class Checked(MutableMapping[str, Buffer]):
     """A mapping whose failures are StoreErrors, whose keys are strings, and whose values are bytes."""
 
     def __init__(self, mapping: MutableMapping[Any, Any]) -> None:
-        self._mapping = mapping
+        self.checked = mapping
+        """The mapping itself."""
 
     def __getitem__(self, key: str) -> Buffer:
         with _told("read", key):
-            return _bytes_of(self._mapping[key], key)
+            return _bytes_of(self.checked[key], key)
 
     def __setitem__(self, key: str, value: Buffer) -> None:
         with _told("write", key):
-            self._mapping[key] = value
+            self.checked[key] = value
 
     def __delitem__(self, key: str) -> None:
         with _told("delete", key):
-            del self._mapping[key]
+            del self.checked[key]
 
     def __contains__(self, key: object) -> bool:
         with _told("read", str(key)):
-            return key in self._mapping
+            return key in self.checked
 
     def __iter__(self) -> Iterator[str]:
         with _told("list", ""):
             # what is deleted meanwhile must not end the loop
-            keys = list(self._mapping)
+            keys = list(self.checked)
         for key in keys:
             if isinstance(key, bytes):  # as dbm's are
                 key = key.decode()
@@ -108,7 +109,7 @@ class Checked(MutableMapping[str, Buffer]):
                 yield key
 
     def __len__(self) -> int:
-        return len(self._mapping)
+        return len(self.checked)
 
 
 @contextmanager

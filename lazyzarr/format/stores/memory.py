@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import threading
+import uuid
 import weakref
 from collections.abc import Iterable, MutableMapping
 from contextlib import AbstractContextManager
@@ -37,14 +38,16 @@ __all__ = ["MemoryStore"]
 class _Memory:
     """What the stores over one dict share."""
 
-    def __init__(self, contents: MutableMapping[str, Buffer]) -> None:
+    def __init__(self, contents: MutableMapping[str, Buffer], places: Places) -> None:
         self.contents = contents
-        self.places = Places()
+        self.places = places
+        self.token = uuid.uuid4().int >> 81 if places.token in _by_token else places.token
         self.process = os.getpid()
 
 
 _by_dict: weakref.WeakValueDictionary[int, _Memory] = weakref.WeakValueDictionary()
 _by_token: weakref.WeakValueDictionary[int, _Memory] = weakref.WeakValueDictionary()
+_places: weakref.WeakValueDictionary[int, Places] = weakref.WeakValueDictionary()
 _registering = threading.Lock()
 
 
@@ -52,8 +55,11 @@ def _memory_of(contents: MutableMapping[str, Buffer]) -> _Memory:
     with _registering:
         memory = _by_dict.get(id(contents))  # it holds the dict, so the id is not another one's
         if memory is None:
-            memory = _by_dict[id(contents)] = _Memory(contents)
-            _by_token[memory.places.token] = memory
+            # A mapping that is checked on its way is the same place as the mapping itself: locks are on places.
+            within = id(getattr(contents, "checked", contents))
+            places = _places.get(within) or _places.setdefault(within, Places())
+            memory = _by_dict[id(contents)] = _Memory(contents, places)
+            _by_token[memory.token] = memory
         return memory
 
 
@@ -84,7 +90,7 @@ class MemoryStore(KeyedStore):
         self._contents = self._memory.contents
 
     def spec(self) -> StoreSpec:
-        return _open_memory, (self._memory.places.token, self._memory.process, self.read_only)
+        return _open_memory, (self._memory.token, self._memory.process, self.read_only)
 
     def url(self, path: str = "") -> str:
         return f"memory://{self._memory.places.token}" + (f"/{path}" if path else "")
@@ -128,6 +134,10 @@ class MemoryStore(KeyedStore):
         with self._memory.places.lock:
             stored = self.get(key)
             return None if stored is None else Generation(self.place(key.rpartition("/")[0]), bytes(stored))
+
+    def mark(self, key: str) -> object:
+        """The document itself: whoever changes a dict, by whatever handle, puts another one in its stead."""
+        return self._contents.get(key) if type(self._contents) is dict else super().mark(key)
 
     def chunk_files(self, path: str) -> ChunkFiles:
         return _MemoryFiles(self, normalize_path(path), self._contents)

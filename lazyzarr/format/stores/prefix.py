@@ -42,6 +42,9 @@ class PrefixStore(WrapperStore):
     def place(self, path: str) -> Hashable | None:
         return self._store.place(self._below(path))
 
+    def mark(self, key: str) -> object:
+        return self._store.mark(self._key(key))
+
     def directory(self, path: str) -> str | None:
         return self._store.directory(self._below(path))
 

@@ -184,6 +184,10 @@ class Store(ABC):
         """
         return ""
 
+    def mark(self, key: str) -> object:
+        """What stays equal while a metadata document is surely as it was, told without a look; None: none is known."""
+        return None
+
     def chunk_files(self, path: str) -> ChunkFiles:
         """The fast face on the chunks of one array, names relative to it. Does no I/O yet."""
         return KeyFiles(self, path)

@@ -102,6 +102,9 @@ class WrapperStore(Store):
     def place(self, path: str) -> Hashable | None:
         return self._store.place(path)
 
+    def mark(self, key: str) -> object:
+        return self._store.mark(key)
+
     def directory(self, path: str) -> str | None:
         return self._store.directory(path)
 

@@ -8,6 +8,7 @@ import multiprocessing
 import pickle
 import shelve
 from collections import OrderedDict, UserDict
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -138,3 +139,18 @@ def test_who_reaches_it():
         child.start()
         assert expected in answers.get(timeout=60)
         child.join()
+
+
+def test_a_dict_has_one_lock_whichever_store_is_over_it():
+    contents = {}
+    stores = [MappingStore(contents), MemoryStore(contents)]
+    lz.create_array(stores[0], shape=4000, chunks=4000, dtype="i4")
+
+    def fill(number):
+        z = lz.open_array(stores[number], mode="r+")
+        for i in range(number, 600, 2):
+            z[i] = i
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(fill, range(2)))
+    np.testing.assert_array_equal(lz.open(contents)[:600], np.arange(600))
