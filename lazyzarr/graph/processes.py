@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import multiprocessing
 import os
 import signal
 import threading
@@ -143,6 +144,15 @@ def _begin(stopped: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     dask.multiprocessing.initialize_worker_process()  # type: ignore[no-untyped-call]
     obey(lambda token: _number(token) in stopped[:])
+    threading.Thread(target=_end_with_parent, name="lazyzarr-parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that it works for is gone: if killed, that tells it nothing."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 @atexit.register
