@@ -18,7 +18,7 @@ import numpy as np
 from lazyzarr.errors import MemoryBudgetError, SourceChangedError
 from lazyzarr.format.array import ArrayHandle
 from lazyzarr.graph.check import check
-from lazyzarr.graph.cluster import count_finished, gather, look_around, on_all_workers
+from lazyzarr.graph.cluster import Cluster, count_finished, gather, look_around, on_all_workers, within_task
 from lazyzarr.graph.combine import Commit, commit_run, run_inline
 from lazyzarr.graph.direct import direct_read
 from lazyzarr.graph.floating import how_set
@@ -43,6 +43,7 @@ from lazyzarr.graph.tasks import (
     chunk_name,
     final_key,
     foreign_tasks,
+    given_tasks,
     stage_key,
 )
 from lazyzarr.graph.temporary import choose_folder, temporary_folder
@@ -152,6 +153,7 @@ def run(
             return [read.values()]
     spec = _spec_for(scheduler, outputs, job)
     check(spec.stages, scheduler.reach)
+    _refuse_futures_elsewhere(_roots(spec), scheduler.cluster)
     cluster, temporary = scheduler.cluster, spec.stages.folder if spec.stages.spills else ""
     folder = temporary_folder(temporary) if temporary else nullcontext()
     with folder, progress_shown(spec.stages, job.progress, stored) as tally:
@@ -241,6 +243,7 @@ def persist(node: Node, job: Job) -> Node | None:
         return None
     check(spec.stages, scheduler.reach)
     refuse_changed_sources(outputs)
+    _refuse_futures_elsewhere([node], scheduler.cluster)
     look_around(scheduler.cluster, _handles(spec.outputs), "")
     _refuse_large_captures(spec)
     chunks, name = block_chunks(spec), chunk_name(spec)
@@ -281,6 +284,27 @@ def refuse_changed_sources(outputs: Sequence[Output]) -> None:
                     f"{node.handle.url} has changed since the expression was made: {', '.join(changed)}. "
                     "Make the expression again: x = lz.from_zarr(...)"
                 )
+
+
+def _refuse_futures_elsewhere(roots: Sequence[Node], cluster: Cluster | None) -> None:
+    """Raises ValueError where values were left with workers that let go of them, or that are not those of the run."""
+    for task in given_tasks(roots).values():
+        if not hasattr(task, "add_done_callback"):
+            continue
+        client = task.client
+        if client is None or task.cancelled():
+            state = "unknown in this process" if client is None else client.status
+            raise ValueError(
+                "this expression is made of values that were left with workers (persist), which have let go of them: "
+                f"their Client is {state}. Make it again"
+            )
+        here = client.scheduler.address
+        if cluster is not None and not within_task() and here != cluster.address:
+            raise ValueError(
+                f"this expression is made of values that lie with the workers of {here} (persist), and those of "
+                f"{cluster.address} are to compute it: name the Client that has them, scheduler=client; or write them "
+                'where both can read them: x.to_zarr("x.zarr")'
+            )
 
 
 def _refuse_large_captures(spec: Spec) -> None:

@@ -14,6 +14,7 @@ from dask.diagnostics import ProgressBar
 import lazyzarr as lz
 from lazyzarr.graph.lazy import LazyArray
 from lazyzarr.graph.ops.sources import DaskSource, MemorySource
+from lazyzarr.graph.tasks import given_tasks
 from tests.graph.conftest import SHAPE, values
 
 
@@ -184,3 +185,35 @@ def test_asarray_computes_within_the_budget(x):
     same(np.asarray(x * 2), values() * 2)
     with lz.config.set(memory="34MB"), pytest.raises(MemoryError, match=r"memory= allows 34\.0 MB"):
         np.asarray(x * 2)
+
+
+def test_what_other_workers_hold_is_refused_by_name(x, client):
+    distributed = pytest.importorskip("distributed")
+    words = {"n_workers": 1, "processes": False, "dashboard_address": None}
+    with (
+        distributed.LocalCluster(**words) as other,
+        distributed.Client(other, set_as_default=False) as elsewhere,
+    ):
+        held = (x * 2).persist(scheduler=elsewhere)
+        for run in ((held + 1).compute, (held + 1).persist):
+            with pytest.raises(ValueError, match=r"lie with the workers of .*scheduler=client"):
+                run(scheduler=client)
+        np.testing.assert_array_equal(held.compute(scheduler="threads"), x.compute() * 2)
+    for scheduler in ("threads", client):
+        with pytest.raises(ValueError, match="their Client is closed"):
+            (held + 1).compute(scheduler=scheduler)
+
+
+def test_what_no_client_here_knows_is_refused_by_name(x, client):
+    """As in a process that was handed the expression and has no Client."""
+    held = (x * 2).persist(scheduler=client)
+    futures = given_tasks([held.__lazyzarr_node__]).values()
+    known = [(future, future._client) for future in futures]
+    for future in futures:
+        future._client = None
+    try:
+        with pytest.raises(ValueError, match="their Client is unknown in this process"):
+            held.compute(scheduler="threads")
+    finally:
+        for future, of in known:
+            future._client = of
