@@ -137,11 +137,15 @@ class OpenArray(IndexedArray):
         return commit.Opened(self._metadata.viewed or self._metadata, self._place)
 
     def _edit_attributes(self, edit: Edit) -> None:
-        view = self._metadata if self.is_view else None
+        known = self._metadata
         super()._edit_attributes(edit)
-        if view is not None:
+        if known.viewed is not None:
             stored = self._metadata
-            self._metadata = replace(view.with_attributes(stored.attributes), viewed=stored)
+            self._metadata = replace(known.with_attributes(stored.attributes), viewed=stored)
+        elif self._metadata.shape != known.shape:  # others changed it meanwhile
+            self._become(self._metadata)
+        else:
+            self._metadata = self._trusted(self._metadata)
 
     def _check_own_shape(self) -> None:
         """Raise if the shape cannot be changed: of what is read-only, and of a view."""

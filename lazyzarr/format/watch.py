@@ -60,14 +60,23 @@ class ArrayWatch:
         """
         mark = self._marked()
         if look or (mark is not self._mark and mark != self._mark):
-            new = self._stored()
-            if self._first is not None and (new is None or not same_chunks(self._metadata, new)):
-                raise self._replaced("was deleted" if self._generation() is None else "was replaced")
+            self._check_same_array()
             self._mark = mark
 
     def check_writing(self) -> None:
         """Raise ArrayReplacedError if the array was replaced, deleted, or resized either way."""
         self._check(lambda old, new: old == new)
+
+    def _check_same_array(self) -> None:
+        """Raise ArrayReplacedError where another array is at the path than the one that was opened."""
+        now = self._generation()
+        if self._first is None:
+            return
+        if now is None:
+            raise self._replaced("was deleted")
+        new = self._stored()
+        if now.place != self._first.place or new is None or not same_chunks(self._metadata, new):
+            raise self._replaced("was replaced")
 
     def _check(self, fits: Callable[[int, int], bool]) -> None:
         now = self._generation()

@@ -7,6 +7,7 @@ import json
 import pickle
 from collections import OrderedDict
 
+import numcodecs
 import numpy as np
 import pytest
 
@@ -350,6 +351,17 @@ def test_handle_on_a_dict_whose_document_others_wrote_is_told():
     assert new[...].dtype == "f4"
 
 
+@pytest.mark.parametrize("store", KEYED.values(), ids=KEYED)
+def test_handle_of_an_array_that_was_larger_reads_nothing_between_the_edges(store):
+    """Chunks mean the same in both, and those at the new one's edge hold more than its elements."""
+    store = store()
+    old = lz.create_array(store, name="u", data=np.ones((8, 8)), chunks=(2, 4))
+    assert old[1, 1] == 1
+    lz.create_array(store, name="u", data=np.ones((12, 6)), chunks=(2, 4), overwrite=True)
+    with pytest.raises(ArrayReplacedError, match="was replaced"):
+        old[...]
+
+
 def test_damage_is_not_told_of_a_chunk_that_is_of_another_array():
     store = lz.storage.ObjectStore(pytest.importorskip("obstore.store").MemoryStore())
     old = lz.create_array(store, name="u", data=np.arange(9), chunks=3, zarr_format=2)
@@ -385,6 +397,32 @@ def test_handle_follows_what_others_changed():
     b.attrs["y"] = 2
     assert b.append([7.0]) == (8,)
     assert dict(b.attrs) == {"x": 1, "y": 2}
+
+
+def test_handle_that_edits_attributes_reads_and_writes_by_the_shape_that_it_took_over():
+    """What lay beyond the shape that it had was left out without a word, read and written."""
+    a = lz.create_array("a.zarr", data=np.arange(6.0), chunks=4)
+    b = lz.open("a.zarr", mode="r+")
+    assert b[5] == 5
+    b[0] = 9
+    a.append([6.0, 7.0])
+    b.attrs["x"] = 1
+    assert b.shape == b[...].shape == (8,)
+    assert b[7] == 7
+    b[6:8] = [1, 2]
+    assert a[...].tolist() == [9, 1, 2, 3, 4, 5, 1, 2]
+    b.append([3.0])
+    a.attrs["y"] = 1
+    assert a[...].tolist() == [9, 1, 2, 3, 4, 5, 1, 2, 3]
+
+
+def test_handle_of_pickled_objects_stays_trusted_when_attributes_are_edited():
+    words = {"dtype": object, "object_codec": numcodecs.Pickle(), "zarr_format": 2}
+    z = lz.create_array("a.zarr", shape=2, chunks=1, config={"allow_pickle": True}, **words)
+    z[:] = [(1,), (2, 3)]
+    z.attrs["a"] = 1
+    z.close()
+    assert z[1] == (2, 3)
 
 
 def test_dtypes_that_are_none():
