@@ -21,9 +21,10 @@ from .lookup import find_array, still_says
 from .member import placed
 from .metadata import ArrayMetadata
 from .stores.protocol import Store, StoreSpec, open_spec
+from .stores.zarr_python import adapted
 from .watch import same_chunks
 
-__all__ = ["Array", "ArrayHandle"]
+__all__ = ["Array", "ArrayHandle", "foreign_place"]
 
 
 class Array(ArrayForms):
@@ -169,11 +170,7 @@ class ArrayHandle:
     @property
     def place(self) -> str:
         """Where the array is, by one name however it was reached: its folder, where it has one."""
-        store = open_spec(self.store)
-        folder, url = store.directory(self.path), store.url(self.path)
-        if folder is None and url.startswith("file://"):  # another library's way to a folder of this machine
-            folder = url.removeprefix("file://")
-        return url if folder is None else os.path.realpath(folder)
+        return _place_of(open_spec(self.store), self.path)
 
     @property
     def in_flight(self) -> int:
@@ -195,6 +192,19 @@ class ArrayHandle:
         """A name for the array as it is described here: the same in each process and at each time."""
         described = repr((self.place, self.documents, self.config, self.viewed))
         return hashlib.blake2b(described.encode(), digest_size=16).hexdigest()
+
+
+def foreign_place(target: object) -> str | None:
+    """Where an array of zarr-python lies, as `ArrayHandle.place` says it; None for any other object."""
+    found = adapted(target)
+    return None if found is None else _place_of(*found)
+
+
+def _place_of(store: Store, path: str) -> str:
+    folder, url = store.directory(path), store.url(path)
+    if folder is None and url.startswith("file://"):  # another library's way to a folder of this machine
+        folder = url.removeprefix("file://")
+    return url if folder is None else os.path.realpath(folder)
 
 
 def _open(handle: ArrayHandle) -> Array:

@@ -17,11 +17,12 @@ from lazyzarr.errors import (
     TemporarySpaceError,
     WriteConflictError,
 )
+from lazyzarr.format.array import foreign_place
 from lazyzarr.graph.blame import accusation
 from lazyzarr.graph.cures import Cure, find_cures
 from lazyzarr.graph.layout import Cuts
 from lazyzarr.graph.node import Node, walk
-from lazyzarr.graph.ops.sources import ZarrSource
+from lazyzarr.graph.ops.sources import ForeignSource, ZarrSource
 from lazyzarr.graph.plan import Stages
 from lazyzarr.graph.sink import Sink
 from lazyzarr.graph.temporary import free_bytes
@@ -139,10 +140,15 @@ def _region(node: Node, sink: Sink) -> str:
 def target_is_no_source(planned: Stages, reach: str) -> None:
     """What is read is not written meanwhile; a staged target is another array until the end."""
     targets = {sink.handle.place for output in planned.outputs if (sink := output.sink) and not sink.staged}
-    for leaf in walk([output.node for output in planned.outputs]):
-        if isinstance(leaf, ZarrSource) and leaf.handle.place in targets:
+    leaves = walk([output.node for output in planned.outputs]) if targets else ()
+    for leaf in leaves:
+        read = leaf.handle.place if isinstance(leaf, ZarrSource) else None
+        if isinstance(leaf, ForeignSource):
+            read = foreign_place(leaf.array)
+        if read in targets:
+            url = next(o.sink.handle.url for o in planned.outputs if o.sink and o.sink.handle.place == read)
             raise TargetIsSourceError(
-                f"{leaf.handle.url} is read by this expression while it would be written. "
+                f"{url} is read by this expression while it would be written. "
                 'to_zarr(..., mode="w") builds the new array beside it and swaps at the end; or choose another target'
             )
 

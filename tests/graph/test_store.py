@@ -306,3 +306,13 @@ def test_folders_that_one_file_system_shows_as_its_roots_are_several(tmp_path):
         arrays.append(lz.open_array(store, path="u", mode="r+"))
     lz.store([lz.from_zarr(arrays[0]) + 1], [arrays[1]])
     np.testing.assert_array_equal(arrays[1][...], np.arange(9.0) + 1)
+
+
+def test_an_array_that_zarr_python_opened_is_a_source_too(tmp_path):
+    zarr = pytest.importorskip("zarr", minversion="3")
+    z = lz.create_array(tmp_path / "a", name="u", data=np.arange(40.0), chunks=3)
+    y = lz.from_array(zarr.open_array(str(tmp_path / "a" / "u"), mode="r"))
+    with pytest.raises(TargetIsSourceError, match=r"a/u is read by"):
+        lz.store([y[::-1]], [z])
+    np.testing.assert_array_equal(z[...], np.arange(40.0))
+    np.testing.assert_array_equal((y + 1).to_zarr(tmp_path / "a" / "v")[...], np.arange(40.0) + 1)
