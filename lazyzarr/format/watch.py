@@ -74,9 +74,13 @@ class ArrayWatch:
             return
         if now is None:
             raise self._replaced("was deleted")
-        new = self._stored()
-        if now.place != self._first.place or new is None or not same_chunks(self._metadata, new):
-            raise self._replaced("was replaced")
+        if now.place == self._first.place:
+            if self._raw() == self._metadata.document.to_bytes():  # another array was changed
+                return
+            new = self._stored()
+            if new is not None and same_chunks(self._metadata, new):
+                return
+        raise self._replaced("was replaced")
 
     def _check(self, fits: Callable[[int, int], bool]) -> None:
         now = self._generation()

@@ -142,15 +142,20 @@ def target_is_no_source(planned: Stages, reach: str) -> None:
     targets = {sink.handle.place for output in planned.outputs if (sink := output.sink) and not sink.staged}
     leaves = walk([output.node for output in planned.outputs]) if targets else ()
     for leaf in leaves:
-        read = leaf.handle.place if isinstance(leaf, ZarrSource) else None
-        if isinstance(leaf, ForeignSource):
-            read = foreign_place(leaf.array)
-        if read in targets:
-            url = next(o.sink.handle.url for o in planned.outputs if o.sink and o.sink.handle.place == read)
+        place, url = _read_from(leaf)
+        if place in targets:
             raise TargetIsSourceError(
                 f"{url} is read by this expression while it would be written. "
                 'to_zarr(..., mode="w") builds the new array beside it and swaps at the end; or choose another target'
             )
+
+
+def _read_from(leaf: Node) -> tuple[str | None, str | None]:
+    """The place and the URL of the array that a leaf reads, be it one of zarr-python; None where there is none."""
+    if isinstance(leaf, ZarrSource):
+        return leaf.handle.place, leaf.handle.url
+    place = foreign_place(leaf.array) if isinstance(leaf, ForeignSource) else None
+    return place, place
 
 
 _RANK = {"thread": 0, "host": 1, "anywhere": 2}

@@ -19,6 +19,7 @@ from lazyzarr.errors import (
     ReadOnlyStoreError,
     UnknownDataTypeError,
 )
+from lazyzarr.format.stores import FaultStore
 
 FORMATS = pytest.mark.parametrize("zarr_format", [2, 3])
 
@@ -349,6 +350,26 @@ def test_handle_on_a_dict_whose_document_others_wrote_is_told():
     assert new[...].dtype == "f4"
     lz.open(store).attrs["a"] = 2
     assert new[...].dtype == "f4"
+
+
+@pytest.mark.parametrize("kind", [lz.storage.MemoryStore, lambda: lz.storage.MappingStore(OrderedDict())])
+def test_an_array_that_is_replaced_by_its_like_while_it_is_read_is_not_read_in_part(kind):
+    """The documents are equal, byte for byte, and so are the chunks' keys."""
+    store = kind()
+
+    def replace_in_the_middle(verb, key, n):
+        if (verb, key) == ("get", "u/c/2") and replacing:
+            replacing.pop()
+            lz.create_array(store, name="u", data=np.ones(8), chunks=2, overwrite=True)
+
+    replacing = []
+    lz.create_array(store, name="u", data=np.zeros(8), chunks=2)
+    for read in (lambda z: z[...], lambda z: (z.lazy() + 0).compute(scheduler="sync")):
+        z = lz.open(FaultStore(store, replace_in_the_middle), path="u")
+        replacing.append(True)
+        with pytest.raises(ArrayReplacedError, match="was replaced"):
+            read(z)
+        lz.create_array(store, name="u", data=np.zeros(8), chunks=2, overwrite=True)
 
 
 @pytest.mark.parametrize("store", KEYED.values(), ids=KEYED)

@@ -25,6 +25,8 @@ class Places:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.token = uuid.uuid4().int >> 81  # as many digits as an address; never another store's
+        self.changes = 0
+        """How often any path was."""
         self._counts: dict[str, int] = {}
 
     def of(self, path: str) -> Hashable:
@@ -36,6 +38,7 @@ class Places:
     def leave(self, path: str) -> None:
         """Count up a path: what comes there next is something else."""
         self._counts[path] = self._counts.get(path, 0) + 1
+        self.changes += 1
 
 
 class KeyedStore(Store):

@@ -136,8 +136,10 @@ class MemoryStore(KeyedStore):
             return None if stored is None else Generation(self.place(key.rpartition("/")[0]), bytes(stored))
 
     def mark(self, key: str) -> object:
-        """The document itself: whoever changes a dict, by whatever handle, puts another one in its stead."""
-        return self._contents.get(key) if type(self._contents) is dict else super().mark(key)
+        """The document, which whoever changes a dict by other means changes too; and how often any path was left."""
+        if type(self._contents) is not dict:
+            return super().mark(key)
+        return self._memory.places.changes, self._contents.get(key)
 
     def chunk_files(self, path: str) -> ChunkFiles:
         return _MemoryFiles(self, normalize_path(path), self._contents)
