@@ -14,6 +14,7 @@ from zipfile import is_zipfile
 from ..errors import BaseZarrError, NodeNotFoundError, StoreError
 from . import os_calls
 from .keys import join_path, normalize_path
+from .stores.filesystems import FsspecStore
 from .stores.local import LocalStore
 from .stores.mapping import MappingStore
 from .stores.memory import MemoryStore
@@ -116,13 +117,21 @@ def _named(target: Any, read_only: bool) -> tuple[Store, str]:
     if (found := adapted(target)) is not None:
         return _guarded(found[0], read_only), found[1]
     if isinstance(target, MutableMapping):
-        kind = MemoryStore if type(target) is dict else MappingStore
-        return kind(target, read_only=read_only), ""
+        return _over_mapping(target, read_only), ""
     if isinstance(getattr(target, "store", None), Store):  # StorePath, Group, Array
         return _guarded(target.store, read_only), target.path
     raise BaseZarrError(
         f"{target!r} names no store; give a path, a store of lazyzarr.storage, a dict, or an open Group"
     )
+
+
+def _over_mapping(mapping: MutableMapping[str, Any], read_only: bool) -> Store:
+    """The store over a mapping; one that fsspec made shows files, which other processes see and change."""
+    if type(mapping).__module__ == "fsspec.mapping":
+        files = FsspecStore.from_mapper(mapping, read_only)
+        return files if files.folder is None else LocalStore(files.folder, read_only=read_only)
+    kind = MemoryStore if type(mapping) is dict else MappingStore
+    return kind(mapping, read_only=read_only)
 
 
 def _guarded(store: Store, read_only: bool) -> Store:

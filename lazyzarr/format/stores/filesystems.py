@@ -94,6 +94,11 @@ class FsspecStore(Store):
     # What it is.
 
     @property
+    def folder(self) -> str | None:
+        """The folder of this machine that it lies in; None where it lies elsewhere."""
+        return self._root if self._protocol in ("file", "local") else None
+
+    @property
     def reach(self) -> Reach:  # type: ignore[override]
         """Who sees what is written, by the protocol."""
         return _REACH.get(self._protocol, "anywhere")

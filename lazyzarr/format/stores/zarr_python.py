@@ -16,6 +16,7 @@ from ...errors import LazyzarrError, StoreError
 from ...settings import setting
 from ..keys import METADATA_KEYS, is_reserved, normalize_path, validate_key
 from .carried import Carried, carry
+from .filesystems import FsspecStore
 from .local import LocalStore
 from .protocol import Buffer, ByteRange, Generation, Reach, Store, StoreSpec, buffers_of
 
@@ -46,9 +47,20 @@ def _store_of(store: Any) -> Store:
     ours = getattr(store, "lazyzarr_store", None)
     if isinstance(ours, Store):
         return ours
-    if type(store).__module__.startswith("zarr.storage") and type(store).__name__ == "LocalStore":
-        return LocalStore(str(store.root), read_only=store.read_only)
-    return ZarrPythonStore(store)
+    folder = _folder_of(store) if type(store).__module__.startswith("zarr.storage") else None
+    return ZarrPythonStore(store) if folder is None else LocalStore(folder, read_only=store.read_only)
+
+
+def _folder_of(store: Any) -> str | None:
+    """The folder of this machine that a store of zarr-python's own lies in, whatever it reaches it by; else None."""
+    kind = type(store).__name__
+    if kind == "LocalStore":
+        return str(store.root)
+    if kind == "FsspecStore":
+        return FsspecStore(getattr(store.fs, "sync_fs", store.fs), path=store.path).folder
+    if kind == "ObjectStore" and type(store.store).__name__ == "LocalStore" and store.store.prefix:
+        return str(store.store.prefix)
+    return None
 
 
 class ZarrPythonStore(Store):

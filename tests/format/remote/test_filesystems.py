@@ -9,9 +9,15 @@ import numpy as np
 import pytest
 
 import lazyzarr as lz
-from lazyzarr.errors import BaseZarrError, InvalidKeyError, ReadOnlyStoreError, StoreError
+from lazyzarr.errors import (
+    BaseZarrError,
+    InvalidKeyError,
+    ReadOnlyStoreError,
+    StoreError,
+    TargetIsSourceError,
+)
 from lazyzarr.format.resolve import resolve
-from lazyzarr.storage import FsspecStore
+from lazyzarr.storage import FsspecStore, LocalStore
 
 fsspec = pytest.importorskip("fsspec", reason="comes with the extra lazyzarr[cloud]")
 
@@ -112,6 +118,19 @@ def test_mapper(tmp_path):
     store = FsspecStore.from_mapper(fsspec.get_mapper(f"file://{tmp_path}/data.zarr"), read_only=True)
     assert lz.open(store)[...].tolist() == [0, 1, 2, 3]
     assert store.read_only
+
+
+def test_what_fsspec_maps_is_the_file_system_and_no_mapping(tmp_path):
+    """A mapping's locks hold in this process alone: of what two wrote into one chunk half was lost."""
+    folder = f"{tmp_path}/data.zarr"
+    lz.save(folder, np.arange(4))
+    z = lz.open(fsspec.get_mapper(folder), mode="r+")
+    assert z.store == LocalStore(folder)
+    with pytest.raises(TargetIsSourceError):
+        lz.store([lz.open(folder).lazy()[::-1]], [z])
+    assert resolve(fsspec.get_mapper("memory://a.zarr")) == (FsspecStore.from_url("memory://a.zarr"), "")
+    assert resolve(fsspec.get_mapper(folder), read_only=True)[0].read_only
+    assert resolve(fsspec.get_mapper(f"simplecache::file://{folder}"))[0].read_only
 
 
 def test_options_reach_the_file_system(tmp_path):

@@ -13,7 +13,13 @@ import numpy as np
 import pytest
 
 import lazyzarr as lz
-from lazyzarr.errors import LockUnavailableError, ReadOnlyStoreError, StoreError, StoreReachError
+from lazyzarr.errors import (
+    LockUnavailableError,
+    ReadOnlyStoreError,
+    StoreError,
+    StoreReachError,
+    TargetIsSourceError,
+)
 from lazyzarr.format.stores import (
     CacheStore,
     ChunkCacheStore,
@@ -187,6 +193,22 @@ def test_what_names_a_store_of_zarr_python():
     assert local == LocalStore("data.zarr")
     with pytest.raises(ReadOnlyStoreError):
         lz.create_group(zarr.storage.MemoryStore(read_only=True))
+
+
+def test_a_folder_is_one_whatever_zarr_python_reaches_it_by(tmp_path):
+    obstore = pytest.importorskip("obstore")
+    folder = tmp_path / "data.zarr"
+    lz.create_array(folder, name="u", data=np.arange(6), chunks=3)
+    for theirs in (
+        zarr.storage.FsspecStore.from_url(f"file://{folder}"),
+        zarr.storage.ObjectStore(obstore.store.LocalStore(folder)),
+    ):
+        z = lz.open_array(theirs, path="u", mode="r+")
+        assert z.store == LocalStore(str(folder))
+        with pytest.raises(TargetIsSourceError):
+            lz.store([lz.open(folder / "u").lazy()[::-1]], [z])
+    assert z[...].tolist() == list(range(6))
+    assert lz.open(zarr.storage.ObjectStore(obstore.store.LocalStore(folder), read_only=True)).read_only
 
 
 class Strict(zarr.storage.MemoryStore):
