@@ -39,6 +39,19 @@ def test_an_initial_value_that_the_dtype_cannot_hold_is_refused(name: str) -> No
         getattr(held, name)(initial=-5)
     with pytest.raises(OverflowError):
         getattr(lz.from_array(held), name)(initial=-5)
+
+
+@pytest.mark.parametrize("initial", [np.int64(300), np.float32(1e9), np.datetime64(5, "s"), np.uint8(7)])
+@pytest.mark.parametrize("name", ["sum", "max", "prod", "min"])
+def test_an_initial_number_of_numpys_is_converted_as_numpy_converts_it(name: str, initial: Any) -> None:
+    held = np.array([1, 100], "i1")
+    try:
+        expected = getattr(np, name)(held, initial=initial)
+    except (OverflowError, TypeError) as error:
+        with pytest.raises(type(error)):
+            getattr(np, name)(lz.from_array(held), initial=initial)
+    else:
+        assert getattr(np, name)(lz.from_array(held), initial=initial).compute() == expected
     assert lz.from_array(held.astype(int)).sum(initial=2.7).compute() == held.astype(int).sum(initial=2.7)
 
 

@@ -14,7 +14,7 @@ from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.elementwise import Constant
 from lazyzarr.graph.ops.sources import memory
 
-__all__ = ["as_node", "as_nodes", "axes_in", "axis_in", "new_axes", "no_axis"]
+__all__ = ["as_node", "as_nodes", "assigned", "axes_in", "axis_in", "new_axes", "no_axis"]
 
 
 def as_node(value: Any) -> Node:
@@ -26,6 +26,18 @@ def as_node(value: Any) -> Node:
 def as_nodes(values: Any) -> list[Node]:
     """The nodes of a sequence of arrays; an array is the sequence of what it has along its first axis."""
     return [as_node(value) for value in values]
+
+
+def assigned(value: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """A number, text or list in a dtype, as NumPy's assignment converts it.
+
+    Raises OverflowError, ValueError or TypeError for what does not fit.
+    """
+    if not isinstance(value, np.generic):
+        return np.array(value, dtype)
+    held = np.empty((), dtype)
+    held[...] = value
+    return held
 
 
 def axis_in(node: Node, axis: Any) -> int:

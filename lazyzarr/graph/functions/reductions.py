@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lazyzarr.graph import reducing
-from lazyzarr.graph.functions.arguments import as_node, axes_in
+from lazyzarr.graph.functions.arguments import as_node, assigned, axes_in
 from lazyzarr.graph.functions.values import where as choose
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops import joining, views
@@ -68,7 +68,7 @@ def _mask(where: Any) -> Node:
 
 
 def _as(value: Any, dtype: np.dtype[Any]) -> Constant:
-    return Constant(np.array(value, dtype)[()])  # OverflowError for what it cannot hold, as in NumPy
+    return Constant(assigned(value, dtype)[()])
 
 
 def _start(node: Node, function: np.ufunc, initial: Any) -> Node:

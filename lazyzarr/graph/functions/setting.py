@@ -11,7 +11,7 @@ import numpy as np
 
 from lazyzarr.errors import BoundsCheckError, SelectionError
 from lazyzarr.format.selection import parse_basic
-from lazyzarr.graph.functions.arguments import as_node
+from lazyzarr.graph.functions.arguments import as_node, assigned
 from lazyzarr.graph.functions.picking import Picks, has_arrays, picks
 from lazyzarr.graph.lift import array_node
 from lazyzarr.graph.node import Node
@@ -51,10 +51,7 @@ def _of_python(value: Any, dtype: np.dtype[Any]) -> Node:
         if isinstance(value, (list, tuple)):
             raise TypeError("a list is no element of a lazy array of objects; z[...] = value writes it")
         return astype(as_node(value), dtype)
-    held = np.empty((), dtype) if isinstance(value, np.generic) else np.array(value, dtype)
-    if isinstance(value, np.generic):
-        held[...] = value
-    return array_node(held, "auto", None)
+    return array_node(assigned(value, dtype), "auto", None)
 
 
 def _set(node: Node, selection: Any, given: Node, picked: bool) -> Node:
