@@ -17,7 +17,6 @@ from lazyzarr.graph.ops.runs import RunForm, Runs, can_run, runs_of
 from lazyzarr.graph.ops.selecting import can_select
 from lazyzarr.graph.ops.stored_runs import runs_bytes
 from lazyzarr.graph.ops.views import Rechunk
-from lazyzarr.graph.temporary import can_spill
 
 __all__ = ["in_runs", "is_long", "smaller_blocks"]
 
@@ -39,7 +38,7 @@ def is_long(node: Lines, room: int) -> bool:
     """Whether lines are to be ordered of which a task that may take `room` bytes has none to spare for."""
     source, axis = node.inputs[0], node.axis
     can = can_run if node.ordering else can_select if node.ranking else None
-    if can is None or not can(source.dtype) or not can_spill(node):
+    if can is None or not can(source.dtype) or 0 in node.shape:
         return False
     line = node.recut([n if i == axis else 1 for i, n in enumerate(source.shape)])
     made = BLOCKS * node.dtype.itemsize + source.dtype.itemsize
