@@ -71,7 +71,8 @@ def is_metadata(key):
 def check(theirs):
     """Read by us, written by us below the same metadata and read by zarr-python."""
     contents = contents_of(theirs)
-    values = theirs[...]
+    # As it is stored: what zarr-python has just made knows the sign of a NaN fill value, which its document does not.
+    values = opened_by_zarr(contents, theirs.path)[...]
     ours = lz.open_array(dict(contents), path=theirs.path)
     same(ours[...], values)
     assert (ours.shape, dict(ours.attrs)) == (theirs.shape, dict(theirs.attrs))
@@ -108,7 +109,8 @@ def test_rectilinear_arrays(data):
 def pair(data):
     """An array of zarr-python's, its values, and the same array as ours."""
     theirs = data.draw(strategies.simple_arrays())
-    return np.asarray(theirs[...]), lz.open_array(contents_of(theirs), path=theirs.path)
+    contents = contents_of(theirs)
+    return np.asarray(opened_by_zarr(contents, theirs.path)[...]), lz.open_array(contents, path=theirs.path)
 
 
 @few
