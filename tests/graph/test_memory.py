@@ -55,9 +55,9 @@ def test_too_small_a_budget_is_refused_with_the_step_and_what_fits(x, run, memor
     )
     assert isinstance(caught.value, (PlanError, MemoryError))
     budget = re.search(r'memory="([0-9.]+)MB"', text)[1]
-    # One worker less memory does not do; what the text says does. What it runs on is sparse, and quickly done.
+    # A hundredth less does not do; what the text says does. What it runs on is sparse, and quickly done.
     with pytest.raises(MemoryBudgetError):
-        run(x, memory=float(budget) * 1e6 - 2e6, num_workers=2)
+        run(x, memory=float(budget) * 0.99e6, num_workers=2)
     run(x, memory=f"{budget}MB", num_workers=2)
 
 

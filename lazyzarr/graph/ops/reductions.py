@@ -135,7 +135,7 @@ class Reduce(Node):
 
     def count(self, extents: Sequence[int]) -> int:
         """The number of elements that a part of these extents folds into one."""
-        return math.prod(extents[axis] for axis in self.axes)
+        return math.prod([extents[axis] for axis in self.params[0]])
 
     def state_dtypes(self) -> tuple[np.dtype[Any], ...]:
         """The dtypes of the accumulators."""

@@ -39,7 +39,7 @@ class Sum(Reduce):
     @property
     def _fine(self) -> bool:
         """Whether a tile's sum is found in two numbers."""
-        return not self._exact and self.operand.dtype == self.dtype in (np.float64, np.complex128)
+        return self.dtype in (np.float64, np.complex128) and self.operand.dtype == self.dtype
 
     def folding_bytes(self, elements: int) -> int:
         """What finding the sum of a tile in two numbers takes."""
@@ -47,8 +47,7 @@ class Sum(Reduce):
 
     def fold(self, state: State, tile: Tile, before: int) -> None:
         """Adds the tile's sum: in two numbers, where it is one of few. Of many each rounds away little of the total."""
-        many = MANY_TILES * self.count(tile.values.shape) <= self.count(self.operand.shape)
-        if many or not self._fine:
+        if not self._fine or MANY_TILES * self.count(tile.values.shape) <= self.count(self.operand.shape):
             _add(state, tile.sum(self.axes, state[0].dtype))
             return
         for kept, total, rest in fine_sums.sums_of(tile.values, self.axes):
