@@ -50,10 +50,15 @@ def _groups_for(stage: Stage, budget: Budget) -> tuple[int, ...]:
         choice = split_further(stage, groups, max(least, 2 * size / BLOCK_BYTES))
         if choice is None or partial_bytes(stage.reduces, choice) > budget.memory // PARTIAL_SHARE:
             break
-        if math.prod(groups) >= least and _decodes_again(stage, choice):
+        if math.prod(groups) >= least and (_decodes_again(stage, choice) or _joins_much(stage, choice, size)):
             break
         groups = choice
     return groups
+
+
+def _joins_much(stage: Stage, groups: tuple[int, ...], size: int) -> bool:
+    """Whether the states of so many blocks are no small part of what is read: to make and join them takes as long."""
+    return PARTIAL_SHARE * partial_bytes(stage.reduces, groups) > size
 
 
 def _decodes_again(stage: Stage, groups: tuple[int, ...]) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lazyzarr as lz
-from lazyzarr.graph import plan
+from lazyzarr.graph import plan, spreading
 from lazyzarr.graph.plan import Budget, Output, plan_stages
 from lazyzarr.graph.spreading import with_groups
 from lazyzarr.graph.stage import partial_bytes
@@ -169,3 +169,13 @@ def test_equal_expressions_are_planned_equally():
             for a, b in zip(getattr(one.layout, level), getattr(other.layout, level), strict=True):
                 np.testing.assert_array_equal(a, b)
         assert one.layout.order == other.layout.order
+
+
+def test_blocks_whose_states_are_no_small_part_of_what_is_read_are_no_more_than_workers_want(monkeypatch):
+    """Whatever the memory: to make and join such states took as long as to read what they are made of."""
+    monkeypatch.setattr(spreading, "BLOCK_BYTES", 1_000_000)
+    x = virtual((256, 100_000), (1, 100_000))
+    for memory in (GB, 100 * GB):
+        wide, number = (planned(y, memory=memory).stages[0].layout.tasks for y in (x.mean(axis=0), x.mean()))
+        assert wide == 16  # of 1.6 MB each, an eighth of what is read
+        assert number > 100
