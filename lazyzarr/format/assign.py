@@ -99,7 +99,8 @@ _TIMES_OF_PYTHON = {"M": (datetime.date, type(None)), "m": (datetime.timedelta, 
 
 
 def _rounds_at_most(given: np.dtype[Any], dtype: np.dtype[Any]) -> bool:
-    if given.kind in NUMBERS and dtype.kind in TEXT:
+    # NumPy calls it safe to count times in a finer unit, and before 2.5 did not tell where there are too many.
+    if given.kind in "mM" or (given.kind in NUMBERS and dtype.kind in TEXT):
         return False
     return np.can_cast(given, dtype, "safe") or (
         dtype.kind in "fc" and given.kind in NUMBERS and np.can_cast(given, dtype, "same_kind")

@@ -101,6 +101,16 @@ def test_refused(value, dtype, text):
     assert isinstance(caught.value, TypeError)
 
 
+@pytest.mark.parametrize("value", [np.timedelta64(10**15, "D"), np.datetime64(10**15, "D")])
+def test_times_that_a_finer_unit_does_not_reach_are_refused(value):
+    """Whether NumPy tells of the overflow, as from 2.5 on, or not."""
+    finer = np.dtype(f"{value.dtype.kind}8[ns]")
+    with pytest.raises(DataTypeMismatchError):
+        checked_values(value, finer, "z")
+    near = np.array([5, -7, "NaT"], value.dtype)
+    np.testing.assert_array_equal(checked_values(near, finer, "z"), near.astype(finer))
+
+
 @pytest.mark.parametrize(
     ("value", "dtype", "expected"),
     [

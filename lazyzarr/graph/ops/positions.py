@@ -78,7 +78,8 @@ class Position(Reduce):
 
     def _compared(self, mine: Array, theirs: Array) -> tuple[Array, Array]:
         """Whether theirs is the better one, and whether none is."""
-        better = np.less(theirs, mine) if self._smallest else np.greater(theirs, mine)
+        with np.errstate(invalid="ignore"):  # NumPy before 2.5 tells of NaN of bfloat16 and the like
+            better = np.less(theirs, mine) if self._smallest else np.greater(theirs, mine)
         equal = theirs == mine
         if mine.dtype.kind in "fcmMV":
             lost, new = mine != mine, theirs != theirs  # NaN, NaT, also those of bfloat16 and the like
