@@ -201,10 +201,8 @@ def foreign_place(target: object) -> str | None:
 
 
 def _place_of(store: Store, path: str) -> str:
-    folder, url = store.directory(path), store.url(path)
-    if folder is None and url.startswith("file://"):  # another library's way to a folder of this machine
-        folder = url.removeprefix("file://")
-    return url if folder is None else os.path.realpath(folder)
+    folder = store.real_folder(path)
+    return store.url(path) if folder is None else os.path.realpath(folder)
 
 
 def _open(handle: ArrayHandle) -> Array:

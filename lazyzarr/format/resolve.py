@@ -129,7 +129,8 @@ def _over_mapping(mapping: MutableMapping[str, Any], read_only: bool) -> Store:
     """The store over a mapping; one that fsspec made shows files, which other processes see and change."""
     if type(mapping).__module__ == "fsspec.mapping":
         files = FsspecStore.from_mapper(mapping, read_only)
-        return files if files.folder is None else LocalStore(files.folder, read_only=read_only)
+        folder = files.real_folder("")
+        return files if folder is None else LocalStore(folder, read_only=read_only)
     kind = MemoryStore if type(mapping) is dict else MappingStore
     return kind(mapping, read_only=read_only)
 

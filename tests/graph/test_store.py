@@ -273,7 +273,26 @@ def obstore_folder(folder):
     return lz.storage.ObjectStore(pytest.importorskip("obstore.store").LocalStore(str(folder)))
 
 
-@pytest.mark.parametrize("other", [fsspec_folder, fsspec_folder_within, obstore_folder])
+def obstore_folder_of_the_root(folder):
+    store = lz.storage.ObjectStore(pytest.importorskip("obstore.store").LocalStore())
+    return lz.storage.PrefixStore(store, str(folder).lstrip("/"))
+
+
+def zarr_python_folder_logged(folder):
+    kinds = pytest.importorskip("zarr.storage")
+    return kinds.LoggingStore(kinds.LocalStore(folder), log_level="CRITICAL")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        fsspec_folder,
+        fsspec_folder_within,
+        obstore_folder,
+        obstore_folder_of_the_root,
+        zarr_python_folder_logged,
+    ],
+)
 @pytest.mark.parametrize("turned", [False, True])
 def test_one_folder_by_two_libraries_is_one_place(tmp_path, other, turned):
     """What is written by one of them is not read by the other meanwhile."""

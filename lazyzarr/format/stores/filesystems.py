@@ -94,11 +94,6 @@ class FsspecStore(Store):
     # What it is.
 
     @property
-    def folder(self) -> str | None:
-        """The folder of this machine that it lies in; None where it lies elsewhere."""
-        return self._root if self._protocol in ("file", "local") else None
-
-    @property
     def reach(self) -> Reach:  # type: ignore[override]
         """Who sees what is written, by the protocol."""
         return _REACH.get(self._protocol, "anywhere")
@@ -125,6 +120,9 @@ class FsspecStore(Store):
     def place(self, path: str) -> Hashable | None:
         """The file system and the path: another array there is known by its metadata."""
         return type(self), self._fs, self._path(path)
+
+    def real_folder(self, path: str) -> str | None:
+        return self._path(path) if self._protocol in ("file", "local") else None
 
     # Reading.
 

@@ -21,7 +21,8 @@ class Client:
     def __init__(self, store: Any) -> None:
         self.store = store
         self.kind = type(store).__name__
-        self.url = _url_of(store)
+        self.prefix = str(getattr(store, "prefix", None) or "")
+        self.url = _url_of(store, self.prefix)
         try:
             self._key: Hashable = type(store).__name__, _canonical(store.__getnewargs_ex__())
         except AttributeError:  # a store in memory
@@ -60,9 +61,9 @@ def _canonical(value: Any) -> str:
     return repr(value)
 
 
-def _url_of(store: Any) -> str:
+def _url_of(store: Any, prefix: str) -> str:
     """Where a client leads, without what it needs to get there."""
-    kind, prefix = type(store).__name__, str(getattr(store, "prefix", None) or "")
+    kind = type(store).__name__
     if kind == "HTTPStore":
         scheme, _, rest = str(store.url).partition("://")
         host, slash, path = rest.partition("?")[0].partition("/")

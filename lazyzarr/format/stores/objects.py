@@ -103,6 +103,9 @@ class ObjectStore(Store):
         """The path's URL: an array made in another's stead is told from it by its metadata."""
         return self.url(path)
 
+    def real_folder(self, path: str) -> str | None:
+        return os.path.join("/", self._client.prefix, path) if self._kind == "LocalStore" else None
+
     # Reading.
 
     def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:

@@ -48,6 +48,9 @@ class PrefixStore(WrapperStore):
     def directory(self, path: str) -> str | None:
         return self._store.directory(self._below(path))
 
+    def real_folder(self, path: str) -> str | None:
+        return self._store.real_folder(self._below(path))
+
     def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
         return self._store.get(self._key(key), byte_range)
 

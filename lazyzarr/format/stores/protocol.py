@@ -176,6 +176,10 @@ class Store(ABC):
         """The directory of this host's filesystem that holds a node, if one does: the lock is on it."""
         return None
 
+    def real_folder(self, path: str) -> str | None:
+        """The folder of this machine that a node's keys are files of, if so, whatever library reaches them."""
+        return self.directory(path)
+
     def place(self, path: str) -> Hashable | None:
         """Where a node is stored: another one than before means another node, made in its stead.
 

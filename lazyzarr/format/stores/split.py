@@ -129,6 +129,10 @@ class SplitStore(WrapperStore):
         folder = self._store.directory(path)
         return folder if folder is not None and os.path.isdir(folder) else None
 
+    def real_folder(self, path: str) -> str | None:
+        """The metadata's."""
+        return self._store.real_folder(path)
+
     def beside(self, path: str) -> tuple[Store, str]:
         return Store.beside(self, path)
 

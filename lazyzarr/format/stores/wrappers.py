@@ -108,6 +108,9 @@ class WrapperStore(Store):
     def directory(self, path: str) -> str | None:
         return self._store.directory(path)
 
+    def real_folder(self, path: str) -> str | None:
+        return self._store.real_folder(path)
+
     def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
         return self._store.get(key, byte_range)
 

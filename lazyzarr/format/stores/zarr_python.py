@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from ...errors import LazyzarrError, StoreError
 from ...settings import setting
-from ..keys import METADATA_KEYS, is_reserved, normalize_path, validate_key
+from ..keys import METADATA_KEYS, is_reserved, join_path, normalize_path, validate_key
 from .carried import Carried, carry
 from .filesystems import FsspecStore
 from .local import LocalStore
@@ -57,7 +57,7 @@ def _folder_of(store: Any) -> str | None:
     if kind == "LocalStore":
         return str(store.root)
     if kind == "FsspecStore":
-        return FsspecStore(getattr(store.fs, "sync_fs", store.fs), path=store.path).folder
+        return FsspecStore(getattr(store.fs, "sync_fs", store.fs), path=store.path).real_folder("")
     if kind == "ObjectStore" and type(store.store).__name__ == "LocalStore" and store.store.prefix:
         return str(store.store.prefix)
     return None
@@ -123,6 +123,11 @@ class ZarrPythonStore(Store):
     def place(self, path: str) -> Hashable | None:
         """The path's URL: an array made in another's stead is told from it by its metadata."""
         return self.url(path)
+
+    def real_folder(self, path: str) -> str | None:
+        """What zarr-python's wrappers lie around, where that is a folder."""
+        folder = _folder_of(self._innermost)
+        return None if folder is None else join_path(folder, path) if path else folder
 
     # Reading.
 

@@ -50,11 +50,10 @@ class Extremum(Joined):
 
     def fold(self, state: State, tile: Tile, before: int) -> None:
         """Compares with the tile's extremum; NaN and NaT win, as in NumPy."""
-        axes, ufunc = self.params[0], self._ufunc
         if before == 0:
-            ufunc.reduce(tile.values, axis=axes, keepdims=True, out=state[0])
+            self._ufunc.reduce(tile.values, axis=self.axes, keepdims=True, out=state[0])
         else:
-            ufunc(state[0], ufunc.reduce(tile.values, axis=axes, keepdims=True), out=state[0])
+            self.join(state, (self._ufunc.reduce(tile.values, axis=self.axes, keepdims=True),), before, 0)
 
 
 _EXTREMA = {"minimum": "min", "maximum": "max", "fmin": "nanmin", "fmax": "nanmax"}
