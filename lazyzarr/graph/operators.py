@@ -7,10 +7,11 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
+from lazyzarr.graph.functions.alike import full_like
 from lazyzarr.graph.functions.lines import matmul
 from lazyzarr.graph.lift import lift
 from lazyzarr.graph.node import Node
-from lazyzarr.graph.ops.elementwise import power, ufunc
+from lazyzarr.graph.ops.elementwise import compared, power, ufunc
 
 __all__ = ["Operators"]
 
@@ -50,6 +51,18 @@ def _reflected_power(self: Lazy, other: Any) -> Any:
     return self._of(power(lift(other), self.__lazyzarr_node__)) if _liftable(other) else NotImplemented
 
 
+def _comparison(function: np.ufunc) -> Callable[[Any, Any], Any]:
+    def method(self: Lazy, other: Any) -> Any:
+        if not _liftable(other):
+            return NotImplemented
+        node = self.__lazyzarr_node__
+        if other is None:  # no element is
+            return self._of(full_like(node, function is np.not_equal, bool))
+        return self._of(compared(function, node, lift(other)))
+
+    return method
+
+
 def _liftable(other: Any) -> bool:
     """Whether an operand is ours to compute with: what asks for priority (xarray, pandas) goes first."""
     return getattr(other, "__array_ufunc__", True) is not None
@@ -74,7 +87,7 @@ class Operators:
     __rshift__, __rrshift__ = _binary(np.right_shift), _binary(np.right_shift, True)
     __lt__, __le__ = _binary(np.less), _binary(np.less_equal)
     __gt__, __ge__ = _binary(np.greater), _binary(np.greater_equal)
-    __eq__, __ne__ = _binary(np.equal), _binary(np.not_equal)
+    __eq__, __ne__ = _comparison(np.equal), _comparison(np.not_equal)
     __neg__, __pos__ = _unary(np.negative), _unary(np.positive)
     __abs__, __invert__ = _unary(np.absolute), _unary(np.invert)
     # `==` is elementwise; sets and dictionaries go by identity.

@@ -111,6 +111,40 @@ def test_binary_operators_from_both_sides(function, x, a):
             same(function(other, x), function(plain, a))
 
 
+RECORDS = np.array([(1, 2.0), (3, 4.0), (1, 4.0)], [("a", "i4"), ("b", ">f8")])
+UNLIKE = {
+    "numbers and text": (np.arange(3), "a"),
+    "numbers and bytes": (np.arange(3.0), np.array([[b"a"]])),
+    "text and numbers": (np.array(["a", "1"]), 1),
+    "text of any length and numbers": (np.array(["a", "1"], np.dtypes.StringDType()), 1),
+    "numbers and times": (np.arange(3), np.datetime64("2000")),
+    "times and numbers": (np.array(["2000", "NaT"], "M8[D]"), 3),
+    "numbers and None": (np.arange(6).reshape(2, 3), None),
+    "records": (RECORDS, RECORDS[::-1]),
+    "records and one": (RECORDS, RECORDS[0]),
+    "bytes that mean nothing": (np.array([b"ab", b"cd"], "V2"), np.array([b"ab", b"ab"], "V2")),
+}
+
+
+@pytest.mark.parametrize("function", [operator.eq, operator.ne], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("name", UNLIKE)
+def test_equality_of_what_no_ufunc_compares(function, name):
+    one, other = UNLIKE[name]
+    lazy = lz.from_array(one, chunks=2)
+    same(function(lazy, other), function(one, other))
+    # Where NumPy's array is asked first, it computes.
+    np.testing.assert_array_equal(np.asarray(function(other, lazy)), function(other, one))
+    if isinstance(other, np.ndarray):
+        same(function(lazy, lz.from_array(other)), function(one, other))
+        same(function(lz.from_array(other), lazy), function(other, one))
+
+
+def test_nothing_is_read_to_find_none_among_numbers():
+    assert not (unread() == None).any().compute()  # noqa: E711
+    with pytest.raises(TypeError, match="Cannot compare structured"):
+        lz.from_array(RECORDS) == 1
+
+
 def same(lazy, expected):
     assert isinstance(lazy, LazyArray)
     assert lazy.dtype == expected.dtype

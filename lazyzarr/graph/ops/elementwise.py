@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ __all__ = [
     "astype",
     "call",
     "common_chunks",
+    "compared",
     "field",
     "power",
     "refine",
@@ -194,6 +196,15 @@ def ufunc(function: np.ufunc, *operands: Node | Constant, **keywords: Any) -> El
             f"np.{function.__name__} is not elementwise with one output; call it block by block with map_blocks"
         )
     return call(Elementwise, function, operands, tuple(keywords.items()), None)
+
+
+def compared(function: np.ufunc, one: Node, two: Node | Constant) -> Elementwise:
+    """The node of `==` or `!=`, which NumPy also knows of records, and of values of unlike kinds: none are equal."""
+    try:
+        return ufunc(function, one, two)
+    except TypeError:  # the ufunc knows neither
+        operator_of = operator.eq if function is np.equal else operator.ne
+        return call(Elementwise, operator_of, [one, two], (), None)
 
 
 def call(
