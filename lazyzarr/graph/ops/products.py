@@ -18,7 +18,17 @@ Array = np.ndarray[Any, Any]
 Axes = tuple[int, ...]
 
 
-class Tensordot(Computed):
+class _Product(Computed):
+    """Sums of products."""
+
+    __slots__ = ()
+
+    def _nothing(self, coords: tuple[int, ...]) -> Array:
+        """The block where nothing is summed; there is no chunk to ask for then."""
+        return np.zeros(self.box(coords)[1], self.dtype)
+
+
+class Tensordot(_Product):
     """Sums of products over axes of both; parameters: these axes of each, whose chunks are the same."""
 
     __slots__ = ()
@@ -51,6 +61,8 @@ class Tensordot(Computed):
     def compute(self, coords: tuple[int, ...], get: Get) -> Array:
         """The block: products of chunks, added up."""
         one, other = self.params
+        if any(not self.inputs[0].shape[axis] for axis in one):
+            return self._nothing(coords)
         free = self._free
         numbers = [list(coords[: len(free[0])]), list(coords[len(free[0]) :])]
         total: Array | None = None
@@ -64,7 +76,7 @@ class Tensordot(Computed):
         return np.asarray(total)
 
 
-class Matmul(Computed):
+class Matmul(_Product):
     """Products of stacks of matrices; both have the same axes in front."""
 
     __slots__ = ()
@@ -88,6 +100,8 @@ class Matmul(Computed):
 
     def compute(self, coords: tuple[int, ...], get: Get) -> Array:
         """The block: products of chunks, added up."""
+        if not self.inputs[0].shape[-1]:
+            return self._nothing(coords)
         *front, row, column = coords
         total: Array | None = None
         for k in range(len(self.inputs[0].chunks[-1])):
