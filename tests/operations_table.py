@@ -89,7 +89,7 @@ ROWS = [
         lambda name, x: (np.sqrt(abs(x)), np.hypot(x, 3), *np.modf(x), np.add.outer(x[:, 0, 0], [1.0, 2.0])),
     ),
     Row("astype", method("f4")),
-    Row("conj real imag angle", lambda name, x: part_of_complex(name, x)),
+    Row("conj conjugate real imag angle", lambda name, x: part_of_complex(name, x)),
     Row("where", lambda name, x: lnp.where(x > 0, x, 0)),
     Row("select", lambda name, x: lnp.select([x > 1, x > 0], [x, -x])),
     Row("clip", call(-1, 1)),
@@ -204,8 +204,8 @@ ROWS = [
 
 # What makes arrays, tells of one, or computes: no operation on one.
 NONE = {
-    *("shape ndim size dims dtype chunks chunksize nbytes itemsize npartitions numblocks expr T".split()),
-    *("can_cast iscomplexobj isrealobj result_type".split()),
+    *("shape ndim size dims dtype chunks chunksize nbytes itemsize npartitions numblocks expr T mT".split()),
+    *("can_cast copy iscomplexobj isrealobj result_type".split()),
     *("compute result persist to_zarr to_dask_array explain visualize item from_map".split()),
     *("arange asarray empty empty_like eye full full_like linspace ones ones_like zeros zeros_like".split()),
 }
@@ -223,7 +223,7 @@ def part_of_complex(name: str, x: Any) -> Any:
     """A part of complex values."""
     values = x * 1j
     found = getattr(values, name) if name != "angle" else lnp.angle(values)
-    return found() if name == "conj" else found
+    return found() if name.startswith("conj") else found
 
 
 def joined(name: str, x: Any) -> Any:

@@ -22,7 +22,7 @@ from lazyzarr.graph.display import array_html
 from lazyzarr.graph.drawing import Drawing
 from lazyzarr.graph.explain import Plan
 from lazyzarr.graph.facts import Described
-from lazyzarr.graph.functions import picking, setting
+from lazyzarr.graph.functions import picking, setting, shapes
 from lazyzarr.graph.functions.ufuncs import apply_ufunc
 from lazyzarr.graph.lift import array_node, lift
 from lazyzarr.graph.masked import Masked
@@ -72,6 +72,13 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
     def T(self) -> LazyArray:
         """The array with its axes reversed."""
         return self._of(views.transpose(self._node, range(self.ndim)[::-1]))
+
+    @property
+    def mT(self) -> LazyArray:
+        """The array with its last two axes swapped. Raises ValueError where there are fewer."""
+        if self.ndim < 2:
+            raise ValueError(f"matrix transpose of {self.ndim} axes: it swaps the last two")
+        return self._of(shapes.swapaxes(self._node, -1, -2))
 
     def __repr__(self) -> str:
         named = ", ".join(

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from numpy.typing import DTypeLike
 
-from lazyzarr.graph.functions import lines, reductions, shapes, values
+from lazyzarr.graph.functions import alike, lines, reductions, shapes, values
 from lazyzarr.graph.node import Node
 
 __all__ = ["Methods"]
@@ -125,6 +125,10 @@ class Methods:
         """The running product along an axis, in the dtype of `prod`; None: of the raveled array."""
         return self._of(lines.cumprod(self.__lazyzarr_node__, axis, dtype))
 
+    def argsort(self: Lazy, axis: Any = -1, kind: Any = None) -> Any:
+        """The positions that sort the values along an axis; None: of the raveled array."""
+        return self._of(lines.argsort(self.__lazyzarr_node__, axis, kind))
+
     def topk(self: Lazy, k: int, axis: Any = -1) -> Any:
         """The k largest values along an axis, largest first; with k < 0 the smallest, smallest first."""
         return self._of(lines.topk(self.__lazyzarr_node__, k, axis))
@@ -157,6 +161,8 @@ class Methods:
     def conj(self: Lazy) -> Any:
         """The complex conjugate; what is not complex, in its own dtype."""
         return self._of(values.conj(self.__lazyzarr_node__))
+
+    conjugate = conj
 
     @property
     def real(self: Lazy) -> Any:
@@ -200,6 +206,10 @@ class Methods:
     def flatten(self: Lazy, order: str = "C") -> Any:
         """The elements in C order along one axis."""
         return self._of(shapes.ravel(self.__lazyzarr_node__, order))
+
+    def copy(self: Lazy, order: str = "C") -> Any:
+        """The same elements by another name: what is assigned to `y = x.copy()` is not to `x`."""
+        return self._of(alike.copy(self.__lazyzarr_node__))
 
     def repeat(self: Lazy, repeats: Any, axis: Any = None) -> Any:
         """Each element several times, along an axis; None: of the raveled array."""

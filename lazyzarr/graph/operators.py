@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -110,5 +110,5 @@ class Operators:
             raise TypeError("iteration over a 0-d array")
         return (self[i] for i in range(self.shape[0]))
 
-    def __copy__(self) -> Self:
-        return self
+    def __copy__(self: Lazy) -> Any:
+        return self._of(self.__lazyzarr_node__)  # what is assigned to one is not to the other

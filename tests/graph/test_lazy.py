@@ -142,7 +142,7 @@ def test_equality_of_what_no_ufunc_compares(function, name):
 def test_nothing_is_read_to_find_none_among_numbers():
     assert not (unread() == None).any().compute()  # noqa: E711
     with pytest.raises(TypeError, match="Cannot compare structured"):
-        lz.from_array(RECORDS) == 1
+        operator.eq(lz.from_array(RECORDS), 1)
 
 
 def same(lazy, expected):
@@ -255,10 +255,22 @@ def test_what_a_lazy_array_has_not(x):
     assert not hasattr(x, "__array_interface__")
 
 
+def test_methods_that_numpy_has_by_two_names(x, a):
+    same(x.argsort(axis=1), a.argsort(axis=1))
+    same((x * 1j).conjugate(), (a * 1j).conjugate())
+    same(x.mT, a.mT)
+    with pytest.raises(ValueError, match="last two"):
+        _ = x[0, 0].mT
+
+
 def test_an_array_that_is_a_key_or_a_copy(x):
     assert {x: 1}[x] == 1
-    assert copy.copy(x) is x
-    assert copy.deepcopy(x).compute().tolist() == x.compute().tolist()
+    before = x.compute()
+    for y in (x.copy(), copy.copy(x), copy.deepcopy(x), np.copy(x)):
+        y[0] = 99
+        assert (y.compute()[0] == 99).all()
+        assert y.compute()[1:].tolist() == before[1:].tolist()
+        assert x.compute().tolist() == before.tolist()
 
 
 def test_blocks_are_given_once_each_exactly_as_chunks_say(a):

@@ -15,6 +15,7 @@ from lazyzarr.graph.ops.views import rechunk
 
 __all__ = [
     "can_cast",
+    "copy",
     "empty_like",
     "full_like",
     "iscomplexobj",
@@ -67,6 +68,11 @@ def _told(value: Any) -> Any:
     """The dtype of a lazy array, where there is one."""
     node = getattr(value, "__lazyzarr_node__", value)
     return node.dtype if isinstance(node, Node) else value
+
+
+def copy(a: Any, order: str = "K") -> Node:
+    """The same values, by another name; where they will lie in memory is not known yet."""
+    return as_node(a)
 
 
 def full_like(a: Any, fill_value: Any, dtype: DTypeLike | None = None) -> Node:
