@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numcodecs
 
-from ..errors import BaseZarrError
 from .chunk_update import WINDOW
 from .codecs.chain import build_chain
 from .codecs.numcodecs_v2 import v2_codec
@@ -16,7 +15,7 @@ from .codecs.registry import codec_of
 from .codecs.sharding import ShardingCodec
 from .metadata import ArrayMetadata, CodecSpec, located
 
-__all__ = ["ArrayCodecs", "codecs_of", "decoding_nbytes", "v2_documents", "writing_nbytes"]
+__all__ = ["ArrayCodecs", "codecs_of", "v2_documents", "writing_nbytes"]
 
 
 class ArrayCodecs(NamedTuple):
@@ -48,16 +47,6 @@ def codecs_of(metadata: ArrayMetadata, where: str = "") -> ArrayCodecs:
             next(codec for codec in codecs if isinstance(codec, ArrayBytesCodec)),
             tuple(codec for codec in codecs if isinstance(codec, BytesBytesCodec)),
         )
-
-
-def decoding_nbytes(metadata: ArrayMetadata) -> int:
-    """Bytes that decoding a chunk takes at most, besides the stored ones and the chunk: none of common codecs."""
-    stored = metadata.viewed or metadata
-    try:
-        chain = build_chain(stored.codecs, stored.chunk_shape, stored.dtype, stored.fill)
-    except BaseZarrError:
-        return 0  # whoever reads a chunk says what is wrong, and where
-    return (chain.inner_chain() or chain).working_nbytes
 
 
 def writing_nbytes(

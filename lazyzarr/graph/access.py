@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lazyzarr.format.array_codecs import decoding_nbytes
 from lazyzarr.format.chunk_parts import PartsReader
 from lazyzarr.format.chunk_source import AHEAD
 from lazyzarr.format.grid import Axis, RectilinearGrid
@@ -311,7 +310,7 @@ def read_bytes_bound(access: Access) -> int:
     reader = leaf.array.parts_reader()
     if isinstance(reader, PartsReader):
         return reader.encoded_nbytes + access.chunk_nbytes  # where it goes may be no place to decode into
-    bound = access.chunk_nbytes + access.chunk_nbytes // 8 + 65536 + decoding_nbytes(leaf.array.metadata)
+    bound = access.chunk_nbytes + access.chunk_nbytes // 8 + 65536 + reader.chain.working_nbytes
     if leaf.array.metadata.shards is None:
         return bound
     return bound + min(AHEAD, math.prod(leaf.array.metadata.chunk_shape) * leaf.dtype.itemsize)

@@ -27,7 +27,6 @@ from lazyzarr.codecs import (
     TransposeCodec,
 )
 from lazyzarr.errors import ChunkDecodeError, ChunkEncodeError, MetadataValidationError
-from lazyzarr.format.array_codecs import decoding_nbytes
 from lazyzarr.format.codecs.casting import ROUNDINGS, CastError, cast
 from lazyzarr.format.codecs.chain import build_chain
 from lazyzarr.format.codecs.numbers import numbers_of
@@ -536,16 +535,16 @@ def test_what_codecs_work_with_is_planned_for() -> None:
             {"compressors": ["numcodecs.lz4"]},
         )
     )
-    assert decoding_nbytes(plain.metadata) == 0
+    assert plain.reader().chain.working_nbytes == 0
     for words in (
         {"compressors": "blosc-lz4"},
         {"compressors": ["gzip", "crc32c"]},
         {"shards": (2000, 1000)},
     ):
         common = lz.create_array(MemoryStore(), shape=(2000, 1000), chunks=(1000, 500), dtype="f4", **words)
-        assert decoding_nbytes(common.metadata) == 0
-    assert decoding_nbytes(cast_.metadata) == 2 * chunk.nbytes
-    assert decoding_nbytes(copied.metadata) == 2 * chunk.nbytes
+        assert common.reader().chain.working_nbytes == 0
+    assert cast_.reader().chain.working_nbytes == 2 * chunk.nbytes
+    assert copied.reader().chain.working_nbytes == 2 * chunk.nbytes
     peaks = [lz.from_zarr(array).sum().explain().peak_memory for array in (plain, cast_)]
     assert peaks[1] >= peaks[0] + 2 * chunk.nbytes
 
