@@ -71,6 +71,8 @@ def computed_leaf(node: Computed, kept: int, values: Values, room: Room) -> Chun
 
     def get(i: int, box: Box) -> Array:
         origin, extent = box
+        if 0 in extent:  # of nothing there is no leaf, and no tile
+            return np.empty(extent, node.inputs[i].dtype)
         values = evaluators[i].at(extent, origin).values(origin)[0]
         now.node = node
         return values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis.extra import numpy as npst
 import lazyzarr as lz
 import lazyzarr.numpy as lnp
 from lazyzarr.errors import BoundsCheckError, SelectionError, ShapeMismatchError
+from lazyzarr.graph import run
 from tests.graph.selections import indices
 
 LAWS = int(os.environ.get("LAZYZARR_LAWS", "60"))
@@ -339,6 +341,41 @@ def test_changed_by_a_lazy_mask():
     x = lz.from_array(A, chunks=2)
     x[x > 3] = 0
     np.testing.assert_array_equal(x.compute(), np.where(A > 3, 0, A))
+
+
+NOTHING = {
+    "tensordot over nothing": lambda x: np.tensordot(x[:, :, :0], x[:, :, :0], ([1, 2], [1, 2])),
+    "tensordot over all of nothing": lambda x: np.tensordot(np.diff(x, axis=0)[..., :0], x[1:, :, :0], 3),
+    "tensordot of an axis": lambda x: np.tensordot(x[:0], x[:0], ([0], [0])),
+    "matmul of matrices": lambda x: x[0, :, :0] @ x[0, :0],
+    "matmul of rows": lambda x: x[0, 0, :0] @ x[0, 0, :0],
+    "dot": lambda x: np.dot(np.diff(x[0, :, :1]), x[0, :0]),
+    "no rows": lambda x: x[0, :0] @ x[0].T,
+    "of a new axis": lambda x: np.tensordot(x[..., None][..., :0], x[..., None][..., :0], 4),
+    "of a stretched axis": lambda x: np.broadcast_to(x[0, 0, :1, None], (1, 3, 0))[0] @ x[0, :0, :3],
+    "of joined arrays": lambda x: (
+        np.concatenate([x[0, 0], x[0, 1]])[:0] @ np.concatenate([x[0, 0], x[1, 0]])[9:9]
+    ),
+    "of a stack": lambda x: x[..., None, :0] @ x[:, :, :0, None],
+    "medians": lambda x: np.median(x[..., None][..., :0], axis=-1),
+    "counted": lambda x: np.histogram(x[..., None][..., :0], 3, (0, 1))[0],
+}
+
+
+@pytest.mark.parametrize("chunks", CHUNKS)
+@pytest.mark.parametrize("rules", [True, False])
+@pytest.mark.parametrize("name", NOTHING)
+def test_what_is_made_of_nothing(monkeypatch, tmp_path, name, rules, chunks):
+    if not rules:
+        monkeypatch.setattr(run, "optimize_outputs", list)
+    with lz.config.set({"array.write_empty_chunks": True}):
+        z = lz.create_array(tmp_path, name="u", data=A.astype("f4"), chunks=chunks)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = NOTHING[name](A.astype("f4"))
+        found = NOTHING[name](z.lazy()).compute(scheduler="sync")
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_map_overlap_takes_its_words_in_dasks_order():

@@ -18,17 +18,7 @@ Array = np.ndarray[Any, Any]
 Axes = tuple[int, ...]
 
 
-class _Product(Computed):
-    """Sums of products."""
-
-    __slots__ = ()
-
-    def _nothing(self, coords: tuple[int, ...]) -> Array:
-        """The block where nothing is summed; there is no chunk to ask for then."""
-        return np.zeros(self.box(coords)[1], self.dtype)
-
-
-class Tensordot(_Product):
+class Tensordot(Computed):
     """Sums of products over axes of both; parameters: these axes of each, whose chunks are the same."""
 
     __slots__ = ()
@@ -61,8 +51,6 @@ class Tensordot(_Product):
     def compute(self, coords: tuple[int, ...], get: Get) -> Array:
         """The block: products of chunks, added up."""
         one, other = self.params
-        if any(not self.inputs[0].shape[axis] for axis in one):
-            return self._nothing(coords)
         free = self._free
         numbers = [list(coords[: len(free[0])]), list(coords[len(free[0]) :])]
         total: Array | None = None
@@ -76,7 +64,7 @@ class Tensordot(_Product):
         return np.asarray(total)
 
 
-class Matmul(_Product):
+class Matmul(Computed):
     """Products of stacks of matrices; both have the same axes in front."""
 
     __slots__ = ()
@@ -100,8 +88,6 @@ class Matmul(_Product):
 
     def compute(self, coords: tuple[int, ...], get: Get) -> Array:
         """The block: products of chunks, added up."""
-        if not self.inputs[0].shape[-1]:
-            return self._nothing(coords)
         *front, row, column = coords
         total: Array | None = None
         for k in range(len(self.inputs[0].chunks[-1])):
