@@ -83,6 +83,7 @@ def draft_stage(
         inside,
         alone=_alone(found, loads),
         apart=tuple(any(_loads_apart(access, each) for each in loads) for access in found),
+        odd=tuple(_is_odd(access, layout) for access in found),
         whole=_whole_axes(found),
     )
 
@@ -210,6 +211,19 @@ def _loads_apart(access: Access, loads: Sequence[Load]) -> bool:
     own = [load.region for load in loads if load.leaf is access.leaf and _lies_in(load.region, access.region)]
     spans = itertools.chain(*own)
     return len(own) > 1 or any(s.axis is not None and s.step not in (1, abs(s.rate)) for s in spans)
+
+
+def _is_odd(access: Access, layout: Layout) -> bool:
+    """Whether units, or cells, end within chunks of the leaf along several axes."""
+    return (
+        sum(_ends_within_chunks(access, axis, cuts, layout.domain) for axis, cuts in enumerate(layout.units))
+        > 1
+    )
+
+
+def _ends_within_chunks(access: Access, axis: int, cuts: Cuts, domain: tuple[int, ...]) -> bool:
+    own = access.boundaries(axis, domain)
+    return own is not None and not np.isin(cuts, own).all()
 
 
 def _lies_in(region: Region, other: Region) -> bool:

@@ -31,6 +31,7 @@ __all__ = [
     "capacity",
     "join_cuts",
     "most_chunks",
+    "passing",
     "sharing",
     "sizes_to_cuts",
     "split_blocks",
@@ -380,7 +381,12 @@ def sharing(
 
 
 def capacity(
-    access: Access, levels: Sequence[Sharing], order: Sequence[int], alone: bool, apart: bool = False
+    access: Access,
+    levels: Sequence[Sharing],
+    order: Sequence[int],
+    alone: bool,
+    apart: bool = False,
+    odd: bool = False,
 ) -> int:
     """How many decoded chunks of a leaf must be kept so that none is decoded twice in a block.
 
@@ -388,10 +394,35 @@ def capacity(
     walked inside it must stay; where none share, only what one step needs. That is one chunk where nothing else reads
     the leaf (`alone`): what lies in several is put together from one after the other. Where each step loads several
     parts of what it spans (`apart`), those of two steps beside each other: what the last part was loaded of was used
-    as lately as what the first one was.
+    as lately as what the first one was. More where cells end within chunks (`odd`).
     """
     least = 1 if alone else math.prod(levels[-1].inner)
-    return max(least, *(_kept_between(access, level, order, alone, apart) for level in levels))
+    return max(
+        least, *(_kept_between(access, levels[i:], order, alone, apart, odd) for i in range(len(levels)))
+    )
+
+
+def passing(
+    levels: Sequence[Sharing], other: Access, others: Sequence[Sharing], order: Sequence[int], apart: bool
+) -> int:
+    """How many chunks another access of the leaf asks for, at most, between two uses of a chunk that one with these
+    levels keeps; `apart`: its steps may load several parts."""
+    return max(_passing(level, other, its, order, apart) for level, its in zip(levels, others, strict=True))
+
+
+def _passing(level: Sharing, other: Access, its: Sharing, order: Sequence[int], apart: bool) -> int:
+    shared_at = _shared_at(level, order)
+    if shared_at is None:
+        return 0
+    # The end of one step and the beginning of the next are one step, but what lies across where they meet counts twice.
+    inside = order[shared_at + 1 :]
+    twice = _product(other, its, inside[1:]) if inside or apart else 0
+    return _product(other, its, inside) + twice
+
+
+def _shared_at(level: Sharing, order: Sequence[int]) -> int | None:
+    """The first place in the order whose axis has steps that share chunks with the next."""
+    return next((p for p, axis in enumerate(order) if level.shares[axis]), None)
 
 
 def most_chunks(access: Access, boxes: Sequence[tuple[Cuts, Cuts]], domain: Sequence[int]) -> int:
@@ -410,21 +441,27 @@ def _most_along(access: Access, own: int, boxes: Sequence[tuple[Cuts, Cuts]], do
     return int((last - first).max(initial=0)) + 1
 
 
-def _kept_between(access: Access, level: Sharing, order: Sequence[int], alone: bool, apart: bool) -> int:
-    """Chunks to keep while the inner boxes of one outer box are walked, 1 where none is shared."""
-    shared_at = next((p for p, axis in enumerate(order) if level.shares[axis]), None)
+def _kept_between(
+    access: Access, levels: Sequence[Sharing], order: Sequence[int], alone: bool, apart: bool, odd: bool
+) -> int:
+    """Chunks to keep while the inner boxes of one outer box of the first level are walked, 1 where none is shared."""
+    level = levels[0]
+    shared_at = _shared_at(level, order)
     if shared_at is None:
         return 1
-    inside = order[shared_at + 1 :]
-    kept = _product(access, level, inside, order[shared_at] if apart else None)
-    again = next((p for p, axis in enumerate(inside) if level.shares[axis]), None)
+    axis, inside = order[shared_at], order[shared_at + 1 :]
+    kept = _product(access, level, inside, axis if apart else None)
+    if odd and any(each.shares[a] for each in levels[1:] for a in order if a != axis):
+        # Within a box its chunks are not asked for one after the other, so those of the next one come between.
+        kept += _product(access, level, (), axis) - _product(access, level, ())
+    again = next((p for p, a in enumerate(inside) if level.shares[a]), None)
     if again is None:
         # Along a line of chunks the last ones of a step are the first of the next.
-        line = [level.inner[own] for own in _moving(access, order[shared_at])]
-        return level.shares[order[shared_at]] if alone and line == [kept] else kept
+        line = [level.inner[own] for own in _moving(access, axis)]
+        return level.shares[axis] if alone and line == [kept] else kept
     # Where two steps along an axis inside share chunks, too, those of both steps outside are held beside each other.
     beside = _product(access, level, inside[again + 1 :])
-    return kept + _product(access, level, inside[again + 1 :], order[shared_at]) - beside
+    return kept + _product(access, level, inside[again + 1 :], axis) - beside
 
 
 def _product(access: Access, level: Sharing, all_along: Sequence[int], twice: int | None = None) -> int:

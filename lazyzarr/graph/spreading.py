@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from lazyzarr.graph.access import decoded_bytes, held_bytes
-from lazyzarr.graph.layout import Layout, capacity, sharing, split_blocks
+from lazyzarr.graph.layout import Layout, Sharing, capacity, passing, sharing, split_blocks
+from lazyzarr.graph.node import Node
 from lazyzarr.graph.stage import Budget, Memory, Stage, partial_bytes, spare_chunks
 
 __all__ = [
@@ -95,20 +97,46 @@ def with_groups(stage: Stage, groups: tuple[int, ...]) -> Stage:
         for access, inside in zip(stage.accesses, stage.inside, strict=True)
     ]
 
-    read = list(zip(stage.accesses, levels, stage.alone, stage.apart, strict=True))
-
     def kept(order: tuple[int, ...]) -> int:
+        chunks = _capacities(stage, levels, order)
         return sum(
-            held_bytes(access, capacity(access, level, order, *how) + spare_chunks(access, level[-1]))
-            for access, level, *how in read
+            held_bytes(access, count + spare_chunks(access, level[-1]))
+            for access, level, count in zip(stage.accesses, levels, chunks, strict=True)
         )
 
     order = min(_orders(len(stage.domain)), key=kept)
     layout = dataclasses.replace(layout, order=order)
-    capacities = tuple(capacity(access, level, order, *how) for access, level, *how in read)
+    capacities = _capacities(stage, levels, order)
     return dataclasses.replace(
         stage, layout=layout, groups=groups, capacities=capacities, memory=_memory(stage, layout, kept(order))
     )
+
+
+def _capacities(stage: Stage, levels: Sequence[Sequence[Sharing]], order: tuple[int, ...]) -> tuple[int, ...]:
+    """How many chunks each access keeps so that none is decoded twice in a block."""
+    read = zip(stage.accesses, levels, stage.alone, stage.apart, stage.odd, strict=True)
+    own = [capacity(access, level, order, *how) for access, level, *how in read]
+    for among in _read_several_times(stage):
+        # What one keeps stays only if the memory also holds what the others ask for in between.
+        most = max(
+            own[i]
+            + sum(
+                passing(levels[i], stage.accesses[j], levels[j], order, stage.apart[j])
+                for j in among
+                if j != i
+            )
+            for i in among
+        )
+        own[among[0]] += max(most - sum(own[i] for i in among), 0)
+    return tuple(own)
+
+
+def _read_several_times(stage: Stage) -> list[list[int]]:
+    """The numbers of the accesses of each leaf that has several."""
+    found: dict[Node, list[int]] = {}
+    for i, access in enumerate(stage.accesses):
+        found.setdefault(access.leaf, []).append(i)
+    return [among for among in found.values() if len(among) > 1]
 
 
 def _orders(ndim: int) -> list[tuple[int, ...]]:

@@ -91,6 +91,8 @@ class Stage:
     """For each access, whether tiles load once of that leaf, a stored array."""
     apart: tuple[bool, ...] = ()
     """For each access, whether tiles load several parts of what they span of it."""
+    odd: tuple[bool, ...] = ()
+    """For each access, whether cells end within its chunks, along several axes."""
     whole: frozenset[int] = frozenset()
     """Axes along which no block ends: a task walks all of them, with what came before in hand."""
 

@@ -168,7 +168,10 @@ def test_every_level_of_cuts_nests_in_the_next_and_tiles_cover_all_once(case, wo
 @given(cases(), st.integers(1, 4))
 def test_no_block_decodes_a_chunk_twice(case, workers):
     """The capacity of each leaf is enough, and what the plan says is decoded is what is."""
-    lazy, unit, sources = case
+    decodes_no_chunk_twice(*case, workers)
+
+
+def decodes_no_chunk_twice(lazy, unit, sources, workers):
     for stage in planned_stages(lazy, sink_of(lazy, unit), workers):
         accesses = Counter(access.leaf for access in stage.accesses)
         fetched = 0
@@ -182,6 +185,19 @@ def test_no_block_decodes_a_chunk_twice(case, workers):
         leaf = [access for access in stage.accesses if access.leaf.array in sources]
         most = decoded_bytes(leaf, stage.layout.blocks, stage.domain) / max(leaf[0].chunk_nbytes, 1)
         assert fetched <= most
+
+
+def test_what_one_access_keeps_outlives_what_another_asks_for():
+    source = Counting(np.arange(30).reshape(3, 2, 5))
+    x = lz.from_array(source, chunks=(1, 2, (1, 1, 1, 2)))
+    decodes_no_chunk_twice(x + x[-1], (1, 1, 2), [source], 1)
+
+
+def test_chunks_that_cells_end_in_are_kept_until_the_next_cell_asks_for_them():
+    source = Counting(np.arange(72).reshape(8, 3, 3))
+    x = lz.from_array(source, chunks=((1, 2, 5), (1, 2), 1))
+    other = lz.from_array(Counting(np.ones(x.shape)), chunks=(4, 3, 2))
+    decodes_no_chunk_twice(x[::-1] + other, (3, 2, 3), [source], 1)
 
 
 def test_what_lies_in_two_chunks_is_cut_off():
