@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import multiprocessing
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -99,6 +100,10 @@ def _named(name: str, workers: int, given: int | None) -> Scheduler:
     if name in ("sync", "synchronous", "single-threaded"):
         return Scheduler("sync", 1, dask.local.get_sync)
     if name in ("processes", "multiprocessing"):
+        if multiprocessing.current_process().daemon:
+            raise ValueError(
+                'scheduler="processes" within a worker process, which may start none: use "threads" there'
+            )
         return Scheduler("processes", workers, None)
     if name in ("distributed", "dask.distributed"):
         client = live_client()

@@ -418,6 +418,12 @@ def test_expressions_pickle_and_compute_elsewhere(x, client):
     same(got, values()[::2] - values().max(axis=0))
 
 
+def test_a_worker_process_starts_none_of_its_own(x, client):
+    with pytest.raises(ValueError, match='use "threads" there'):
+        client.submit(lambda y: y.compute(scheduler="processes"), x.sum()).result()
+    assert client.submit(lambda y: y.compute(scheduler="threads"), x.sum()).result() == values().sum()
+
+
 def test_a_callable_of_dasks_is_a_scheduler(x):
     same(x.sum().compute(scheduler=dask.get), values().sum())
     same((x * 2).compute(scheduler=dask.threaded.get), values() * 2)
