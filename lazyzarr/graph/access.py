@@ -25,14 +25,15 @@ __all__ = [
     "accesses",
     "accesses_below",
     "block_capacities",
-    "bytes_below",
     "decoded_bytes",
+    "decoded_in",
     "held_bytes",
     "inline_nodes",
     "leaf_name",
     "programs_below",
     "ranked",
     "read_bytes_bound",
+    "whole_box",
 ]
 
 
@@ -48,7 +49,7 @@ def accesses(roots: Sequence[Node], domain: tuple[int, ...], inline: frozenset[N
 
 def _is_reached(access: Access, domain: tuple[int, ...]) -> bool:
     """Whether any tile needs anything of the leaf: not every part of a joined array may be asked for."""
-    ends = _whole_box(domain)
+    ends = whole_box(domain)
     for own, span in enumerate(access.region):
         if span.within is not None and span.axis is not None:
             first, last = access.touched(own, *ends[span.axis], domain)
@@ -83,7 +84,7 @@ def _united(found: Sequence[Access], domain: tuple[int, ...]) -> list[Access]:
     return apart
 
 
-def _whole_box(shape: tuple[int, ...]) -> list[tuple[Cuts, Cuts]]:
+def whole_box(shape: tuple[int, ...]) -> list[tuple[Cuts, Cuts]]:
     """The starts and stops, along each axis, of one box that is all of a shape."""
     return [(np.array([0]), np.array([n])) for n in shape]
 
@@ -103,8 +104,8 @@ def _both(one: Access, other: Access, domain: tuple[int, ...]) -> Access | None:
         spans.append(span)
     both = dataclasses.replace(one, region=tuple(spans))
     boxes = _chunks_of(max(one, other, key=lambda access: volume(access.region)), domain)
-    apart = sum(_decoded(access, boxes, domain) for access in (one, other))
-    return both if _decoded(both, boxes, domain) <= apart else None
+    apart = sum(decoded_in(access, boxes, domain) for access in (one, other))
+    return both if decoded_in(both, boxes, domain) <= apart else None
 
 
 def _chunks_of(access: Access, domain: tuple[int, ...]) -> list[tuple[Cuts, Cuts]]:
@@ -156,28 +157,12 @@ def _by_chunks(access: Access) -> Access:
 
 
 def decoded_bytes(found: Sequence[Access], blocks: Sequence[Cuts], domain: tuple[int, ...]) -> int:
-    """Bytes decoded when each block decodes every chunk that it touches once."""
+    """Bytes of chunks, and of computed blocks, when each block decodes or makes every one that it touches once."""
     boxes = [(cuts[:-1], cuts[1:]) for cuts in blocks]
-    return sum(_decoded(access, boxes, domain) for access in found if access.decodes)
+    return sum(decoded_in(access, boxes, domain) for access in found if access.decodes)
 
 
-def bytes_below(node: Computed) -> tuple[int, int]:
-    """Bytes decoded below a computed node when each of its blocks is made once; and if none were decoded twice."""
-    again = once = 0
-    for source, intervals in zip(node.inputs, node.intervals(), strict=True):
-        whole_box = _whole_box(source.shape)
-        for access in accesses_below(source):
-            if not access.decodes or 0 in source.shape:
-                continue
-            asked, least = (_decoded(access, boxes, source.shape) for boxes in (intervals, whole_box))
-            if isinstance(access.leaf, Computed):
-                again_each, least = bytes_below(access.leaf)
-                asked = asked * again_each // max(access.leaf.nbytes, 1)
-            again, once = again + round(asked * node.passes), once + least
-    return again, once
-
-
-def _decoded(access: Access, boxes: Sequence[tuple[Cuts, Cuts]], domain: tuple[int, ...]) -> int:
+def decoded_in(access: Access, boxes: Sequence[tuple[Cuts, Cuts]], domain: tuple[int, ...]) -> int:
     """Bytes decoded for all boxes between these starts and stops along each axis."""
     count, moved = 1, set()
     for own, span in enumerate(access.region):
@@ -256,8 +241,8 @@ def _each_once(node: Computed, access: Access, intervals: Sequence[tuple[Cuts, C
         and len(node.inputs) == 1
         and all(span.within is None for span in access.region)
         and math.prod(len(starts) for starts, _ in intervals) == math.prod(map(len, node.chunks))
-        and _decoded(access, intervals, source.shape)
-        == _decoded(access, _whole_box(source.shape), source.shape)
+        and decoded_in(access, intervals, source.shape)
+        == decoded_in(access, whole_box(source.shape), source.shape)
     )
 
 

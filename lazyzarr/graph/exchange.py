@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lazyzarr.graph.access import accesses_below, bytes_below, decoded_bytes
+from lazyzarr.graph.access import accesses_below, decoded_bytes
 from lazyzarr.graph.draft import driver_cuts
 from lazyzarr.graph.layout import Cuts
 from lazyzarr.graph.long_lines import in_runs, is_long, smaller_blocks
@@ -23,11 +23,12 @@ from lazyzarr.graph.ops.merging import Merged
 from lazyzarr.graph.ops.points import Take
 from lazyzarr.graph.ops.sources import ZarrSource
 from lazyzarr.graph.ops.views import Rechunk
+from lazyzarr.graph.reading import bytes_below
 from lazyzarr.graph.region import Span
 from lazyzarr.graph.stage import Stage
 from lazyzarr.graph.temporary import can_spill
 
-__all__ = ["Cut", "between", "least_work", "proposals", "work"]
+__all__ = ["Cut", "between", "proposals", "work"]
 
 
 class Cut(NamedTuple):
@@ -81,19 +82,8 @@ def _proposals(stage: Stage, room: int, fits: bool) -> Iterator[Cut]:
 
 
 def work(stage: Stage) -> float:
-    """Bytes that a stage decodes, below computed blocks too, and writes."""
-    total = float(stage.decode + stage.write)
-    for access in stage.accesses:
-        if isinstance(access.leaf, Computed) and access.leaf.nbytes:
-            made = decoded_bytes([access], stage.layout.blocks, stage.domain) / access.leaf.nbytes
-            total += made * bytes_below(access.leaf)[0]
-    return total
-
-
-def least_work(stage: Stage) -> float:
-    """Bytes that a stage decodes where each chunk of a source is decoded once, below computed blocks, too."""
-    below = [bytes_below(a.leaf)[1] for a in stage.accesses if isinstance(a.leaf, Computed)]
-    return stage.least_decode + sum(below)
+    """Bytes that a stage decodes, makes of computed blocks, and writes."""
+    return stage.decode + stage.made + stage.write
 
 
 def _computed(stage: Stage) -> list[Computed]:

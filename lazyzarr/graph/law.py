@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from lazyzarr.format.array import Array
 from lazyzarr.format.stored import sampled_share
-from lazyzarr.graph.access import decoded_bytes
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.computed import Computed
 from lazyzarr.graph.ops.elementwise import Elementwise
@@ -106,20 +105,19 @@ def _costs(
     stage: Stage, temporary: frozenset[Node], rates: dict[str, str], unknown: dict[str, None]
 ) -> Iterator[tuple[str, float]]:
     """Seconds on one core, by resource."""
-    for access in stage.accesses:
-        if access.decodes and isinstance(access.leaf, ZarrSource):
-            nbytes = decoded_bytes([access], stage.layout.blocks, stage.domain)
-            chunks = nbytes // max(access.chunk_nbytes, 1)
-            if access.leaf in temporary:  # it will be there, as it is
-                yield from _moved(access.leaf.array, nbytes, chunks, OPENED)
+    for reading in stage.readings:
+        if isinstance(reading.leaf, ZarrSource):
+            nbytes, chunks = reading.nbytes, reading.nbytes / max(reading.chunk_nbytes, 1)
+            if reading.leaf in temporary:  # it will be there, as it is
+                yield from _moved(reading.leaf.array, nbytes, chunks, OPENED)
             else:
-                yield from _read(access.leaf.array, nbytes, chunks, rates)
+                yield from _read(reading.leaf.array, nbytes, chunks, rates)
     for sink in stage.sinks:
         if sink is not None:
             nbytes = math.prod(stage.domain) * sink.itemsize
             units = math.prod(len(cuts) - 1 for cuts in sink.cuts(stage.domain))
             yield from _written(sink.handle.open(), nbytes, units, rates)
-    moved = stage.decode + stage.write + sum(root.nbytes for root in _kept(stage))
+    moved = stage.decode + stage.made + stage.write + sum(root.nbytes for root in _kept(stage))
     yield "memory", 2 * moved / MEMORY
     yield "compute", _compute(stage, unknown)
 
@@ -131,7 +129,7 @@ def _kept(stage: Stage) -> list[Node]:
     return [root for root, sink in zip(stage.roots, stage.sinks, strict=True) if sink is None]
 
 
-def _read(array: Array, nbytes: int, chunks: int, rates: dict[str, str]) -> Iterator[tuple[str, float]]:
+def _read(array: Array, nbytes: float, chunks: float, rates: dict[str, str]) -> Iterator[tuple[str, float]]:
     name, rate = _codec(array, DECODE)
     share = sampled_share(array.store, array.path, array.metadata)
     if share == 0:
@@ -150,7 +148,7 @@ def _written(array: Array, nbytes: int, units: int, rates: dict[str, str]) -> It
     yield from _moved(array, nbytes * (0.5 if name else 1.0), units, MADE)
 
 
-def _moved(array: Array, nbytes: float, chunks: int, each: float) -> Iterator[tuple[str, float]]:
+def _moved(array: Array, nbytes: float, chunks: float, each: float) -> Iterator[tuple[str, float]]:
     """Stored bytes on their way: from a disk, over a network, or nowhere at all."""
     in_flight = array.store.in_flight
     if in_flight > 1:

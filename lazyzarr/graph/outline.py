@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
-from lazyzarr.graph.access import decoded_bytes, leaf_name
+from lazyzarr.graph.access import leaf_name
 from lazyzarr.graph.blame import blame, nearby
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.reductions import Reduce
 from lazyzarr.graph.origins import Place
 from lazyzarr.graph.plan import Stages
+from lazyzarr.graph.reading import sources
 from lazyzarr.graph.stage import Stage
 from lazyzarr.settings import format_bytes
 
@@ -67,7 +65,7 @@ def _facts(planned: Stages, stage: Stage) -> StageFacts:
         write=stage.write,
         writers=stage.writers,
         peak=peak,
-        reads=tuple(dict.fromkeys(_word(access.leaf) for access in stage.accesses)),
+        reads=tuple(dict.fromkeys(_word(leaf) for access in stage.accesses for leaf in sources(access.leaf))),
         gives=_gives(stage),
         place=_maker(stage),
         why=_over(planned, stage, peak),
@@ -114,15 +112,12 @@ def expression(node: Node) -> tuple[str, Place | None]:
     return (place.text if place is not None and place.text else node.label), place
 
 
-def decoded_once(stages: Sequence[Stage]) -> dict[Node, int]:
+def decoded_once(stages: Sequence[Stage]) -> dict[Node, float]:
     """For each source, the bytes that are decoded where each of its chunks that is needed is decoded once."""
-    once: dict[Any, int] = {}
+    once: dict[Node, float] = {}
     for stage in stages:
-        whole = [np.array([0, n]) for n in stage.domain]
-        for access in stage.accesses:
-            if access.decodes:
-                least = decoded_bytes([access], whole, stage.domain)
-                once[access.leaf] = max(once.get(access.leaf, 0), least)
+        for reading in stage.readings:
+            once[reading.leaf] = max(once.get(reading.leaf, 0), reading.least)
     return once
 
 

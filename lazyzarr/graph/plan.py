@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lazyzarr.graph.draft import draft_stage
-from lazyzarr.graph.exchange import Cut, least_work, proposals, work
+from lazyzarr.graph.exchange import Cut, proposals, work
 from lazyzarr.graph.in_flight import with_read_ahead
+from lazyzarr.graph.layout import Access
 from lazyzarr.graph.node import substitute
+from lazyzarr.graph.ops.computed import Computed
 from lazyzarr.graph.order import Output, groups
+from lazyzarr.graph.reading import below
 from lazyzarr.graph.spreading import split_further, spread, with_groups, with_smallest_blocks
 from lazyzarr.graph.stack import least_shared
 from lazyzarr.graph.stage import Budget, Stage, partial_bytes
@@ -169,7 +172,7 @@ def _why(planned: Stages, stage: Stage, better: Stages) -> str:
     if planned.peak(stage) > planned.memory:
         return f"{stages}, because {stage.name} alone would need {format_bytes(planned.peak(stage))}"
     nbytes = work(stage) - stage.write
-    times = nbytes / max(least_work(stage), 1)
+    times = nbytes / max(stage.least_work, 1)
     return f"{stages}, because in one each source chunk would be decoded {times:.1f} times ({format_bytes(nbytes)})"
 
 
@@ -215,13 +218,20 @@ def _is_better(new: Stages, old: Stages) -> bool:
 def _tiny_chunks(stages: Sequence[Stage]) -> int:
     """The size from which on a second thread pays, where what is decoded at once is smaller; else 0."""
     found = [
-        (access.chunk_nbytes, least_shared(levels[-1]))
+        (nbytes, least_shared(levels[-1]))
         for stage in stages
         for access, levels in zip(stage.accesses, stage.inside, strict=True)
-        if access.decodes
+        for nbytes in _decoded_at_once(access)
     ]
     tiny = all(nbytes < least for nbytes, least in found)
     return max((least for _, least in found), default=0) if tiny else 0
+
+
+def _decoded_at_once(access: Access) -> list[int]:
+    """Bytes of a chunk of each source that an access makes a task decode."""
+    if isinstance(access.leaf, Computed):
+        return [reading.chunk_nbytes for reading in below(access.leaf)]
+    return [access.chunk_nbytes] if access.decodes else []
 
 
 def _fit(planned: Stages) -> Stages:

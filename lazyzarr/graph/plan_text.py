@@ -93,7 +93,7 @@ def _row(number: int, stage: StageFacts, head: Place | None) -> tuple[str, ...]:
     return (str(number), stage.name, f"{stage.tasks:,}", *sizes, format_bytes(stage.peak), what)
 
 
-def _sizes(decode: int, least: int, write: int) -> tuple[str, str, str]:
+def _sizes(decode: int, least: float, write: int) -> tuple[str, str, str]:
     """Decoded bytes, amplification and written bytes, as words."""
     return (
         format_bytes(decode) if decode else "-",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lazyzarr.graph.access import decoded_bytes, held_bytes
+from lazyzarr.graph.access import held_bytes
 from lazyzarr.graph.layout import Layout, Sharing, capacity, passing, sharing, split_blocks
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.stage import Budget, Memory, Stage, partial_bytes, spare_chunks
@@ -66,7 +66,7 @@ def _joins_much(stage: Stage, groups: tuple[int, ...], size: int) -> bool:
 def _decodes_again(stage: Stage, groups: tuple[int, ...]) -> bool:
     """Whether blocks would cut through many chunks, each of which is decoded once for each of its parts."""
     blocks = split_blocks(stage.layout.cells, groups)
-    return decoded_bytes(stage.accesses, blocks, stage.domain) > MOST_SPREAD * stage.least_decode
+    return stage.work(blocks) > MOST_SPREAD * stage.work_in_one
 
 
 def split_further(stage: Stage, groups: tuple[int, ...], limit: float = math.inf) -> tuple[int, ...] | None:
@@ -79,7 +79,7 @@ def split_further(stage: Stage, groups: tuple[int, ...], limit: float = math.inf
             option = (*groups[:axis], further, *groups[axis + 1 :])
             blocks = split_blocks(stage.layout.cells, option)
             partial = any(axis in reduce.axes for reduce in stage.reduces)
-            options.append((decoded_bytes(stage.accesses, blocks, stage.domain), partial, axis, option))
+            options.append((stage.work(blocks), partial, axis, option))
     return min(options)[-1] if options else None
 
 

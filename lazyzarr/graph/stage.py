@@ -11,14 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from lazyzarr.graph.access import decoded_bytes, held_bytes, leaf_name, ranked, read_bytes_bound
-from lazyzarr.graph.layout import Access, Layout, Sharing
+from lazyzarr.graph.layout import Access, Cuts, Layout, Sharing
 from lazyzarr.graph.node import Node
-from lazyzarr.graph.ops.lines import Lines
-from lazyzarr.graph.ops.merging import Merged
-from lazyzarr.graph.ops.ranked import Ranked
+from lazyzarr.graph.ops.computed import Computed
 from lazyzarr.graph.ops.reductions import Reduce
 from lazyzarr.graph.ops.sources import ZarrSource
-from lazyzarr.graph.ops.views import Rechunk
+from lazyzarr.graph.ops.views import View
+from lazyzarr.graph.reading import Reading, readings, sources, worked
 from lazyzarr.graph.sink import Sink
 
 __all__ = ["Budget", "Memory", "Stage", "partial_bytes", "spare_chunks"]
@@ -102,9 +101,20 @@ class Stage:
         return self.layout.domain
 
     @property
+    def readings(self) -> list[Reading]:
+        """What is decoded of each source, below computed blocks too."""
+        return readings(self.accesses, self.layout.blocks, self.layout.order, self.domain)
+
+    @property
     def decode(self) -> int:
-        """Bytes decoded, at most."""
-        return decoded_bytes(self.accesses, self.layout.blocks, self.domain)
+        """Bytes decoded of sources, at most."""
+        return round(sum(reading.nbytes for reading in self.readings))
+
+    @property
+    def made(self) -> int:
+        """Bytes of computed blocks that are made, at most."""
+        computed = [access for access in self.accesses if isinstance(access.leaf, Computed)]
+        return decoded_bytes(computed, self.layout.blocks, self.domain)
 
     @property
     def least_task(self) -> int:
@@ -128,17 +138,27 @@ class Stage:
     @property
     def chunks(self) -> int:
         """Chunks decoded, at most, or written where none are decoded."""
-        read = sum(
-            decoded_bytes([access], self.layout.blocks, self.domain) // access.chunk_nbytes
-            for access in self.accesses
-            if access.chunk_nbytes
-        )
-        return read or self.writers
+        read = sum(each.nbytes / each.chunk_nbytes for each in self.readings if each.chunk_nbytes)
+        return round(read) or self.writers
 
     @functools.cached_property
     def least_decode(self) -> int:
-        """Bytes decoded where each chunk is decoded once."""
-        return decoded_bytes(self.accesses, [np.array([0, n]) for n in self.domain], self.domain)
+        """Bytes decoded of sources where each chunk is decoded once."""
+        return round(sum(reading.least for reading in self.readings))
+
+    @property
+    def least_work(self) -> float:
+        """Bytes decoded, and made of computed blocks, where nothing is decoded or made twice."""
+        return self.least_decode + sum(a.leaf.nbytes for a in self.accesses if isinstance(a.leaf, Computed))
+
+    @functools.cached_property
+    def work_in_one(self) -> float:
+        """Bytes decoded, and made of computed blocks, if all of it were one block."""
+        return self.work([np.array([0, n]) for n in self.domain])
+
+    def work(self, blocks: Sequence[Cuts]) -> float:
+        """Bytes decoded, and made of computed blocks, if these were the blocks."""
+        return worked(self.accesses, blocks, self.layout.order, self.domain)
 
     @property
     def write(self) -> int:
@@ -155,9 +175,10 @@ class Stage:
         """The operation and the variable it is done to."""
         what = self.reduces if self.reduces else self.roots
         label = "-".join(dict.fromkeys(map(_label, what))) if len(what) <= 4 else f"{len(what)}-results"
-        leaf = ranked(self.accesses, self.domain)[:1]
-        variable = leaf_name(leaf[0].leaf) if leaf else ""
-        return f"{label}-{variable}" if variable and variable != label else label
+        read = [access.leaf for access in ranked(self.accesses, self.domain)[:1]]
+        if read and leaf_name(read[0]) != label:
+            return f"{label}-{leaf_name(sources(read[0])[0])}"
+        return label
 
     def blocks(self) -> Iterator[tuple[int, ...]]:
         """The index of each block."""
@@ -169,11 +190,11 @@ class Stage:
 
 
 def _label(node: Node) -> str:
-    """The word for what makes a node's values: what the plan cuts otherwise itself is called what it is."""
+    """The word for what makes a node's values: computed ones are called so however they are arranged."""
     made = node
-    while isinstance(made, Rechunk):
+    while isinstance(made, View):
         made = made.inputs[0]
-    return made.label if isinstance(made, (Lines, Merged, Ranked)) else node.label
+    return made.label if isinstance(made, Computed) else node.label
 
 
 def partial_bytes(reduces: Sequence[Reduce], numblocks: Sequence[int]) -> int:

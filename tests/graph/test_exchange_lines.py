@@ -45,7 +45,7 @@ def test_lines_go_through_a_temporary_array(x, function, chunks):
     lazy, values = x
     expected = function(values, np)
     y = function(lazy, lnp)
-    how = HOW if chunks is None else HOW | {"memory": "44MB"}
+    how = HOW if chunks is None else HOW | {"memory": "42MB"}
     plan = y.to_zarr("out.zarr", chunks=chunks or "keep", compute=False, **how)
     assert plan.fits, plan
     assert "spill" in [stage.kind for stage in plan.stages]

@@ -132,6 +132,11 @@ class MapBlocks(UserBlocks):
             )
         return result
 
+    @property
+    def in_step(self) -> bool:
+        """Always."""
+        return True
+
     def intervals(self) -> list[tuple[Intervals, ...]]:
         """Each block asks for one chunk of each input."""
         return [within(source.chunks) for source in self.inputs]

@@ -42,9 +42,8 @@ class Computed(Node):
         """Never asked: blocks say themselves what they need."""
         raise NotImplementedError
 
-    @property
-    def passes(self) -> float:
-        """How often, on the average, the boxes in each of the intervals are asked for until all blocks are made."""
+    def passes(self, i: int) -> float:
+        """How often, on the average, each box of an input is asked for until all blocks are made."""
         return 1.0
 
     @property
@@ -55,6 +54,11 @@ class Computed(Node):
     @property
     def reads_itself(self) -> bool:
         """Whether it takes what it needs of a stored input itself: no chunk of that is decoded or kept for it."""
+        return False
+
+    @property
+    def in_step(self) -> bool:
+        """Whether along each axis a block asks for the interval of its own number, or for the only one."""
         return False
 
     @abstractmethod

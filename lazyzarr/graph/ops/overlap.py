@@ -42,6 +42,11 @@ class MapOverlap(Computed):
         self.dtype, self.shape = np.dtype(dtype), tuple(map(sum, self.chunks))
         self.dims = self.inputs[0].dims
 
+    @property
+    def in_step(self) -> bool:
+        """Always."""
+        return True
+
     def intervals(self) -> list[tuple[Intervals, ...]]:
         """Each block asks for its chunk and `depth` more at each side."""
         *_, depth, padded = self.params

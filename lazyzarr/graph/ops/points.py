@@ -37,8 +37,7 @@ class Take(Computed):
         self.shape = tuple(map(sum, self.chunks))
         self.dtype, self.dims = self.inputs[0].dtype, self.inputs[0].dims
 
-    @property
-    def passes(self) -> float:
+    def passes(self, i: int) -> float:
         """Blocks that each chunk along the axis has elements for."""
         axis, held, _ = self.params
         wanted: Points = held.value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,11 @@ class Tensordot(Computed):
         """Boxes are chunks of both."""
         return [within(source.chunks) for source in self.inputs]
 
+    def passes(self, i: int) -> float:
+        """Each chunk is asked for with all chunks along the other's axes that are not summed over."""
+        other = self.inputs[1 - i]
+        return math.prod(len(other.chunks[axis]) for axis in self._free[1 - i])
+
     def compute(self, coords: tuple[int, ...], get: Get) -> Array:
         """The block: products of chunks, added up."""
         one, other = self.params
@@ -85,6 +91,10 @@ class Matmul(Computed):
     def intervals(self) -> list[tuple[Intervals, ...]]:
         """Boxes are chunks of both."""
         return [within(source.chunks) for source in self.inputs]
+
+    def passes(self, i: int) -> float:
+        """Each chunk is asked for with all chunks along the other's columns, or rows."""
+        return len(self.chunks[-1 if i == 0 else -2])
 
     def compute(self, coords: tuple[int, ...], get: Get) -> Array:
         """The block: products of chunks, added up."""

@@ -142,6 +142,11 @@ class Runs(Computed):
         axis, lines = self.form.axis, self.chunks[:-2]
         return (*lines[:axis], self.form.lengths, *lines[axis:])
 
+    @property
+    def in_step(self) -> bool:
+        """Always."""
+        return True
+
     def intervals(self) -> list[tuple[Intervals, ...]]:
         """Each block asks for one run of some lines."""
         return [tuple((cuts[:-1], cuts[1:]) for cuts in map(cuts_of, self._source_chunks()))]
