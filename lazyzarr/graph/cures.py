@@ -17,7 +17,6 @@ from lazyzarr.graph.chunking import normalize_chunks
 from lazyzarr.graph.node import Node, make, walk
 from lazyzarr.graph.ops.blocks import MapBlocks
 from lazyzarr.graph.ops.computed import Computed
-from lazyzarr.graph.ops.lines import Lines
 from lazyzarr.graph.ops.views import Rechunk, rechunk
 from lazyzarr.graph.plan import Output, Stages, plan_stages
 from lazyzarr.graph.sink import Sink
@@ -28,6 +27,8 @@ __all__ = ["Cure", "find_cures"]
 
 # How often chunks are halved before it is given up.
 MOST_HALVINGS = 40
+# How often the range is halved in which a budget is looked for.
+HALVINGS = 2
 
 
 class Cure(NamedTuple):
@@ -78,35 +79,45 @@ def _name(node: Node, default: str) -> str:
 
 def _more_memory(planned: Stages, reach: str) -> Iterator[Cure]:
     """The budget that is enough."""
-    wanted = planned.peak_memory
-    text = _enough_for_runs(planned)
+    text = _with_temporary_arrays(planned) or _without_temporary_arrays(planned)
     if text:
         yield Cure(f'memory="{text}"', _free(parse_bytes(text), reach))
-        return
+
+
+def _with_temporary_arrays(planned: Stages) -> str:
+    """A budget far below the plan's peak that is enough with temporary arrays, to a quarter; empty where none is."""
+    least = most = planned.memory
+    while True:
+        most *= 2
+        if not planned.asked.folder or most >= planned.peak_memory:
+            return ""
+        if _fits_within(planned, most):
+            break
+        least = most
+    for _ in range(HALVINGS):
+        middle = (least + most) // 2
+        least, most = (least, middle) if _fits_within(planned, middle) else (middle, most)
+    return _rounded_up(most)
+
+
+def _without_temporary_arrays(planned: Stages) -> str:
+    """A budget of about the plan's peak that is enough; empty where none is found."""
+    wanted = planned.peak_memory
     for _ in range(5):
         text = _rounded_up(wanted)
         # What fits without temporary arrays does with them, and is found sooner.
-        again = plan_stages(
-            planned.outputs, dataclasses.replace(planned.asked, memory=parse_bytes(text), folder="")
-        )
-        if _fits(again):
-            yield Cure(f'memory="{text}"', _free(parse_bytes(text), reach))
-            return
-        wanted = max(again.peak_memory, wanted + wanted // 8)
-
-
-def _enough_for_runs(planned: Stages) -> str:
-    """A budget in which lines are ordered by way of temporary arrays, where they need more to be held; else empty."""
-    nodes = walk([output.node for output in planned.outputs])
-    if not planned.asked.folder or not any(isinstance(node, Lines) and node.in_order for node in nodes):
-        return ""
-    memory = planned.memory
-    while (memory := 2 * memory) < planned.peak_memory:
-        text = _rounded_up(memory)
-        again = plan_stages(planned.outputs, dataclasses.replace(planned.asked, memory=parse_bytes(text)))
+        budget = dataclasses.replace(planned.asked, memory=parse_bytes(text), folder="")
+        again = plan_stages(planned.outputs, budget)
         if _fits(again):
             return text
+        wanted = max(again.peak_memory, wanted + wanted // 8)
     return ""
+
+
+def _fits_within(planned: Stages, memory: int) -> bool:
+    """Whether a plan of the same outputs fits a budget."""
+    budget = dataclasses.replace(planned.asked, memory=parse_bytes(_rounded_up(memory)))
+    return _fits(plan_stages(planned.outputs, budget))
 
 
 def _free(nbytes: int, reach: str) -> str:

@@ -48,8 +48,9 @@ MOST_FILES, LEAST_FILE = 100_000, 500_000
 LEAST_ROW = 16_000
 # Amplification below this is not worth a look.
 LEAST_AMPLIFICATION = 1.3
-# Parts of a task's memory that a block may take on its way into a temporary array, and out of it.
-SHARES = (4, 10)
+# Parts of a task's memory that a block may take on its way into a temporary array, and out of it: the larger, the fewer
+# files; but what is written may have to be held twice.
+SHARES = (2, 4, 10)
 # A block of lines is put together, and what is made of it lies here once, and once more until nothing reads it; the
 # rest is a little. Smaller blocks leave room for others of the same step.
 LINES_PUT_TOGETHER, LINES_MADE, LINES_SHARE = 1.25, 2, 8
@@ -211,7 +212,7 @@ def _before_reading(stage: Stage, room: int) -> Iterator[Cut]:
             continue
         reads = _lengths(access.grid)
         wants = [_extent(span, stage) for span in access.region]
-        chunks = between(access.leaf.shape, reads, wants, access.leaf.dtype.itemsize, room // SHARES[0])
+        chunks = between(access.leaf.shape, reads, wants, access.leaf.dtype.itemsize, room // SHARES[1])
         yield Cut({access.leaf: chunks})
 
 

@@ -179,11 +179,18 @@ def _compute(stage: Stage, unknown: dict[str, None]) -> float:
         if node.calls_user and node.label not in _SORTING:
             unknown[node.label] = None
         else:
-            total += _nanoseconds(node) * sum(map(volume, regions))
+            total += _nanoseconds(node) * _elements(node) * sum(map(volume, regions))
     elements = math.prod(stage.domain)
     for reduce in stage.reduces:
         total += (3 if isinstance(reduce, Variance) else 1) * CHEAP * elements
     return total * 1e-9
+
+
+def _elements(node: Node) -> float:
+    """How many values are looked at for each element of a node: of lines that are reduced, all of them."""
+    if not isinstance(node, Computed) or node.label not in _SORTING:
+        return 1.0
+    return max(1.0, math.prod(node.inputs[0].shape) / max(math.prod(node.shape), 1))
 
 
 def _nanoseconds(node: Node) -> float:

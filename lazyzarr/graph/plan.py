@@ -154,10 +154,12 @@ def _exchanged(planned: Stages, budget: Budget) -> Stages | None:
     """The plan with temporary arrays before one of its stages, where that is better; else None."""
     tiny = planned.workers_why.startswith("1 thread")
     at_once = planned.workers if tiny else budget.workers
-    room = max(0, planned.memory - planned.results - BASE) // at_once
+    room = max(0, planned.memory - planned.results - BASE)
     for stage in planned.stages:
         fits = planned.peak(stage) <= planned.memory and planned.workers == at_once
-        tried = [_planned(_changed(planned, cut), budget) for cut in proposals(stage, room, fits)]
+        # Where tasks at once have too little, one at a time may have enough.
+        cuts = [cut for part in dict.fromkeys((at_once, 1)) for cut in proposals(stage, room // part, fits)]
+        tried = [_planned(_changed(planned, cut), budget) for cut in cuts]
         best = _first_of_the_best(tried)
         if best is not None and _is_better(best, planned):
             why = (_why(planned, stage, best),) if len(best.spills) > len(planned.spills) else ()

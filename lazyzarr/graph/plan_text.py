@@ -149,7 +149,7 @@ def _decoded_again(stages: Sequence[Stage]) -> list[str]:
     """A line for each source that more than one stage reads."""
     readers: dict[Node, list[Stage]] = {}
     for stage in stages:
-        for leaf in dict.fromkeys(access.leaf for access in stage.accesses if access.decodes):
+        for leaf in dict.fromkeys(reading.leaf for reading in stage.readings):
             readers.setdefault(leaf, []).append(stage)
     return [_again(leaf, found) for leaf, found in readers.items() if len(found) > 1]
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import lazyzarr as lz
+from lazyzarr import settings
 from lazyzarr.errors import LazyzarrError, MemoryBudgetError, StoreError, TemporarySpaceError
 from lazyzarr.format import os_calls
 from lazyzarr.graph import check
@@ -60,8 +61,9 @@ def test_a_rechunk_that_does_not_fit_takes_two(slabs):
     assert plan.amplification == 1
     assert [stage.write for stage in plan.stages] == [x.nbytes] * 2
     assert re.search(r"two stages, because read-slabs alone would need [0-9.]+ MB", str(plan))
-    assert re.search(r"/temporary: needs 15\.7 MB, [0-9.]+ [MGT]B free", " ".join(str(plan).split()))
-    assert plan._planned.temporary_bytes == x.nbytes
+    needs = plan._planned.temporary_bytes
+    assert x.nbytes <= needs <= 1.25 * x.nbytes
+    assert f"/temporary: needs {settings.format_bytes(needs)}, " in " ".join(str(plan).split())
 
 
 def test_an_operand_that_lies_across_the_blocks_is_copied_once():

@@ -210,9 +210,12 @@ def test_medians_read_each_chunk_once_and_keep_one(monkeypatch):
 def test_a_plan_says_how_often_chunks_would_be_decoded():
     """Each column of chunks once for each of the 16 blocks that it is cut into."""
     x = lz.from_zarr(lz.create_array("z.zarr", shape=(2560, 512, 512), chunks=(64, 128, 128), dtype="f4"))
-    plan = lnp.median(x, axis=0).explain(memory="300MB", num_workers=2)
+    plan = lnp.median(x, axis=0).explain(memory="300MB", num_workers=4)
     assert [stage.kind for stage in plan.stages] == ["spill", "map"]
     assert "each source chunk would be decoded 16.0 times (43.0 GB)" in str(plan)
+    # For two workers, one of whom waits, that costs more than it saves.
+    alone = lnp.median(x, axis=0).explain(memory="300MB", num_workers=2)
+    assert ([stage.kind for stage in alone.stages], alone.amplification) == (["map"], 1.0)
 
 
 def test_blocks_are_not_made_smaller_by_decoding_chunks_again():
