@@ -315,3 +315,13 @@ def test_dtypes_of_blocks_are_asked_for_once(x):
     assert len(calls) == 1
     with pytest.raises(ShapeMismatchError, match="chunks"):
         x.rechunk((1, 1))
+
+
+def test_what_is_subtracted_from_all_of_it_does_not_cut_it_up():
+    x = lz.from_array(np.ones((40, 12, 10)), chunks=(4, 12, 10))
+    fine = lz.from_array(np.ones((12, 10)), chunks=(1, 2))
+    assert (x - fine).chunks == (fine - x).chunks == x.chunks
+    assert (x[:2] - fine).chunks == ((2,), (1,) * 12, (2,) * 5), "of nearly equal ones each boundary counts"
+    assert (x[:, :, :1] * fine[0]).chunks == ((4,) * 10, (12,), (2,) * 5), "no other has that axis"
+    empty = lz.from_array(np.ones((0, 4)), chunks=(1, 2))
+    assert (empty + empty * 2).chunks == ((0,), (2, 2))

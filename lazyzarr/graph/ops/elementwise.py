@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import operator
 import warnings
 from collections.abc import Callable, Sequence
@@ -32,6 +33,8 @@ __all__ = [
 ]
 
 ONE = Span(0, 1, 1)
+# Inputs that are so many times as large decide on the chunks alone.
+MUCH_LARGER = 8
 
 # NumPy (2.4.6 and 2.5.5, x86-64) leaves elements unwritten when one of these has an `out=` whose inner
 # stride is not one element: np.isnan(a[:, 0], out=o[:, 0]). Without `out=` they are right.
@@ -292,7 +295,8 @@ def _operator_of(dtype: np.dtype[Any], whole: bool, exponent: float) -> np.ufunc
 def common_chunks(shape: tuple[int, ...], nodes: Sequence[Node]) -> Chunks:
     """The chunks of an elementwise result: where the inputs' differ, cut at every boundary of any.
 
-    Axes that are broadcast do not count.
+    Axes that are broadcast do not count, nor do inputs beside much larger ones: a mean over time, cut finely because it
+    took much to make, would cut what it is subtracted from into as small pieces.
     """
     if len(nodes) == 1 and nodes[0].shape == shape:
         return nodes[0].chunks
@@ -302,8 +306,10 @@ def common_chunks(shape: tuple[int, ...], nodes: Sequence[Node]) -> Chunks:
         for node in nodes:
             own = axis - len(shape) + node.ndim
             if own >= 0 and node.shape[own] == n:
-                candidates.append(node.chunks[own])
-        result.append(refine(candidates) if candidates else (n,))
+                candidates.append((math.prod(node.shape), node.chunks[own]))
+        most = max((size for size, _ in candidates), default=0)
+        large = [chunks for size, chunks in candidates if size * MUCH_LARGER > most or not most]
+        result.append(refine(large) if large else (n,))
     return tuple(result)
 
 
