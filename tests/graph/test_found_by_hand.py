@@ -95,3 +95,24 @@ def test_corners_are_numpys(name: str, chunks: int) -> None:
     assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
     assert lazy.dtype.newbyteorder("=") == expected.dtype.newbyteorder("=")
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "c8", "c16", "g"])
+@pytest.mark.parametrize("chunks", [1, 2, 3])
+def test_nothing_times_infinity_is_no_number_in_products(dtype: str, chunks: int) -> None:
+    """BLAS scales by what is one number, and by 0 to 0; np.dot of two axes does so itself."""
+    for n, m in [(3, 1), (1, 3), (1, 1), (3, 3)]:
+        one, other = np.full((n, 1), np.inf, dtype), np.zeros((1, m), dtype)
+        for a, b in [(one, other), (other.T, one.T)]:
+            lazies = [lz.from_array(x, chunks=chunks) for x in (a, b)]
+            with quiet():
+                for found in (np.dot(*lazies), np.tensordot(*lazies, 1), lazies[0] @ lazies[1]):
+                    values = found.compute(scheduler="sync")
+                    assert (values.dtype, values.shape) == (np.dtype(dtype), (len(a), b.shape[1]))
+                    assert np.isnan(values).all()
+
+
+def test_products_over_one_axis_twice_are_refused() -> None:
+    x = lz.from_array(np.ones((2, 2)), chunks=1)
+    with pytest.raises(ValueError, match="duplicate axes"):
+        np.tensordot(x, x, ((0, 0), (0, 1)))
