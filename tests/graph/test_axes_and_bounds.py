@@ -55,6 +55,7 @@ REDUCTIONS = [
 ]
 for _function in REDUCTIONS:
     OF_TWO[_function.__name__] = (functools.partial(_kept, _function), BOX)
+REFUSALS: list[tuple[type[Exception], ...]] = [(ValueError, IndexError), (TypeError,), (OverflowError,)]
 PAIRS = [(1, -1), (-1, 0), (-3, -1), (-2, -3), (2, -2), (0, -4), (3, -1), (-5, 0)]
 
 
@@ -67,16 +68,55 @@ def test_two_axes_are_counted_from_either_end(name: str) -> None:
 
 
 def agree(function: Callable[..., Any], held: Any, lazies: Any, said: str) -> None:
-    """Both forms give the same values in one dtype, or refuse by errors of one kind."""
+    """Both forms give the same values in one dtype, zeros of the same sign, or refuse by errors of one kind."""
     with quiet():
         try:
             expected = np.asarray(function(*held))
-        except (ValueError, TypeError, IndexError) as refused:
-            with pytest.raises(TypeError if isinstance(refused, TypeError) else (ValueError, IndexError)):
+        except (ValueError, TypeError, IndexError, OverflowError) as refused:
+            kinds = next(pair for pair in REFUSALS if isinstance(refused, pair))
+            with pytest.raises(kinds):
                 function(*lazies).compute()
             return
         lazy = function(*lazies)
         found = np.asarray(lazy.compute(scheduler="sync"))
     assert (lazy.dtype, lazy.shape) == (expected.dtype, expected.shape), said
     assert (found.dtype, found.shape) == (expected.dtype, expected.shape), said
+    if expected.dtype.kind not in "fc":
+        np.testing.assert_array_equal(found, expected, said)
+        return
     np.testing.assert_allclose(found, expected, 1e-12, err_msg=said)
+    np.testing.assert_array_equal(np.signbit(found.real), np.signbit(expected.real), said)
+
+
+BOUNDS = [None, False, True, -1, 0, 300, -1000, 0.5, -0.0, np.nan, 1j]
+BOUNDS += [np.uint8(1), np.int64(3), np.float16(-1), np.float32(1), np.bool_(False)]
+
+
+@pytest.mark.parametrize("dtype", ["?", "i1", "u1", "i2", "i8", "u8", "f2", "f4", "f8", "g", "c8"])
+def test_clip_between_bounds_of_any_kinds(dtype: str) -> None:
+    """NumPy finds one dtype for the values and both bounds, which two steps, one a bound, do not."""
+    held = np.array([-0.0, 1, 0, 3, 120]).astype(dtype)
+    lazy = lz.from_array(held, chunks=3)
+    rng = np.random.default_rng(ord(dtype[0]))
+    for number in rng.permutation(len(BOUNDS) ** 2)[:60]:
+        low, high = BOUNDS[number // len(BOUNDS)], BOUNDS[number % len(BOUNDS)]
+        agree(lambda x, low=low, high=high: np.clip(x, low, high), (held,), (lazy,), f"{low!r} to {high!r}")
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u2", "f4", "f8", "c16"])
+@pytest.mark.parametrize("other", ["?", "u1", "i4", "f2", "f8"])
+def test_clip_between_lazy_bounds(dtype: str, other: str) -> None:
+    held = np.arange(-3, 3).astype(dtype), np.array([0, 1] * 3, other), np.array(2.5, "f2")
+    lazies = [lz.from_array(x, chunks=2 if x.ndim else "auto") for x in held]
+    agree(np.clip, held, lazies, "arrays")
+    agree(lambda x, low, high: np.clip(x, high, low), held, lazies, "turned")
+    agree(lambda x, low, high: x.clip(low, 3), held, lazies, "one array")
+
+
+def test_clip_of_times() -> None:
+    held = (
+        np.array(["2000-01-01", "1999-05-05", "NaT", "2001-01-01"], "M8[D]"),
+        np.datetime64("2000-01-01T06", "h"),
+    )
+    lazy = lz.from_array(held[0], chunks=3)
+    agree(lambda x: np.clip(x, held[1], held[0][-1]), held[:1], [lazy], "times")
