@@ -18,6 +18,8 @@ SPANS = np.array([3, -1, 7], "m8[s]")
 TEXT = np.array([b"", b"a", b""])
 SWAPPED = np.arange(12, dtype=">i4").reshape(3, 4)
 MASK = np.array([True, False, False])
+BOX = np.arange(24.0).reshape(2, 3, 4)
+WORDS = np.array(["bb", "a", "", "ccc"])
 
 
 def changed(x: Any, selection: Any, value: Any) -> Any:
@@ -74,6 +76,7 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "medians of no lines": (lambda x: np.median(x, axis=0), (np.zeros((3, 0)),)),
     "quantiles, swapped": (lambda x: np.quantile(x, 0.4, axis=1, method="lower"), (SWAPPED,)),
     "rolled, swapped": (lambda x: np.roll(x, 1, axis=0), (SWAPPED,)),
+    "products of a column": (np.dot, (np.array([[[np.inf], [1], [2]]] * 2), np.zeros(1))),
     "windows, swapped": (lambda x: np.lib.stride_tricks.sliding_window_view(x, 2, axis=1), (SWAPPED,)),
 }
 
@@ -116,3 +119,13 @@ def test_products_over_one_axis_twice_are_refused() -> None:
     x = lz.from_array(np.ones((2, 2)), chunks=1)
     with pytest.raises(ValueError, match="duplicate axes"):
         np.tensordot(x, x, ((0, 0), (0, 1)))
+
+
+
+@pytest.mark.parametrize(
+    "labels", [[False, False], [False, True], np.array([0, 1], "u1"), np.array([1, 0], "u8")]
+)
+def test_labels_of_groups_count_from_0_whatever_integers_they_are(labels: Any) -> None:
+    x = lz.from_array(np.array([1, 2]), chunks=1)
+    expected = np.bincount(np.asarray(labels, int), [1, 2]).astype(int)
+    np.testing.assert_array_equal(x.groupby_reduce(labels, "sum").compute(), expected)
