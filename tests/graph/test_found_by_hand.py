@@ -77,6 +77,15 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "quantiles, swapped": (lambda x: np.quantile(x, 0.4, axis=1, method="lower"), (SWAPPED,)),
     "rolled, swapped": (lambda x: np.roll(x, 1, axis=0), (SWAPPED,)),
     "products of a column": (np.dot, (np.array([[[np.inf], [1], [2]]] * 2), np.zeros(1))),
+    "an uneven number of texts": (lambda x, mask: np.logical_xor.reduce(x, where=mask), (TEXT, ~MASK)),
+    "an uneven number of long texts": (
+        lambda x, mask: np.logical_xor.reduce(x, where=mask),
+        (WORDS, np.array([True, False, True, True])),
+    ),
+    "and of text of any length": (
+        lambda x, mask: np.logical_xor.reduce(x, where=mask, initial=True),
+        (WORDS.astype(np.dtypes.StringDType()), np.array([True, False, True, True])),
+    ),
     "windows, swapped": (lambda x: np.lib.stride_tricks.sliding_window_view(x, 2, axis=1), (SWAPPED,)),
 }
 

@@ -92,7 +92,9 @@ def _reduce(
                 "has to specify 'initial'"
             )
         mask = views.broadcast_to(as_node(where), node.shape)
-        node = choose(mask, node, Constant(np.asarray(start).astype(node.dtype)[()]))
+        # False as text is true.
+        other = np.asarray(start).astype(node.dtype) if start else np.zeros((), node.dtype)
+        node = choose(mask, node, Constant(other[()]))
     found: Node = reducing.joined(node, axis, dtype, bool(keepdims), function)
     return found if initial is None else ufunc(function, Constant(found.dtype.type(initial)), found)
 
