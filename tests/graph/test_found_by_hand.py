@@ -77,6 +77,15 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "quantiles, swapped": (lambda x: np.quantile(x, 0.4, axis=1, method="lower"), (SWAPPED,)),
     "rolled, swapped": (lambda x: np.roll(x, 1, axis=0), (SWAPPED,)),
     "products of a column": (np.dot, (np.array([[[np.inf], [1], [2]]] * 2), np.zeros(1))),
+    "weights along two axes": (lambda x, y: np.average(x, (0, 2), y), (BOX, BOX[:, 0] + 1)),
+    "weights along axes, turned": (
+        lambda x, y: np.average(x, (-1, 0), y, keepdims=True),
+        (BOX, BOX[:, 0].T + 1),
+    ),
+    "weights along all axes, turned": (
+        lambda x, y: np.average(x, [2, 0, 1], y),
+        (BOX, np.moveaxis(BOX, 2, 0)),
+    ),
     "an uneven number of texts": (lambda x, mask: np.logical_xor.reduce(x, where=mask), (TEXT, ~MASK)),
     "an uneven number of long texts": (
         lambda x, mask: np.logical_xor.reduce(x, where=mask),

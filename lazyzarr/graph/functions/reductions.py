@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lazyzarr.graph import reducing
-from lazyzarr.graph.functions.arguments import as_node, assigned, axes_in
+from lazyzarr.graph.functions.arguments import as_node, assigned, axes_in, axis_in, several
 from lazyzarr.graph.functions.values import where as choose
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops import joining, views
@@ -216,22 +216,31 @@ def count_nonzero(a: Any, axis: Axis = None, keepdims: bool = False) -> Node:
 
 
 def average(a: Any, axis: Axis = None, weights: Any = None, keepdims: bool = False) -> Node:
-    """The mean over axes, with weights of the array's shape, or along one axis."""
+    """The mean over axes, with weights of the array's shape, or of that which it has along these axes."""
     node = as_node(a)
     if weights is None:
         return mean(node, axis, None, keepdims)
-    given, over = as_node(weights), axis
+    given = as_node(weights)
     if given.shape != node.shape:
-        (along,) = axes_in(node, axis)
-        if given.shape != (node.shape[along],):
-            raise ValueError(f"weights of shape {given.shape} do not fit {node.shape} along axis {axis}")
-        if not node.shape[along]:
-            raise ZeroDivisionError("Weights sum to zero, can't be normalized")
-        given, over = joining.part(given, (slice(None), *(None,) * (node.ndim - along - 1))), 0
+        given = _along(given, node, axis)
     dtype = np.result_type(node.dtype, given.dtype, "f8" if node.dtype.kind in "biu" else node.dtype)
     total = sum(ufunc(np.multiply, node, given, dtype=dtype), axis, None, keepdims)
-    weight = sum(given, over, dtype, keepdims)
+    weight = sum(given, axis, dtype, keepdims)
     return ufunc(np.true_divide, total, call(UserElementwise, _some_weight, [weight], (), weight.dtype))
+
+
+def _along(weights: Node, node: Node, axis: Axis) -> Node:
+    """Weights for the axes of an array that are named, in this order, with ones for its other axes."""
+    if axis is None:
+        raise TypeError("Axis must be specified when shapes of a and weights differ.")
+    places = [axis_in(node, each) for each in several(axis)]
+    shape = tuple(node.shape[place] for place in places)
+    if weights.shape != shape:
+        raise ValueError(f"weights of shape {weights.shape} do not fit {node.shape} along axis {axis}")
+    if 0 in shape:
+        raise ZeroDivisionError("Weights sum to zero, can't be normalized")
+    ordered = views.transpose(weights, [places.index(i) for i in axes_in(node, tuple(places))])
+    return joining.part(ordered, tuple(slice(None) if i in places else None for i in range(node.ndim)))
 
 
 def _some_weight(weight: Any) -> Any:
