@@ -86,6 +86,9 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
         lambda x, y: np.average(x, [2, 0, 1], y),
         (BOX, np.moveaxis(BOX, 2, 0)),
     ),
+    "a histogram between no edges": (lambda x: np.histogram(x, [])[0], (BOX,)),
+    "a density between no edges": (lambda x: np.histogram(x, [], density=True)[0], (BOX,)),
+    "no edges": (lambda x: np.histogram(x, [], weights=x)[1], (BOX,)),
     "an uneven number of texts": (lambda x, mask: np.logical_xor.reduce(x, where=mask), (TEXT, ~MASK)),
     "an uneven number of long texts": (
         lambda x, mask: np.logical_xor.reduce(x, where=mask),
