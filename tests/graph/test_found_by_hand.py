@@ -89,6 +89,8 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "a histogram between no edges": (lambda x: np.histogram(x, [])[0], (BOX,)),
     "a density between no edges": (lambda x: np.histogram(x, [], density=True)[0], (BOX,)),
     "no edges": (lambda x: np.histogram(x, [], weights=x)[1], (BOX,)),
+    "no quantiles of nothing": (lambda x: np.quantile(x, [], axis=0, method="higher"), (I4[:0],)),
+    "no percentiles of nothing": (lambda x: np.percentile(x, [], axis=0), (I4[:0],)),
     "an uneven number of texts": (lambda x, mask: np.logical_xor.reduce(x, where=mask), (TEXT, ~MASK)),
     "an uneven number of long texts": (
         lambda x, mask: np.logical_xor.reduce(x, where=mask),
@@ -141,6 +143,20 @@ def test_products_over_one_axis_twice_are_refused() -> None:
     with pytest.raises(ValueError, match="duplicate axes"):
         np.tensordot(x, x, ((0, 0), (0, 1)))
 
+
+@pytest.mark.parametrize("dtype", ["U3", "S3", np.dtypes.StringDType()])
+@pytest.mark.parametrize("chunks", [1, 4])
+def test_quantiles_of_text_are_whole_words(dtype: Any, chunks: int) -> None:
+    """NumPy's functions that pass over NaN cut text to what the first line has."""
+    held = WORDS.astype(dtype)
+    x = lz.from_array(held, chunks=chunks)
+    for q in (0.3, 1, [0.5, 1]):
+        found = np.quantile(x, q, method="lower")
+        assert found.dtype == held.dtype
+        np.testing.assert_array_equal(found.compute(), np.quantile(held, q, method="lower"))
+    for function in (np.nanquantile, np.nanpercentile):
+        with pytest.raises(TypeError, match=f"{function.__name__} of .* is not computed here"):
+            function(x, 0.5, method="lower")
 
 
 @pytest.mark.parametrize(
