@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -166,3 +167,40 @@ def test_labels_of_groups_count_from_0_whatever_integers_they_are(labels: Any) -
     x = lz.from_array(np.array([1, 2]), chunks=1)
     expected = np.bincount(np.asarray(labels, int), [1, 2]).astype(int)
     np.testing.assert_array_equal(x.groupby_reduce(labels, "sum").compute(), expected)
+
+
+def _along(function: Callable[..., Any], x: Any, axis: Any) -> Any:
+    return function(x, 0.5, axis) if function is np.quantile else function(x, axis=axis)
+
+
+OF_NO_AXES: dict[str, Callable[..., Any]] = {
+    function.__name__: functools.partial(_along, function)
+    for function in [
+        *(np.sum, np.prod, np.any, np.all, np.min, np.max, np.ptp, np.count_nonzero, np.argmin, np.argmax),
+        *(np.nansum, np.nanprod, np.nanmin, np.nanmax, np.nanargmax, np.cumsum, np.cumprod, np.nancumsum),
+        *(np.squeeze, np.argsort, np.mean, np.std, np.median, np.sort, np.flip, np.average, np.quantile),
+    ]
+} | {
+    "take": lambda x, axis: np.take(x, [0, -1], axis),
+    "repeat": lambda x, axis: np.repeat(x, 2, axis),
+    "maximum.reduce": lambda x, axis: np.maximum.reduce(x, axis),
+    "hypot.reduce": lambda x, axis: np.hypot.reduce(x, axis),
+    "roll": lambda x, axis: np.roll(x, 1, axis),
+    "expand_dims": np.expand_dims,
+}
+
+
+@pytest.mark.parametrize("axis", [0, -1, 1, -2, (0,)])
+@pytest.mark.parametrize("name", OF_NO_AXES)
+def test_the_first_axis_of_an_array_that_has_none(name: str, axis: Any) -> None:
+    """Some of NumPy's functions take it for all there is, others refuse it."""
+    function, held = OF_NO_AXES[name], np.array(3.5)
+    try:
+        expected = np.asarray(function(held, axis))
+    except (TypeError, ValueError):
+        with pytest.raises((TypeError, ValueError)):
+            function(lz.from_array(held), axis)
+        return
+    found = np.asarray(function(lz.from_array(held), axis).compute(scheduler="sync"))
+    assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+    np.testing.assert_array_equal(found, expected)

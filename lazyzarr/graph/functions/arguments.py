@@ -14,7 +14,17 @@ from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.elementwise import Constant
 from lazyzarr.graph.ops.sources import memory
 
-__all__ = ["as_node", "as_nodes", "assigned", "axes_in", "axis_in", "new_axes", "no_axis", "several"]
+__all__ = [
+    "as_node",
+    "as_nodes",
+    "assigned",
+    "axes_in",
+    "axis_in",
+    "first_or_all",
+    "new_axes",
+    "no_axis",
+    "several",
+]
 
 
 def as_node(value: Any) -> Node:
@@ -48,6 +58,11 @@ def axis_in(node: Node, axis: Any) -> int:
 def axes_in(node: Node, axis: Any) -> tuple[int, ...]:
     """The positions of one axis or several, sorted; all for None."""
     return axes_of(axis, node.dims)
+
+
+def first_or_all(node: Node, axis: Any) -> Any:
+    """The axis, or None for 0 and -1 of an array of no axes: NumPy's reductions and others take it to have one then."""
+    return None if not node.ndim and axis in (0, -1) and not isinstance(axis, bool) else axis
 
 
 def several(given: Any) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lazyzarr.graph.functions.arguments import as_node, axes_in, axis_in
+from lazyzarr.graph.functions.arguments import as_node, axes_in, axis_in, first_or_all
 from lazyzarr.graph.functions.shapes import concatenate, expand_dims, moveaxis, ravel, reshape
 from lazyzarr.graph.functions.values import where
 from lazyzarr.graph.node import Node
@@ -83,7 +83,9 @@ def _filled(node: Node, value: Any) -> Node:
 
 
 def _scanned(a: Any, axis: Any, dtype: Any, function: np.ufunc) -> Node:
-    return accumulated(ravel(a) if axis is None else as_node(a), 0 if axis is None else axis, dtype, function)
+    node = as_node(a)
+    axis = first_or_all(node, axis)
+    return accumulated(ravel(node) if axis is None else node, 0 if axis is None else axis, dtype, function)
 
 
 def accumulated(node: Node, axis: Any, dtype: Any, function: np.ufunc) -> Node:
@@ -174,6 +176,7 @@ def sort(a: Any, axis: Any = -1, kind: Any = None, *, stable: bool | None = None
 
 def argsort(a: Any, axis: Any = -1, kind: Any = None, *, stable: bool | None = None) -> Node:
     """The positions that sort the values along an axis (None: raveled)."""
+    axis = first_or_all(as_node(a), axis)
     node = ravel(a) if axis is None else as_node(a)
     where_ = 0 if axis is None else axis_in(node, axis)
     return _sorted(np.argsort, node, where_, np.dtype(np.intp), "stable" if stable else kind)

@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 
 from lazyzarr.errors import ShapeMismatchError
-from lazyzarr.graph.functions.arguments import as_node, as_nodes, axes_in, axis_in, new_axes, no_axis, several
+from lazyzarr.graph.functions.arguments import (
+    as_node,
+    as_nodes,
+    axes_in,
+    axis_in,
+    first_or_all,
+    new_axes,
+    no_axis,
+    several,
+)
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops import joining, points, reshaping, views
 from lazyzarr.graph.ops.elementwise import astype, ufunc
@@ -98,6 +107,7 @@ def expand_dims(a: Any, axis: Any) -> Node:
 def squeeze(a: Any, axis: Any = None) -> Node:
     """The array without its axes of length 1, or without those given. Raises ValueError for a longer one."""
     node = as_node(a)
+    axis = first_or_all(node, axis)
     dropped = [i for i, n in enumerate(node.shape) if n == 1] if axis is None else list(axes_in(node, axis))
     for i in dropped:
         if node.shape[i] != 1:
@@ -296,6 +306,7 @@ def split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[Node]:
 
 def take(a: Any, indices: Any, axis: Any = None) -> Node:
     """The elements at these positions along an axis; None: of the raveled array. Raises IndexError."""
+    axis = first_or_all(as_node(a), axis)
     node = ravel(a) if axis is None else as_node(a)
     where = 0 if axis is None else axis_in(node, axis)
     wanted = np.asarray(indices)
@@ -328,6 +339,7 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Node:
 
 def repeat(a: Any, repeats: Any, axis: Any = None) -> Node:
     """Each element several times, along an axis; None: of the raveled array."""
+    axis = first_or_all(as_node(a), axis)
     node = ravel(a) if axis is None else as_node(a)
     where = 0 if axis is None else axis_in(node, axis)
     return points.take(node, np.repeat(np.arange(node.shape[where]), repeats), where)
