@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import lazyzarr as lz
+from lazyzarr.errors import SelectionError
 from tests.graph.laws.values import quiet
 
 U2 = np.array([[65535, 3], [7, 255]], "u2")
@@ -204,3 +206,13 @@ def test_the_first_axis_of_an_array_that_has_none(name: str, axis: Any) -> None:
     found = np.asarray(function(lz.from_array(held), axis).compute(scheduler="sync"))
     assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
     np.testing.assert_array_equal(found, expected)
+
+
+def test_fields_that_are_not_picked_so_are_told_of_by_name() -> None:
+    x = lz.from_array(np.array([(1, 2.5)], [("a", "i4"), ("b", "f8")]))
+    with pytest.raises(SelectionError, match=re.escape("fields are picked one by one: x['b']")):
+        x[["b", "a"]]
+    with pytest.raises(SelectionError, match="there is no field 'c'; the elements have 'a', 'b'"):
+        x["c"]
+    with pytest.raises(SelectionError, match="there is no field 'a'; the elements have none"):
+        lz.from_array(I4)["a"]
