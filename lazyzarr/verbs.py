@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Required, Unpack, overload
 
 import numpy as np
@@ -353,17 +353,17 @@ def compute(
     >>> compute(x.sum(), {"most": x.max()})
     (np.float64(6.0), {'most': np.float64(3.0)})
     """
-    found: dict[LazyArray, None] = {}
-    _find(values, found)
-    arrays = list(found)
+    arrays: list[LazyArray] = []
+    _find(values, arrays)
     answers = compute_outputs(arrays, Job(scheduler, num_workers, memory, progress, temp)) if arrays else []
-    by_array = dict(zip(arrays, answers, strict=True))
-    return tuple(_put(value, by_array) for value in values)
+    given = iter(answers)
+    return tuple(_put(value, given) for value in values)
 
 
-def _find(value: Any, found: dict[LazyArray, None]) -> None:
+def _find(value: Any, found: list[LazyArray]) -> None:
+    """Adds the lazy arrays within a value, in the order in which `_put` comes by them."""
     if isinstance(value, LazyArray):
-        found[value] = None
+        found.append(value)
     elif type(value) in (list, tuple) or hasattr(value, "_fields"):
         for item in value:
             _find(item, found)
@@ -372,9 +372,10 @@ def _find(value: Any, found: dict[LazyArray, None]) -> None:
             _find(item, found)
 
 
-def _put(value: Any, answers: Mapping[LazyArray, Any]) -> Any:
+def _put(value: Any, answers: Iterator[Any]) -> Any:
+    """A value with answers in the place of its lazy arrays."""
     if isinstance(value, LazyArray):
-        return answers[value]
+        return next(answers)
     if type(value) in (list, tuple):
         return type(value)(_put(item, answers) for item in value)
     if hasattr(value, "_fields"):

@@ -111,8 +111,8 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
         array([[ 9, 10],
                [ 1,  2]])
         """
-        if isinstance(selection, str) and selection in (self.dtype.names or ()):
-            return self._of(elementwise.field(self._node, selection))
+        if isinstance(selection, str):
+            return self._of(picking.field(self._node, selection))
         if isinstance(selection, LazyArray) and selection.dtype == np.dtype(bool):
             if selection.shape != self.shape:
                 raise SelectionError(

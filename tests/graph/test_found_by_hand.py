@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 
 import lazyzarr as lz
+from lazyzarr.errors import SelectionError
 from tests.graph.laws.values import quiet
 
 U2 = np.array([[65535, 3], [7, 255]], "u2")
@@ -18,6 +21,8 @@ SPANS = np.array([3, -1, 7], "m8[s]")
 TEXT = np.array([b"", b"a", b""])
 SWAPPED = np.arange(12, dtype=">i4").reshape(3, 4)
 MASK = np.array([True, False, False])
+BOX = np.arange(24.0).reshape(2, 3, 4)
+WORDS = np.array(["bb", "a", "", "ccc"])
 
 
 def changed(x: Any, selection: Any, value: Any) -> Any:
@@ -74,6 +79,30 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "medians of no lines": (lambda x: np.median(x, axis=0), (np.zeros((3, 0)),)),
     "quantiles, swapped": (lambda x: np.quantile(x, 0.4, axis=1, method="lower"), (SWAPPED,)),
     "rolled, swapped": (lambda x: np.roll(x, 1, axis=0), (SWAPPED,)),
+    "products of a column": (np.dot, (np.array([[[np.inf], [1], [2]]] * 2), np.zeros(1))),
+    "weights along two axes": (lambda x, y: np.average(x, (0, 2), y), (BOX, BOX[:, 0] + 1)),
+    "weights along axes, turned": (
+        lambda x, y: np.average(x, (-1, 0), y, keepdims=True),
+        (BOX, BOX[:, 0].T + 1),
+    ),
+    "weights along all axes, turned": (
+        lambda x, y: np.average(x, [2, 0, 1], y),
+        (BOX, np.moveaxis(BOX, 2, 0)),
+    ),
+    "a histogram between no edges": (lambda x: np.histogram(x, [])[0], (BOX,)),
+    "a density between no edges": (lambda x: np.histogram(x, [], density=True)[0], (BOX,)),
+    "no edges": (lambda x: np.histogram(x, [], weights=x)[1], (BOX,)),
+    "no quantiles of nothing": (lambda x: np.quantile(x, [], axis=0, method="higher"), (I4[:0],)),
+    "no percentiles of nothing": (lambda x: np.percentile(x, [], axis=0), (I4[:0],)),
+    "an uneven number of texts": (lambda x, mask: np.logical_xor.reduce(x, where=mask), (TEXT, ~MASK)),
+    "an uneven number of long texts": (
+        lambda x, mask: np.logical_xor.reduce(x, where=mask),
+        (WORDS, np.array([True, False, True, True])),
+    ),
+    "and of text of any length": (
+        lambda x, mask: np.logical_xor.reduce(x, where=mask, initial=True),
+        (WORDS.astype(np.dtypes.StringDType()), np.array([True, False, True, True])),
+    ),
     "windows, swapped": (lambda x: np.lib.stride_tricks.sliding_window_view(x, 2, axis=1), (SWAPPED,)),
 }
 
@@ -95,3 +124,95 @@ def test_corners_are_numpys(name: str, chunks: int) -> None:
     assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
     assert lazy.dtype.newbyteorder("=") == expected.dtype.newbyteorder("=")
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "c8", "c16", "g"])
+@pytest.mark.parametrize("chunks", [1, 2, 3])
+def test_nothing_times_infinity_is_no_number_in_products(dtype: str, chunks: int) -> None:
+    """BLAS scales by what is one number, and by 0 to 0; np.dot of two axes does so itself."""
+    for n, m in [(3, 1), (1, 3), (1, 1), (3, 3)]:
+        one, other = np.full((n, 1), np.inf, dtype), np.zeros((1, m), dtype)
+        for a, b in [(one, other), (other.T, one.T)]:
+            lazies = [lz.from_array(x, chunks=chunks) for x in (a, b)]
+            with quiet():
+                for found in (np.dot(*lazies), np.tensordot(*lazies, 1), lazies[0] @ lazies[1]):
+                    values = found.compute(scheduler="sync")
+                    assert (values.dtype, values.shape) == (np.dtype(dtype), (len(a), b.shape[1]))
+                    assert np.isnan(values).all()
+
+
+def test_products_over_one_axis_twice_are_refused() -> None:
+    x = lz.from_array(np.ones((2, 2)), chunks=1)
+    with pytest.raises(ValueError, match="duplicate axes"):
+        np.tensordot(x, x, ((0, 0), (0, 1)))
+
+
+@pytest.mark.parametrize("dtype", ["U3", "S3", np.dtypes.StringDType()])
+@pytest.mark.parametrize("chunks", [1, 4])
+def test_quantiles_of_text_are_whole_words(dtype: Any, chunks: int) -> None:
+    """NumPy's functions that pass over NaN cut text to what the first line has."""
+    held = WORDS.astype(dtype)
+    x = lz.from_array(held, chunks=chunks)
+    for q in (0.3, 1, [0.5, 1]):
+        found = np.quantile(x, q, method="lower")
+        assert found.dtype == held.dtype
+        np.testing.assert_array_equal(found.compute(), np.quantile(held, q, method="lower"))
+    for function in (np.nanquantile, np.nanpercentile):
+        with pytest.raises(TypeError, match=f"{function.__name__} of .* is not computed here"):
+            function(x, 0.5, method="lower")
+
+
+@pytest.mark.parametrize(
+    "labels", [[False, False], [False, True], np.array([0, 1], "u1"), np.array([1, 0], "u8")]
+)
+def test_labels_of_groups_count_from_0_whatever_integers_they_are(labels: Any) -> None:
+    x = lz.from_array(np.array([1, 2]), chunks=1)
+    expected = np.bincount(np.asarray(labels, int), [1, 2]).astype(int)
+    np.testing.assert_array_equal(x.groupby_reduce(labels, "sum").compute(), expected)
+
+
+def _along(function: Callable[..., Any], x: Any, axis: Any) -> Any:
+    return function(x, 0.5, axis) if function is np.quantile else function(x, axis=axis)
+
+
+OF_NO_AXES: dict[str, Callable[..., Any]] = {
+    function.__name__: functools.partial(_along, function)
+    for function in [
+        *(np.sum, np.prod, np.any, np.all, np.min, np.max, np.ptp, np.count_nonzero, np.argmin, np.argmax),
+        *(np.nansum, np.nanprod, np.nanmin, np.nanmax, np.nanargmax, np.cumsum, np.cumprod, np.nancumsum),
+        *(np.squeeze, np.argsort, np.mean, np.std, np.median, np.sort, np.flip, np.average, np.quantile),
+    ]
+} | {
+    "take": lambda x, axis: np.take(x, [0, -1], axis),
+    "repeat": lambda x, axis: np.repeat(x, 2, axis),
+    "maximum.reduce": lambda x, axis: np.maximum.reduce(x, axis),
+    "hypot.reduce": lambda x, axis: np.hypot.reduce(x, axis),
+    "roll": lambda x, axis: np.roll(x, 1, axis),
+    "expand_dims": np.expand_dims,
+}
+
+
+@pytest.mark.parametrize("axis", [0, -1, 1, -2, (0,)])
+@pytest.mark.parametrize("name", OF_NO_AXES)
+def test_the_first_axis_of_an_array_that_has_none(name: str, axis: Any) -> None:
+    """Some of NumPy's functions take it for all there is, others refuse it."""
+    function, held = OF_NO_AXES[name], np.array(3.5)
+    try:
+        expected = np.asarray(function(held, axis))
+    except (TypeError, ValueError):
+        with pytest.raises((TypeError, ValueError)):
+            function(lz.from_array(held), axis)
+        return
+    found = np.asarray(function(lz.from_array(held), axis).compute(scheduler="sync"))
+    assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_fields_that_are_not_picked_so_are_told_of_by_name() -> None:
+    x = lz.from_array(np.array([(1, 2.5)], [("a", "i4"), ("b", "f8")]))
+    with pytest.raises(SelectionError, match=re.escape("fields are picked one by one: x['b']")):
+        x[["b", "a"]]
+    with pytest.raises(SelectionError, match="there is no field 'c'; the elements have 'a', 'b'"):
+        x["c"]
+    with pytest.raises(SelectionError, match="there is no field 'a'; the elements have none"):
+        lz.from_array(I4)["a"]

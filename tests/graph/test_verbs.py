@@ -95,6 +95,10 @@ def test_what_is_asked_twice_is_computed_once():
     first, again = lz.compute(y.sum(), [y.sum()])
     assert (first, again) == (4.0, [4.0])
     assert len(calls) == 1
+    first, (again, third) = lz.compute(y, [y, {"a": y}])
+    first[0], again[1] = 9, 8
+    assert (first.tolist(), again.tolist(), third["a"].tolist()) == ([9, 1, 1, 1], [1, 8, 1, 1], [1] * 4)
+    assert len(calls) == 2
 
 
 def test_an_expression_outlives_the_arrays_it_was_made_of():

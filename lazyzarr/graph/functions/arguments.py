@@ -14,7 +14,17 @@ from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.elementwise import Constant
 from lazyzarr.graph.ops.sources import memory
 
-__all__ = ["as_node", "as_nodes", "assigned", "axes_in", "axis_in", "new_axes", "no_axis"]
+__all__ = [
+    "as_node",
+    "as_nodes",
+    "assigned",
+    "axes_in",
+    "axis_in",
+    "first_or_all",
+    "new_axes",
+    "no_axis",
+    "several",
+]
 
 
 def as_node(value: Any) -> Node:
@@ -50,6 +60,20 @@ def axes_in(node: Node, axis: Any) -> tuple[int, ...]:
     return axes_of(axis, node.dims)
 
 
+def first_or_all(node: Node, axis: Any) -> Any:
+    """The axis, or None for 0 and -1 of an array of no axes: NumPy's reductions and others take it to have one then."""
+    return None if not node.ndim and axis in (0, -1) and not isinstance(axis, bool) else axis
+
+
+def several(given: Any) -> tuple[Any, ...]:
+    """What is given once or as a sequence, a tuple, list or array, as a tuple.
+
+    >>> several(-1), several("time"), several([0, -1])
+    ((-1,), ('time',), (0, -1))
+    """
+    return tuple(given) if np.iterable(given) and not isinstance(given, str) else (given,)
+
+
 def no_axis(axis: Any, ndim: int) -> int:
     """The place of a new axis among `ndim` ones. Raises AxisError."""
     place = operator.index(axis)
@@ -60,7 +84,7 @@ def no_axis(axis: Any, ndim: int) -> int:
 
 def new_axes(axis: int | Sequence[int], ndim: int) -> tuple[int, ...]:
     """The places of new axes in an array that has `ndim` besides, sorted."""
-    given = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    given = several(axis)
     places = tuple(sorted(no_axis(each, ndim + len(given)) for each in given))
     if len(set(places)) != len(places):
         raise ValueError("repeated axis")

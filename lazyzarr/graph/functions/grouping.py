@@ -150,8 +150,9 @@ def groupby_reduce(
         how in ("min", "max") and reducing.is_text(node)
     ):
         raise TypeError(f"{how} of {node.dtype} values is not defined")
-    count = int(given.max(initial=-1)) + 1 if num_groups is None else operator.index(num_groups)
-    if (given >= count).any():
+    most = int(given.max()) if given.size else -1
+    count = most + 1 if num_groups is None else operator.index(num_groups)
+    if most >= count:
         raise ValueError(f"a label is not below the number of groups, {count}")
     numbers = given.astype(np.int64)
     if how in ("first", "last"):

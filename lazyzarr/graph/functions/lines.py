@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lazyzarr.graph.functions.arguments import as_node, axes_in, axis_in
+from lazyzarr.graph.functions.arguments import as_node, axes_in, axis_in, first_or_all
 from lazyzarr.graph.functions.shapes import concatenate, expand_dims, moveaxis, ravel, reshape
 from lazyzarr.graph.functions.values import where
 from lazyzarr.graph.node import Node
@@ -22,6 +22,7 @@ from lazyzarr.graph.ops.places import by_ranks, passes_over_nan, places_of
 from lazyzarr.graph.ops.selecting import can_select
 from lazyzarr.graph.ops.ufuncs import JOINABLE
 from lazyzarr.graph.ops.views import named, rechunk
+from lazyzarr.graph.reducing import is_text
 
 __all__ = [
     "accumulated",
@@ -82,7 +83,9 @@ def _filled(node: Node, value: Any) -> Node:
 
 
 def _scanned(a: Any, axis: Any, dtype: Any, function: np.ufunc) -> Node:
-    return accumulated(ravel(a) if axis is None else as_node(a), 0 if axis is None else axis, dtype, function)
+    node = as_node(a)
+    axis = first_or_all(node, axis)
+    return accumulated(ravel(node) if axis is None else node, 0 if axis is None else axis, dtype, function)
 
 
 def accumulated(node: Node, axis: Any, dtype: Any, function: np.ufunc) -> Node:
@@ -173,6 +176,7 @@ def sort(a: Any, axis: Any = -1, kind: Any = None, *, stable: bool | None = None
 
 def argsort(a: Any, axis: Any = -1, kind: Any = None, *, stable: bool | None = None) -> Node:
     """The positions that sort the values along an axis (None: raveled)."""
+    axis = first_or_all(as_node(a), axis)
     node = ravel(a) if axis is None else as_node(a)
     where_ = 0 if axis is None else axis_in(node, axis)
     return _sorted(np.argsort, node, where_, np.dtype(np.intp), "stable" if stable else kind)
@@ -265,6 +269,8 @@ def quantile_like(
 ) -> Node:
     """One of NumPy's functions of ordered values, over axes that are moved to the end and made one."""
     node = as_node(a)
+    if passes_over_nan(function) and is_text(node):
+        raise TypeError(f"{function.__name__} of {node.dtype} values is not computed here")
     axes = axes_in(node, axis)
     lines = moveaxis(node, axes, tuple(range(node.ndim - len(axes), node.ndim)))
     beside, length = lines.shape[: node.ndim - len(axes)], math.prod(lines.shape[node.ndim - len(axes) :])
@@ -274,16 +280,15 @@ def quantile_like(
     # A number keeps its own kind: NumPy's answer has the dtype of the values then.
     words: dict[str, Any] = {} if median_ else {"q": np.ravel(wanted) if wanted.ndim else q, "method": method}
     # Asked of NumPy itself: the dtype of medians and quantiles follows no simple rule.
-    sample = np.asarray(
-        function(np.ones((*(1,) * len(beside), 2 if length else 0), node.dtype), axis=-1, **words)
-    )
+    ones = np.ones((*(1,) * len(beside), 2 if length else 0), node.dtype)
+    sample = by_ranks(ones, function, words, not wanted.ndim)
     if _one_long_line(node, axes, wanted):
         return _selected(node, wanted, q, method, keepdims, function, sample.dtype)
     given = {"function": function, "words": words, "one": not wanted.ndim}
     if length:
         found = _ordered(by_ranks, lines, lines.ndim - 1, wanted.size, sample.dtype, given)
     else:  # what there is none of is the same for all lines
-        found = full((*beside, wanted.size), sample.flat[0], sample.dtype)
+        found = full((*beside, wanted.size), sample.flat[0] if sample.size else 0, sample.dtype)
     found = named(found, (*found.dims[:-1], None))  # the last axis runs over the quantiles
     if keepdims:
         for place in axes:

@@ -10,10 +10,10 @@ import numpy as np
 from lazyzarr.errors import BoundsCheckError, SelectionError
 from lazyzarr.graph.functions.shapes import positions_in
 from lazyzarr.graph.node import Node
-from lazyzarr.graph.ops import computed, joining, points, reshaping, views
+from lazyzarr.graph.ops import computed, elementwise, joining, points, reshaping, views
 from lazyzarr.graph.ops.joining import part
 
-__all__ = ["blocks", "getitem", "has_arrays", "oindex", "picks", "vindex"]
+__all__ = ["blocks", "field", "getitem", "has_arrays", "oindex", "picks", "vindex"]
 
 Points = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -23,6 +23,16 @@ class Picked(NamedTuple):
 
     axis: int
     positions: Any
+
+
+def field(node: Node, name: str) -> Node:
+    """One field of records. Raises SelectionError for one that they have not."""
+    names = node.dtype.names or ()
+    if name not in names:
+        raise SelectionError(
+            f"there is no field {name!r}; the elements have {', '.join(map(repr, names)) or 'none'}"
+        )
+    return elementwise.field(node, name)
 
 
 def has_arrays(selection: Any) -> bool:
@@ -50,7 +60,10 @@ def _arrays(selection: Any) -> list[Any]:
             elif array.dtype.kind in "iu" or not array.size:
                 parts.append(array.astype(np.int64))
             else:
-                raise SelectionError(f"elements are picked by integers or bools, not by {array.dtype}")
+                cure = f"; fields are picked one by one: x[{str(array.flat[0])!r}]" * (
+                    array.dtype.kind in "UT"
+                )
+                raise SelectionError(f"elements are picked by integers or bools, not by {array.dtype}{cure}")
         elif isinstance(each, (bool, np.bool_)):
             raise SelectionError("a single bool picks no elements of a lazy array")
         else:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lazyzarr.graph import reducing
-from lazyzarr.graph.functions.arguments import as_node, assigned, axes_in
+from lazyzarr.graph.functions.arguments import as_node, assigned, axes_in, axis_in, first_or_all, several
 from lazyzarr.graph.functions.values import where as choose
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops import joining, views
@@ -86,7 +86,7 @@ def sum(
 ) -> Node:
     """The sum over axes, in NumPy's dtype for it; floats are summed in float64 at least."""
     node = as_node(a)
-    total = reducing.total(_where(node, where, 0), axis, dtype, bool(keepdims))
+    total = reducing.total(_where(node, where, 0), first_or_all(node, axis), dtype, bool(keepdims))
     return _start(total, np.add, initial)
 
 
@@ -103,7 +103,7 @@ def prod(
     own = np.multiply.reduce(np.zeros(1, node.dtype)).dtype  # TypeError for what has no product
     result = own if dtype is None else np.dtype(dtype)
     operand = astype(node, result) if dtype is not None else node
-    product = reduce_node(Product, operand, axes_in(node, axis), bool(keepdims), result)
+    product = reduce_node(Product, operand, axes_in(node, first_or_all(node, axis)), bool(keepdims), result)
     return _start(product, np.multiply, initial)
 
 
@@ -181,7 +181,7 @@ def _extremum(
             f"reduction operation {pair.__name__!r} does not have an identity, so to use a where mask one has to "
             "specify 'initial'"
         )
-    node = _where(node, where, initial)
+    node, axis = _where(node, where, initial), first_or_all(node, axis)
     axes = axes_in(node, axis)
     if _given(initial) and not math.prod(node.shape[i] for i in axes):
         kept = [1 if i in axes else n for i, n in enumerate(node.shape) if keepdims or i not in axes]
@@ -200,12 +200,17 @@ def any(a: Any, axis: Axis = None, keepdims: bool = False, where: Any = True) ->
     """Whether any value is true, over axes."""
     node = as_node(a)
     none = np.zeros((), node.dtype)[()]  # False as text is true
-    return reducing.logical(_where(node, where, none), axis, bool(keepdims), np.logical_or)
+    return reducing.logical(
+        _where(node, where, none), first_or_all(node, axis), bool(keepdims), np.logical_or
+    )
 
 
 def all(a: Any, axis: Axis = None, keepdims: bool = False, where: Any = True) -> Node:
     """Whether all values are true, over axes."""
-    return reducing.logical(_where(as_node(a), where, True), axis, bool(keepdims), np.logical_and)
+    node = as_node(a)
+    return reducing.logical(
+        _where(node, where, True), first_or_all(node, axis), bool(keepdims), np.logical_and
+    )
 
 
 def count_nonzero(a: Any, axis: Axis = None, keepdims: bool = False) -> Node:
@@ -216,22 +221,31 @@ def count_nonzero(a: Any, axis: Axis = None, keepdims: bool = False) -> Node:
 
 
 def average(a: Any, axis: Axis = None, weights: Any = None, keepdims: bool = False) -> Node:
-    """The mean over axes, with weights of the array's shape, or along one axis."""
+    """The mean over axes, with weights of the array's shape, or of that which it has along these axes."""
     node = as_node(a)
     if weights is None:
         return mean(node, axis, None, keepdims)
-    given, over = as_node(weights), axis
+    given = as_node(weights)
     if given.shape != node.shape:
-        (along,) = axes_in(node, axis)
-        if given.shape != (node.shape[along],):
-            raise ValueError(f"weights of shape {given.shape} do not fit {node.shape} along axis {axis}")
-        if not node.shape[along]:
-            raise ZeroDivisionError("Weights sum to zero, can't be normalized")
-        given, over = joining.part(given, (slice(None), *(None,) * (node.ndim - along - 1))), 0
+        given = _along(given, node, axis)
     dtype = np.result_type(node.dtype, given.dtype, "f8" if node.dtype.kind in "biu" else node.dtype)
     total = sum(ufunc(np.multiply, node, given, dtype=dtype), axis, None, keepdims)
-    weight = sum(given, over, dtype, keepdims)
+    weight = sum(given, axis, dtype, keepdims)
     return ufunc(np.true_divide, total, call(UserElementwise, _some_weight, [weight], (), weight.dtype))
+
+
+def _along(weights: Node, node: Node, axis: Axis) -> Node:
+    """Weights for the axes of an array that are named, in this order, with ones for its other axes."""
+    if axis is None:
+        raise TypeError("Axis must be specified when shapes of a and weights differ.")
+    places = [axis_in(node, each) for each in several(axis)]
+    shape = tuple(node.shape[place] for place in places)
+    if weights.shape != shape:
+        raise ValueError(f"weights of shape {weights.shape} do not fit {node.shape} along axis {axis}")
+    if 0 in shape:
+        raise ZeroDivisionError("Weights sum to zero, can't be normalized")
+    ordered = views.transpose(weights, [places.index(i) for i in axes_in(node, tuple(places))])
+    return joining.part(ordered, tuple(slice(None) if i in places else None for i in range(node.ndim)))
 
 
 def _some_weight(weight: Any) -> Any:
@@ -262,6 +276,7 @@ def nanargmax(a: Any, axis: Axis = None, keepdims: bool = False) -> Node:
 
 
 def _position(node: Node, axis: Axis, keepdims: Any, function: np.ufunc, passes_nan: bool) -> Node:
+    axis = first_or_all(node, axis)
     axes = axes_in(node, axis)
     if axis is not None and len(axes) != 1:
         raise TypeError("argmin and argmax take one axis, or None for all")

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from lazyzarr.errors import ShapeMismatchError
-from lazyzarr.graph.functions.arguments import as_node, as_nodes, axes_in, axis_in, new_axes, no_axis
+from lazyzarr.graph.functions.arguments import (
+    as_node,
+    as_nodes,
+    axes_in,
+    axis_in,
+    first_or_all,
+    new_axes,
+    no_axis,
+    several,
+)
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops import joining, points, reshaping, views
 from lazyzarr.graph.ops.elementwise import astype, ufunc
@@ -65,7 +73,7 @@ def transpose(a: Any, axes: Any = None) -> Node:
 def moveaxis(a: Any, source: Any, destination: Any) -> Node:
     """Axes moved to other places, the others in their order."""
     node = as_node(a)
-    own, new = (tuple(x) if isinstance(x, (tuple, list)) else (x,) for x in (source, destination))
+    own, new = several(source), several(destination)
     if len(own) != len(new):
         raise ValueError("`source` and `destination` arguments must have the same number of elements")
     froms = [axis_in(node, axis) for axis in own]
@@ -99,6 +107,7 @@ def expand_dims(a: Any, axis: Any) -> Node:
 def squeeze(a: Any, axis: Any = None) -> Node:
     """The array without its axes of length 1, or without those given. Raises ValueError for a longer one."""
     node = as_node(a)
+    axis = first_or_all(node, axis)
     dropped = [i for i, n in enumerate(node.shape) if n == 1] if axis is None else list(axes_in(node, axis))
     for i in dropped:
         if node.shape[i] != 1:
@@ -128,12 +137,7 @@ def atleast_3d(a: Any) -> Node:
 
 def broadcast_to(array: Any, shape: Any) -> Node:
     """The array stretched to a shape."""
-    wanted = (
-        (operator.index(shape),)
-        if not isinstance(shape, (tuple, list))
-        else tuple(map(operator.index, shape))
-    )
-    return views.broadcast_to(as_node(array), wanted)
+    return views.broadcast_to(as_node(array), tuple(map(operator.index, several(shape))))
 
 
 def reshape(a: Any, shape: Any, order: str = "C") -> Node:
@@ -141,7 +145,7 @@ def reshape(a: Any, shape: Any, order: str = "C") -> Node:
     if order not in ("C", "A"):
         raise ValueError(f"reshape of a lazy array is in C order; order={order!r}: x.T.reshape(...).T")
     node = as_node(a)
-    lengths = [operator.index(n) for n in (shape if isinstance(shape, (tuple, list)) else (shape,))]
+    lengths = [operator.index(n) for n in several(shape)]
     if lengths.count(-1) > 1:
         raise ValueError("can only specify one unknown dimension")
     if -1 in lengths:
@@ -192,9 +196,9 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Node:
     """The elements moved along axes; those that leave one come in at its other end."""
     node = as_node(a)
     if axis is None:
-        return reshape(joining.roll(ravel(node), operator.index(shift), 0), node.shape)
-    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
-    shifts = shift if isinstance(shift, (tuple, list)) else (shift,) * len(axes)
+        return reshape(joining.roll(ravel(node), sum(map(operator.index, several(shift))), 0), node.shape)
+    axes, shifts = several(axis), several(shift)
+    shifts = shifts * len(axes) if len(shifts) == 1 else shifts
     axes = axes * len(shifts) if len(axes) == 1 else axes
     for each, by in zip(axes, shifts, strict=True):
         node = joining.roll(node, operator.index(by), axis_in(node, each))
@@ -302,6 +306,7 @@ def split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[Node]:
 
 def take(a: Any, indices: Any, axis: Any = None) -> Node:
     """The elements at these positions along an axis; None: of the raveled array. Raises IndexError."""
+    axis = first_or_all(as_node(a), axis)
     node = ravel(a) if axis is None else as_node(a)
     where = 0 if axis is None else axis_in(node, axis)
     wanted = np.asarray(indices)
@@ -334,6 +339,7 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Node:
 
 def repeat(a: Any, repeats: Any, axis: Any = None) -> Node:
     """Each element several times, along an axis; None: of the raveled array."""
+    axis = first_or_all(as_node(a), axis)
     node = ravel(a) if axis is None else as_node(a)
     where = 0 if axis is None else axis_in(node, axis)
     return points.take(node, np.repeat(np.arange(node.shape[where]), repeats), where)
@@ -342,7 +348,7 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Node:
 def tile(A: Any, reps: Any) -> Node:
     """The array repeated along each axis."""
     node = as_node(A)
-    counts = [operator.index(n) for n in (reps if isinstance(reps, (tuple, list)) else (reps,))]
+    counts = [operator.index(n) for n in several(reps)]
     counts = [1] * (node.ndim - len(counts)) + counts
     node = part(node, (None,) * (len(counts) - node.ndim) + (...,))
     for axis, count in enumerate(counts):
@@ -395,13 +401,13 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", constant_values: Any
 def sliding_window_view(x: Any, window_shape: Any, axis: Any = None) -> Node:
     """All windows of these lengths along axes, each along new axes at the end; windows of up to some hundred."""
     node = as_node(x)
-    lengths: Sequence[int] = window_shape if isinstance(window_shape, (tuple, list)) else (window_shape,)
-    axes = range(node.ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
+    lengths = several(window_shape)
+    # Of the array as it is given: windows add axes at its end.
+    axes = [axis_in(node, each) for each in (range(node.ndim) if axis is None else several(axis))]
     if len(lengths) != len(axes):
         raise ValueError("window_shape and axis name different numbers of axes")
     dtype = node.dtype
-    for length, each in zip(lengths, axes, strict=True):
-        where = axis_in(node, each)
+    for length, where in zip(lengths, axes, strict=True):
         count = node.shape[where] - length + 1
         if count < 1 or length < 1:
             raise ValueError(f"a window of {length} does not fit an axis of length {node.shape[where]}")

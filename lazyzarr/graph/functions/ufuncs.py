@@ -9,7 +9,7 @@ import numpy as np
 
 from lazyzarr.graph import reducing
 from lazyzarr.graph.functions import lines, reductions
-from lazyzarr.graph.functions.arguments import as_node
+from lazyzarr.graph.functions.arguments import as_node, first_or_all
 from lazyzarr.graph.functions.values import where as choose
 from lazyzarr.graph.lift import lift
 from lazyzarr.graph.node import Node
@@ -92,8 +92,10 @@ def _reduce(
                 "has to specify 'initial'"
             )
         mask = views.broadcast_to(as_node(where), node.shape)
-        node = choose(mask, node, Constant(np.asarray(start).astype(node.dtype)[()]))
-    found: Node = reducing.joined(node, axis, dtype, bool(keepdims), function)
+        # False as text is true.
+        other = np.asarray(start).astype(node.dtype) if start else np.zeros((), node.dtype)
+        node = choose(mask, node, Constant(other[()]))
+    found: Node = reducing.joined(node, first_or_all(node, axis), dtype, bool(keepdims), function)
     return found if initial is None else ufunc(function, Constant(found.dtype.type(initial)), found)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy._core import umath
 
 from lazyzarr.graph import reducing
 from lazyzarr.graph.functions.arguments import as_node
@@ -34,6 +35,8 @@ __all__ = [
     "triu",
     "where",
 ]
+
+_CLIP: np.ufunc = umath.clip  # type: ignore[attr-defined]  # what np.clip calls has no public name
 
 
 def where(condition: Any, *choices: Any) -> Node:
@@ -80,9 +83,10 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
         high = None if type(high) is int and high >= ends.max else high
     if low is None and high is None:
         return ufunc(np.positive, node)
-    if low is not None:
-        node = ufunc(np.maximum, node, lift(low))
-    return node if high is None else ufunc(np.minimum, node, lift(high))
+    if low is None or high is None:
+        return ufunc(np.minimum, node, lift(high)) if low is None else ufunc(np.maximum, node, lift(low))
+    # Of both bounds at once, as they say together what the dtype is.
+    return ufunc(_CLIP, node, lift(low), lift(high))
 
 
 def _by_value(function: Callable[..., Any], *arrays: Any, **keywords: Any) -> Node:

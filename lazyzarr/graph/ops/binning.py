@@ -72,8 +72,8 @@ class Histogram(Binned):
 
     @property
     def width(self) -> int:
-        """The number of bins."""
-        return len(self.params[3][0].value) - 1
+        """The number of bins: of no edges none."""
+        return max(len(self.params[3][0].value) - 1, 0)
 
     def counted(self, values: Array, weights: Array | None) -> Array:
         """NumPy's histogram, which is faster where all bins are of one width, but adds up whole numbers as float64."""

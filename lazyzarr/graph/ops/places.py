@@ -20,6 +20,8 @@ Place = Callable[[int], tuple[int, int, Any]]
 def by_ranks(lines: Any, function: Callable[..., Any], words: dict[str, Any], one: bool) -> Any:
     """One of NumPy's functions of ordered values over the last axis, with its results along that."""
     values = function(lines, axis=-1, **words)
+    if isinstance(values, (str, bytes)):  # of one line alone, which does not tell its dtype
+        values = np.array(values, lines.dtype)
     return values[..., None] if one else np.moveaxis(values, 0, -1)
 
 

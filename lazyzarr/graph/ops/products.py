@@ -65,9 +65,19 @@ class Tensordot(Computed):
             for i, axes in enumerate((one, other)):
                 place = dict(zip(free[i], numbers[i], strict=True)) | dict(zip(axes, summed, strict=True))
                 pieces.append(get(i, _chunk_box(self.inputs[i], [place[axis] for axis in range(len(place))])))
-            part: Any = np.tensordot(pieces[0], pieces[1], axes=(one, other))
+            part: Any = self._product(pieces[0], pieces[1])
             total = part if total is None else np.add(total, part, out=np.asarray(total))
         return np.asarray(total)
+
+    def _product(self, one: Array, other: Array) -> Any:
+        """The sums of products of two chunks."""
+        if self.dtype.kind not in "fc" or 1 not in (one.size, other.size):
+            return np.tensordot(one, other, axes=self.params)
+        # np.dot has BLAS scale by what is one number, which makes 0 of all that is scaled by 0, NaN and infinities too.
+        shape = [
+            piece.shape[axis] for piece, free in zip((one, other), self._free, strict=True) for axis in free
+        ]
+        return np.matmul(one.reshape(-1, 1), other.reshape(1, -1)).reshape(shape)
 
 
 class Matmul(Computed):
@@ -115,7 +125,9 @@ def _chunk_box(node: Node, numbers: list[int]) -> tuple[tuple[int, ...], tuple[i
 
 
 def tensordot(one: Node, other: Node, axes: tuple[Axes, Axes]) -> Node:
-    """Sums of products over the given axes of each (not negative). Raises ShapeMismatchError."""
+    """Sums of products over the given axes of each (not negative). Raises ShapeMismatchError, ValueError."""
+    if any(len(set(own)) != len(own) for own in axes):
+        raise ValueError("duplicate axes are not allowed in tensordot")
     for own, theirs in zip(*axes, strict=True):
         if one.shape[own] != other.shape[theirs]:
             raise ShapeMismatchError(
