@@ -16,10 +16,12 @@ from lazyzarr.format.options import ArrayOptions
 from lazyzarr.format.resolve import StoreLike
 from lazyzarr.graph.functions import blockwise, gufunc
 from lazyzarr.graph.functions.arguments import as_node
+from lazyzarr.graph.functions.unique import Unique
 from lazyzarr.graph.functions.values import where
 from lazyzarr.graph.lazy import LazyArray, compute_outputs
 from lazyzarr.graph.lazy import elementwise_call as elementwise
 from lazyzarr.graph.lift import array_node, stored_node
+from lazyzarr.graph.masked import Masked
 from lazyzarr.graph.ops.elementwise import astype
 from lazyzarr.graph.run import Job
 from lazyzarr.graph.storing import Wanted, known_mode, plan_store, store_nodes
@@ -346,23 +348,34 @@ def compute(
     """The values of several lazy arrays, in as few passes over their sources as they allow.
 
     Lists, tuples and dicts are descended into; what is not lazy is handed back as it is. Arrays over the same
-    shape share a pass: each chunk is decoded once. Options as `LazyArray.compute` takes them: `memory` in bytes or
-    as "1GB". Raises MemoryBudgetError where a step cannot fit it.
+    shape share a pass: each chunk is decoded once. What a mask picks (`x[x > 2]`) and the different values of an
+    array (`np.unique(x)`) are computed after them, one by one. Options as `LazyArray.compute` takes them: `memory`
+    in bytes or as "1GB". Raises MemoryBudgetError where a step cannot fit it.
 
     >>> x = lz.from_array(np.arange(4.0))
     >>> compute(x.sum(), {"most": x.max()})
     (np.float64(6.0), {'most': np.float64(3.0)})
     """
-    found: dict[LazyArray, None] = {}
+    found: dict[Computable, None] = {}
     _find(values, found)
-    arrays = list(found)
-    answers = compute_outputs(arrays, Job(scheduler, num_workers, memory, progress, temp)) if arrays else []
-    by_array = dict(zip(arrays, answers, strict=True))
-    return tuple(_put(value, by_array) for value in values)
+    arrays = [each for each in found if isinstance(each, LazyArray)]
+    job = Job(scheduler, num_workers, memory, progress, temp)
+    answers: dict[Computable, Any] = (
+        dict(zip(arrays, compute_outputs(arrays, job), strict=True)) if arrays else {}
+    )
+    for each in found:
+        if not isinstance(each, LazyArray):
+            answers[each] = each.compute(
+                scheduler=scheduler, num_workers=num_workers, memory=memory, progress=progress, temp=temp
+            )
+    return tuple(_put(value, answers) for value in values)
 
 
-def _find(value: Any, found: dict[LazyArray, None]) -> None:
-    if isinstance(value, LazyArray):
+Computable = LazyArray | Masked | Unique
+
+
+def _find(value: Any, found: dict[Computable, None]) -> None:
+    if isinstance(value, Computable):
         found[value] = None
     elif type(value) in (list, tuple) or hasattr(value, "_fields"):
         for item in value:
@@ -372,8 +385,8 @@ def _find(value: Any, found: dict[LazyArray, None]) -> None:
             _find(item, found)
 
 
-def _put(value: Any, answers: Mapping[LazyArray, Any]) -> Any:
-    if isinstance(value, LazyArray):
+def _put(value: Any, answers: Mapping[Computable, Any]) -> Any:
+    if isinstance(value, Computable):
         return answers[value]
     if type(value) in (list, tuple):
         return type(value)(_put(item, answers) for item in value)
