@@ -13,7 +13,7 @@ PACKAGE = ROOT / "lazyzarr"
 # The order of the house: a module imports only what stands before it.
 # The modules that a star stands for share one place: they may import each other, in one direction only.
 ORDER = """
-    errors settings
+    errors meant settings
     format.keys format.grid format.chunk_grids format.selection format.fancy format.pieces format.fills
     format.data_types.* format.dtypes format.documents
     format.metadata format.metadata_v2 format.metadata_v3
