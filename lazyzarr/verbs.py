@@ -33,6 +33,9 @@ __all__ = [
     "compute",
     "elementwise",
     "from_array",
+    "from_dask_array",
+    "from_map",
+    "from_zarr",
     "reduction",
     "store",
 ]

@@ -48,7 +48,7 @@ ORDER = """
     graph.writing graph.storing graph.reducing graph.lift graph.functions.*
     graph.facts graph.operators graph.methods graph.block_methods graph.brackets
     graph.numpy_dispatch graph.masked graph.collection graph.lazy
-    storage codecs zarr2 verbs numpy __init__ demo cli
+    storage codecs zarr2 verbs creating numpy_names numpy __init__ demo cli
 """.split()
 
 
