@@ -13,7 +13,7 @@ from lazyzarr.errors import LazyzarrError, SelectionError
 from lazyzarr.format.array import Array
 from lazyzarr.format.resolve import StoreLike
 from lazyzarr.format.selection import parse_basic
-from lazyzarr.graph import numpy_dispatch
+from lazyzarr.graph import missing, numpy_dispatch
 from lazyzarr.graph.block_methods import BlockMethods
 from lazyzarr.graph.brackets import Blocks, Picker
 from lazyzarr.graph.chunking import normalize_chunks
@@ -27,6 +27,7 @@ from lazyzarr.graph.functions.ufuncs import apply_ufunc
 from lazyzarr.graph.lift import array_node, lift
 from lazyzarr.graph.masked import Masked
 from lazyzarr.graph.methods import Methods
+from lazyzarr.graph.mixed import named_as_one
 from lazyzarr.graph.node import Node, flatten, unflatten
 from lazyzarr.graph.operators import Operators
 from lazyzarr.graph.ops import elementwise, user, views
@@ -40,6 +41,7 @@ from lazyzarr.settings import format_bytes
 __all__ = ["LazyArray", "compute_outputs", "elementwise_call", "lazy"]
 
 
+@named_as_one
 class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
     """An array that is described, not held: what NumPy's operators and functions make of stored arrays.
 
@@ -427,8 +429,9 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
         return _unpickled, (flat, roots)
 
     def __getattr__(self, name: str) -> NoReturn:
-        hint = f"; x.compute().{name} works in memory" if hasattr(np.ndarray, name) else ""
-        raise AttributeError(f"a LazyArray has no {name!r}{hint}", name=name, obj=self)
+        said = f"a LazyArray has no {name!r}"
+        cure = missing.cure(name)
+        raise AttributeError(f"{said}; {cure}" if cure else said, name=name, obj=self)
 
 
 def _unpickled(flat: Any, roots: list[int]) -> LazyArray:
