@@ -50,6 +50,7 @@ def from_zarr(
     dtype: Any = None,
     mask_and_scale: bool = False,
     storage_options: Mapping[str, Any] | None = None,
+    inline_array: bool = False,
 ) -> LazyArray:
     """The LazyArray over a stored array; nothing but its metadata is read.
 
@@ -69,6 +70,8 @@ def from_zarr(
         `_FillValue` or `missing_value`, else times `scale_factor` plus `add_offset`.
     storage_options : mapping, optional
         Of remote stores.
+    inline_array : bool
+        Taken for dask's sake; nothing needs it.
 
     Raises ArrayNotFoundError, and what reading its metadata raises.
 

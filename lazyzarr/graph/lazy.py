@@ -273,6 +273,7 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
         store: StoreLike | Array,
         path: str | None = None,
         *,
+        component: str | None = None,
         mode: Literal["w-", "w", "r+", "a"] = "w-",
         region: Any = None,
         chunks: Any = "keep",
@@ -302,8 +303,8 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
         ----------
         store : path, Store, mapping or Array
             Where; "data.zarr/u" is the array u in the hierarchy data.zarr. An Array is written into.
-        path : str, optional
-            The array's path within the store.
+        path, component : str, optional
+            The array's path within the store, in zarr's word and in dask's.
         mode : {"w-", "w", "r+", "a"}
             "w-" and "a": a new array, refused where there is one; "w" (or `overwrite=True`): replaces it at the end;
             "r+": writes into the one that is there, of the same shape.
@@ -338,7 +339,7 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
             zarr_format,
             known_mode("w" if overwrite else mode),
         )
-        wanted = [Wanted(self._node, store, path, region)]
+        wanted = [Wanted(self._node, store, component or path, region)]
         job = Job(scheduler, num_workers, memory, progress, temp)
 
         def write() -> Array:

@@ -148,6 +148,13 @@ def test_values_are_read_when_they_are_computed(z):
 # --- from_zarr
 
 
+def test_dasks_words_for_places(z):
+    assert lz.from_zarr("data.zarr", component="u", inline_array=True).shape == SHAPE
+    stored = z.lazy().to_zarr("other.zarr", component="v/w")
+    assert stored.path == "v/w"
+    np.testing.assert_array_equal(lz.open("other.zarr/v/w")[...], z[...])
+
+
 def test_from_zarr_finds_an_array_by_path_component_or_itself(z):
     for x in (
         lz.from_zarr("data.zarr/u"),
