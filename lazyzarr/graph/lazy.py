@@ -347,9 +347,12 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
 
         return write() if compute else plan_store(wanted, options, storage_options, job, write)
 
-    def __lazyzarr_store__(self, array: Array, selection: Any) -> None:
-        """What `z[selection] = x` does on a stored array z: streams, block by block."""
-        write_region(array, selection, self._node, Job())
+    def __lazyzarr_store__(self, array: Array, selection: Any, url: str | None = None) -> None:
+        """What `z[selection] = x` does on a stored array z: streams, block by block.
+
+        `url` is where z will be found, if it is built elsewhere.
+        """
+        write_region(array, selection, self._node, Job(), url)
 
     @property
     def __lazyzarr_data_type__(self) -> Any:

@@ -163,7 +163,9 @@ def _kept_chunks(node: Node, shards: Any) -> Any:
 MOST_CHUNK_BYTES = 256_000_000
 
 
-def region_sink(array: Array, start: tuple[int, ...]) -> Sink:
-    """The sink of a region of an array that others can see."""
+def region_sink(array: Array, start: tuple[int, ...], url: str | None = None) -> Sink:
+    """The sink of a region of an array that others can see, or that will be found at a URL."""
     unit, edges = array.metadata.chunk_shape, array.metadata.edges
-    return Sink(array.handle, array.handle.url, array.shape, unit, array.dtype.itemsize, start, False, edges)
+    return Sink(
+        array.handle, url or array.handle.url, array.shape, unit, array.dtype.itemsize, start, False, edges
+    )

@@ -348,7 +348,7 @@ def test_a_failure_while_data_are_written_leaves_what_was_there():
             raise RuntimeError("no data")
 
         @staticmethod
-        def __lazyzarr_store__(value, array, selection):
+        def __lazyzarr_store__(value, array, selection, url=None):
             array[:2] = 9
             raise RuntimeError("no data")
 
