@@ -314,7 +314,8 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
         chunks : optional
             Lengths of the chunks; "keep" (default): those of `self.chunks`.
         shards : optional
-            Lengths of the shards, multiples of the chunks'.
+            Lengths of the shards, multiples of the chunks': one for each axis, one for all, or a mapping by axis number
+            or dimension name.
         compressors, filters, serializer, fill_value, dimension_names, attributes, zarr_format : optional
             As `lz.create_array` takes them; dimension names default to this array's.
         storage_options : mapping, optional
