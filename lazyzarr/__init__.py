@@ -21,10 +21,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .format import slots
+from .meant import meant as _meant
 
 if TYPE_CHECKING:
     from . import codecs as codecs
     from . import errors as errors
+    from . import numpy as numpy
     from . import storage as storage
     from .format.aio import AsyncArray as AsyncArray
     from .format.aio import AsyncGroup as AsyncGroup
@@ -90,6 +92,7 @@ HOMES = {
     ".graph.explain": "Plan",
     ".verbs": "from_zarr from_array from_dask_array from_map compute elementwise apply_gufunc reduction store",
 }
+# numpy, the module beside these, is not listed: `from lazyzarr import *` is not to take the name from NumPy.
 MODULES = ("codecs", "errors", "storage")
 
 _HOME = {name: module for module, names in HOMES.items() for name in names.split()}
@@ -101,16 +104,26 @@ __all__ = [*sorted(_HOME), *MODULES, "config"]
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         value = getattr(import_module(_HOME[name], __name__), name)
-    elif name in MODULES:
+    elif name in MODULES or name == "numpy":
         return import_module(f".{name}", __name__)
     elif name == "config":
         value = import_module(".settings", __name__).load_config()
     elif name in (zarr2 := import_module(".zarr2", __name__)).NAMES:
         value = getattr(zarr2, name)
     else:
-        raise AttributeError(f"module 'lazyzarr' has no attribute {name!r}")
+        raise AttributeError(f"module 'lazyzarr' has no attribute {name!r}{_hint(name)}")
     globals()[name] = value
     return value
+
+
+def _hint(name: str) -> str:
+    """Where a name is, or which one was meant."""
+    if name.startswith("_"):
+        return ""
+    if name in import_module(".numpy", __name__).__all__:
+        return f"; lazyzarr.numpy has: import lazyzarr.numpy as lnp; lnp.{name}"
+    close = _meant(name, __all__)
+    return f"; did you mean {close}?" if close else ""
 
 
 def __dir__() -> list[str]:

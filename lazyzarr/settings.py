@@ -11,7 +11,10 @@ import os
 import re
 import resource
 import sys
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+
+from .meant import meant
 
 if TYPE_CHECKING:
     from donfig import Config
@@ -46,6 +49,23 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
+# Settings of zarr-python, which programs may set and which mean nothing here; "codecs" and all below it likewise.
+_ZARR_PYTHON: dict[str, Any] = {
+    "array": dict.fromkeys(
+        "allow_unsafe_pickle_decode rectilinear_chunks sharding_coalesce_max_bytes sharding_coalesce_max_gap_bytes "
+        "target_shard_size_bytes v2_default_compressor v2_default_filters v3_default_compressors "
+        "v3_default_filters v3_default_serializer".split()
+    ),
+    "async": {"timeout": None},
+    "buffer": None,
+    "codec_pipeline": dict.fromkeys(["batch_size", "max_workers", "path"]),
+    "codecs": None,
+    "json_indent": None,
+    "ndbuffer": None,
+    "threading": {"max_workers": None},
+}
+
+
 @functools.cache
 def load_config() -> Config:
     """The settings object, public as `lazyzarr.config`.
@@ -54,9 +74,56 @@ def load_config() -> Config:
     ...     load_config().get("array.write_empty_chunks")
     True
     """
-    from donfig import Config  # loaded on first use: not every import of lazyzarr needs it
+    import donfig  # loaded on first use: not every import of lazyzarr needs it
 
-    return Config("lazyzarr", defaults=[DEFAULTS])
+    class Settings(donfig.Config):  # type: ignore[misc]
+        """Settings of known names."""
+
+        def set(self, arg: Mapping[str, Any] | None = None, **words: Any) -> Any:
+            """Sets settings, until the end of a `with` where it stands in one.
+
+            Parameters
+            ----------
+            arg : mapping, optional
+                Values by the settings' names: {"array.order": "F"}, or {"array": {"order": "F"}}.
+            **words : optional
+                The same as keywords, of which two underscores are a dot: array__order="F".
+
+            Raises ValueError for unknown names.
+            """
+            given = {**(arg or {}), **{name.replace("__", "."): value for name, value in words.items()}}
+            return super().set(dict(_known(given)))
+
+    return Settings("lazyzarr", defaults=[DEFAULTS])
+
+
+def _known(given: Mapping[str, Any], below: str = "") -> Iterator[tuple[str, Any]]:
+    """Settings one by one, by their whole names. Raises ValueError for names that no setting has."""
+    for key, value in given.items():
+        name = f"{below}{key}"
+        # Dask and donfig take either spelling.
+        plain = name.replace("-", "_")
+        if isinstance(value, Mapping) and plain in _GROUPS:
+            yield from _known(value, f"{name}.")
+        elif plain in _NAMES or plain.startswith("codecs."):
+            yield name, value
+        else:
+            close = meant(plain, _NAMES)
+            hint = f"did you mean {close}? " if close else ""
+            raise ValueError(f"lz.config has no setting {name!r}; {hint}It has {', '.join(_names(DEFAULTS))}")
+
+
+def _names(settings: Mapping[str, Any], below: str = "") -> list[str]:
+    """The whole names of settings: "array.order"."""
+    return [
+        each
+        for key, value in settings.items()
+        for each in (_names(value, f"{below}{key}.") if isinstance(value, Mapping) else [f"{below}{key}"])
+    ]
+
+
+_NAMES = frozenset(_names(DEFAULTS) + _names(_ZARR_PYTHON))
+_GROUPS = frozenset(name.rpartition(".")[0] for name in _NAMES) - {""}
 
 
 def setting(key: str) -> Any:

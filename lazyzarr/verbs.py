@@ -16,10 +16,12 @@ from lazyzarr.format.options import ArrayOptions
 from lazyzarr.format.resolve import StoreLike
 from lazyzarr.graph.functions import blockwise, gufunc
 from lazyzarr.graph.functions.arguments import as_node
+from lazyzarr.graph.functions.unique import Unique
 from lazyzarr.graph.functions.values import where
 from lazyzarr.graph.lazy import LazyArray, compute_outputs
 from lazyzarr.graph.lazy import elementwise_call as elementwise
 from lazyzarr.graph.lift import array_node, stored_node
+from lazyzarr.graph.masked import Masked
 from lazyzarr.graph.ops.elementwise import astype
 from lazyzarr.graph.run import Job
 from lazyzarr.graph.storing import Wanted, known_mode, plan_store, store_nodes
@@ -31,6 +33,9 @@ __all__ = [
     "compute",
     "elementwise",
     "from_array",
+    "from_dask_array",
+    "from_map",
+    "from_zarr",
     "reduction",
     "store",
 ]
@@ -45,6 +50,7 @@ def from_zarr(
     dtype: Any = None,
     mask_and_scale: bool = False,
     storage_options: Mapping[str, Any] | None = None,
+    inline_array: bool = False,
 ) -> LazyArray:
     """The LazyArray over a stored array; nothing but its metadata is read.
 
@@ -64,6 +70,8 @@ def from_zarr(
         `_FillValue` or `missing_value`, else times `scale_factor` plus `add_offset`.
     storage_options : mapping, optional
         Of remote stores.
+    inline_array : bool
+        Taken for dask's sake; nothing needs it.
 
     Raises ArrayNotFoundError, and what reading its metadata raises.
 
@@ -346,23 +354,36 @@ def compute(
     """The values of several lazy arrays, in as few passes over their sources as they allow.
 
     Lists, tuples and dicts are descended into; what is not lazy is handed back as it is. Arrays over the same
-    shape share a pass: each chunk is decoded once. Options as `LazyArray.compute` takes them: `memory` in bytes or
-    as "1GB". Raises MemoryBudgetError where a step cannot fit it.
+    shape share a pass: each chunk is decoded once. What a mask picks (`x[x > 2]`) and the different values of an
+    array (`np.unique(x)`) are computed after them, one by one. Options as `LazyArray.compute` takes them: `memory`
+    in bytes or as "1GB". Raises MemoryBudgetError where a step cannot fit it.
 
     >>> x = lz.from_array(np.arange(4.0))
     >>> compute(x.sum(), {"most": x.max()})
     (np.float64(6.0), {'most': np.float64(3.0)})
     """
-    arrays: list[LazyArray] = []
-    _find(values, arrays)
-    answers = compute_outputs(arrays, Job(scheduler, num_workers, memory, progress, temp)) if arrays else []
-    given = iter(answers)
+    found: list[Computable] = []
+    _find(values, found)
+    job = Job(scheduler, num_workers, memory, progress, temp)
+    arrays = [each for each in found if isinstance(each, LazyArray)]
+    answers = iter(compute_outputs(arrays, job) if arrays else ())
+    words = {
+        "scheduler": scheduler,
+        "num_workers": num_workers,
+        "memory": memory,
+        "progress": progress,
+        "temp": temp,
+    }
+    given = iter([next(answers) if isinstance(each, LazyArray) else each.compute(**words) for each in found])
     return tuple(_put(value, given) for value in values)
 
 
-def _find(value: Any, found: list[LazyArray]) -> None:
-    """Adds the lazy arrays within a value, in the order in which `_put` comes by them."""
-    if isinstance(value, LazyArray):
+Computable = LazyArray | Masked | Unique
+
+
+def _find(value: Any, found: list[Computable]) -> None:
+    """Adds what is lazy within a value, in the order in which `_put` comes by it."""
+    if isinstance(value, Computable):
         found.append(value)
     elif type(value) in (list, tuple) or hasattr(value, "_fields"):
         for item in value:
@@ -373,8 +394,8 @@ def _find(value: Any, found: list[LazyArray]) -> None:
 
 
 def _put(value: Any, answers: Iterator[Any]) -> Any:
-    """A value with answers in the place of its lazy arrays."""
-    if isinstance(value, LazyArray):
+    """A value with answers in the place of what is lazy in it."""
+    if isinstance(value, Computable):
         return next(answers)
     if type(value) in (list, tuple):
         return type(value)(_put(item, answers) for item in value)

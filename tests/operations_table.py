@@ -207,7 +207,8 @@ NONE = {
     *("shape ndim size dims dtype chunks chunksize nbytes itemsize npartitions numblocks expr T mT".split()),
     *("can_cast copy iscomplexobj isrealobj result_type".split()),
     *("compute result persist to_zarr to_dask_array explain visualize item from_map".split()),
-    *("arange asarray empty empty_like eye full full_like linspace ones ones_like zeros zeros_like".split()),
+    *("arange array asanyarray asarray empty empty_like eye full full_like linspace ones ones_like".split()),
+    *("from_dask_array zeros zeros_like".split()),
 }
 
 

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "lazyzarr"
 # The order of the house: a module imports only what stands before it.
 # The modules that a star stands for share one place: they may import each other, in one direction only.
 ORDER = """
-    errors settings
+    errors meant settings
     format.keys format.grid format.chunk_grids format.selection format.fancy format.pieces format.fills
     format.data_types.* format.dtypes format.documents
     format.metadata format.metadata_v2 format.metadata_v3
@@ -47,8 +47,8 @@ ORDER = """
     graph.outline graph.law graph.plan_text graph.svg graph.picture graph.display graph.drawing graph.explain
     graph.writing graph.storing graph.reducing graph.lift graph.functions.*
     graph.facts graph.operators graph.methods graph.block_methods graph.brackets
-    graph.numpy_dispatch graph.masked graph.collection graph.lazy
-    storage codecs zarr2 verbs numpy __init__ demo cli
+    graph.numpy_dispatch graph.missing graph.mixed graph.masked graph.collection graph.lazy
+    storage codecs zarr2 verbs creating numpy_names numpy __init__ demo cli
 """.split()
 
 

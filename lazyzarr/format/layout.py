@@ -135,6 +135,12 @@ def lengths(value: Any, what: str, shape: Sequence[int]) -> tuple[int, ...]:
     >>> lengths(10, "chunks", (100, 50)), lengths((-1, np.int64(5)), "chunks", (100, 50))
     ((10, 10), (100, 5))
     """
+    if isinstance(value, str):
+        auto = ', or "auto"' if what == "chunks" else ""
+        raise BaseZarrError(
+            f"{what}={value!r} is no length; give one for all axes ({what}=100), one for each ({what}=(100, -1), of "
+            f"which -1 is the whole axis){auto}"
+        )
     given = _listed(value, len(shape))
     if len(given) != len(shape):
         raise BaseZarrError(

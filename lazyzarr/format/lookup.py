@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -18,6 +17,7 @@ from ..errors import (
     NodeTypeValidationError,
     StoreError,
 )
+from ..meant import meant
 from .consolidated import parse_node
 from .keys import METADATA_KEYS, join_path
 from .metadata import ArrayMetadata, GroupMetadata
@@ -238,5 +238,5 @@ def _beside(store: Store) -> tuple[str, Sequence[str]]:
 
 
 def _meant(name: str, names: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, names, n=1)
-    return f" Did you mean {close[0]}?" if close else ""
+    close = meant(name, names)
+    return f" Did you mean {close}?" if close else ""

@@ -50,12 +50,19 @@ class NewArray:
     config: ArrayConfig
     source: Any
     """Its data, stored, lazy or NumPy's; None for none."""
+    url: str
+    """Where it will be found."""
     overwrite: bool
     read_only: bool
 
     def write(self, store: Store, path: str) -> None:
         """Write the data to where the array is built."""
-        _copy(self.source, Array(store, path, self.metadata, self.config))
+        array = Array(store, path, self.metadata, self.config)
+        stream = getattr(type(self.source), "__lazyzarr_store__", None)
+        if stream is not None:
+            stream(self.source, array, ..., self.url)
+        else:
+            _copy(self.source, array)
 
 
 def make_array(
@@ -109,7 +116,8 @@ def new_array(
         metadata = new_metadata(shape, dtype, zarr_format, words | {"fill_value": fill_value})
         pickled = (metadata.data_type.object_codec or {}).get("id") == "pickle"
         config = replace(config, allow_pickle=config.allow_pickle or pickled)  # asked for by object_codec=
-    return NewArray(metadata, config, source, bool(words.get("overwrite")), bool(words.get("read_only")))
+    overwrite, read_only = bool(words.get("overwrite")), bool(words.get("read_only"))
+    return NewArray(metadata, config, source, store.url(path), overwrite, read_only)
 
 
 def make_group(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypedDict, TypeVar
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..errors import BaseZarrError
+from ..meant import meant
 from .codecs.protocol import ArrayArrayCodec, ArrayBytesCodec
 from .codecs.registry import codec_of
 from .resolve import StoreLike
@@ -152,8 +152,8 @@ def modern(options: Mapping[str, Any], caller: str) -> dict[str, Any]:
     """
     words = dict(options)
     for name in [name for name in words if name not in WORDS]:
-        close = difflib.get_close_matches(name, WORDS, n=1)
-        hint = f"; did you mean {close[0]}=?" if close else ""
+        close = meant(name, WORDS)
+        hint = f"; did you mean {close}=?" if close else ""
         raise TypeError(f"{caller}() got an unexpected keyword argument {name!r}{hint}")
     for name in _IGNORED:
         words.pop(name, None)

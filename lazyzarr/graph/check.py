@@ -163,14 +163,18 @@ _RANK = {"thread": 0, "host": 1, "anywhere": 2}
 
 def stores_in_reach(planned: Stages, reach: str) -> None:
     """Every store can be seen from where the tasks run."""
-    read = [(leaf.handle.url, leaf.handle.read_reach) for leaf in _sources(planned)]
-    written = [(o.sink.handle.url, o.sink.handle.reach) for o in planned.outputs if o.sink]
-    for url, seen in read + written:
+    read = [(leaf.handle.url, leaf.handle.read_reach, _READ_ELSEWHERE) for leaf in _sources(planned)]
+    written = [(o.sink.url, o.sink.handle.reach, _WRITTEN_ELSEWHERE) for o in planned.outputs if o.sink]
+    for url, seen, cure in read + written:
         if _RANK[seen] < _RANK[reach]:
             raise StoreReachError(
                 f"{url} lives in this process alone, where worker processes cannot see it. "
-                'Use scheduler="threads", or a store that they can open: lz.save("data.zarr", z[...])'
+                f'Use scheduler="threads", or {cure}'
             )
+
+
+_READ_ELSEWHERE = 'a store that they can open: lz.save("data.zarr", z[...])'
+_WRITTEN_ELSEWHERE = 'write to one that they can open: x.to_zarr("data.zarr")'
 
 
 def _sources(planned: Stages) -> Sequence[ZarrSource]:

@@ -13,7 +13,7 @@ from lazyzarr.errors import LazyzarrError, SelectionError
 from lazyzarr.format.array import Array
 from lazyzarr.format.resolve import StoreLike
 from lazyzarr.format.selection import parse_basic
-from lazyzarr.graph import numpy_dispatch
+from lazyzarr.graph import missing, numpy_dispatch
 from lazyzarr.graph.block_methods import BlockMethods
 from lazyzarr.graph.brackets import Blocks, Picker
 from lazyzarr.graph.chunking import normalize_chunks
@@ -27,6 +27,7 @@ from lazyzarr.graph.functions.ufuncs import apply_ufunc
 from lazyzarr.graph.lift import array_node, lift
 from lazyzarr.graph.masked import Masked
 from lazyzarr.graph.methods import Methods
+from lazyzarr.graph.mixed import named_as_one
 from lazyzarr.graph.node import Node, flatten, unflatten
 from lazyzarr.graph.operators import Operators
 from lazyzarr.graph.ops import elementwise, user, views
@@ -40,6 +41,7 @@ from lazyzarr.settings import format_bytes
 __all__ = ["LazyArray", "compute_outputs", "elementwise_call", "lazy"]
 
 
+@named_as_one
 class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
     """An array that is described, not held: what NumPy's operators and functions make of stored arrays.
 
@@ -271,6 +273,7 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
         store: StoreLike | Array,
         path: str | None = None,
         *,
+        component: str | None = None,
         mode: Literal["w-", "w", "r+", "a"] = "w-",
         region: Any = None,
         chunks: Any = "keep",
@@ -300,8 +303,8 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
         ----------
         store : path, Store, mapping or Array
             Where; "data.zarr/u" is the array u in the hierarchy data.zarr. An Array is written into.
-        path : str, optional
-            The array's path within the store.
+        path, component : str, optional
+            The array's path within the store, in zarr's word and in dask's.
         mode : {"w-", "w", "r+", "a"}
             "w-" and "a": a new array, refused where there is one; "w" (or `overwrite=True`): replaces it at the end;
             "r+": writes into the one that is there, of the same shape.
@@ -311,7 +314,8 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
         chunks : optional
             Lengths of the chunks; "keep" (default): those of `self.chunks`.
         shards : optional
-            Lengths of the shards, multiples of the chunks'.
+            Lengths of the shards, multiples of the chunks': one for each axis, one for all, or a mapping by axis number
+            or dimension name.
         compressors, filters, serializer, fill_value, dimension_names, attributes, zarr_format : optional
             As `lz.create_array` takes them; dimension names default to this array's.
         storage_options : mapping, optional
@@ -336,7 +340,7 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
             zarr_format,
             known_mode("w" if overwrite else mode),
         )
-        wanted = [Wanted(self._node, store, path, region)]
+        wanted = [Wanted(self._node, store, component or path, region)]
         job = Job(scheduler, num_workers, memory, progress, temp)
 
         def write() -> Array:
@@ -344,9 +348,12 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
 
         return write() if compute else plan_store(wanted, options, storage_options, job, write)
 
-    def __lazyzarr_store__(self, array: Array, selection: Any) -> None:
-        """What `z[selection] = x` does on a stored array z: streams, block by block."""
-        write_region(array, selection, self._node, Job())
+    def __lazyzarr_store__(self, array: Array, selection: Any, url: str | None = None) -> None:
+        """What `z[selection] = x` does on a stored array z: streams, block by block.
+
+        `url` is where z will be found, if it is built elsewhere.
+        """
+        write_region(array, selection, self._node, Job(), url)
 
     @property
     def __lazyzarr_data_type__(self) -> Any:
@@ -427,8 +434,9 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
         return _unpickled, (flat, roots)
 
     def __getattr__(self, name: str) -> NoReturn:
-        hint = f"; x.compute().{name} works in memory" if hasattr(np.ndarray, name) else ""
-        raise AttributeError(f"a LazyArray has no {name!r}{hint}", name=name, obj=self)
+        said = f"a LazyArray has no {name!r}"
+        cure = missing.cure(name)
+        raise AttributeError(f"{said}; {cure}" if cure else said, name=name, obj=self)
 
 
 def _unpickled(flat: Any, roots: list[int]) -> LazyArray:

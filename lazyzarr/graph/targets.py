@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lazyzarr.errors import ContainsGroupError
+from lazyzarr.errors import ContainsGroupError, MetadataValidationError
 from lazyzarr.format import commit
 from lazyzarr.format.array import Array, ArrayHandle
 from lazyzarr.format.layout import chunk_lengths, lengths, new_metadata
@@ -147,7 +147,11 @@ def _by_name(given: Any, node: Node) -> Any:
 
 
 def _kept_chunks(node: Node, shards: Any) -> Any:
-    """The node's own chunks where they are of one size and not too large for a stored chunk, else automatic ones."""
+    """The node's own chunks where they are of one size and not too large for a stored chunk, else automatic ones.
+
+    Raises MetadataValidationError for shards that are no multiples of them. An array of one chunk is not cut at all:
+    for shards it is cut as they need.
+    """
     sizes = tuple(max(axis, default=1) or 1 for axis in node.chunks)
     regular = all(len(set(axis[:-1])) <= 1 and axis[-1] <= axis[0] for axis in node.chunks if axis)
     if regular and math.prod(sizes) * node.dtype.itemsize <= MOST_CHUNK_BYTES:
@@ -156,6 +160,12 @@ def _kept_chunks(node: Node, shards: Any) -> Any:
         outer = lengths(_by_name(shards, node), "shards", node.shape)
         if all(n % size == 0 for n, size in zip(outer, sizes, strict=True)):
             return sizes
+        if any(len(axis) > 1 for axis in node.chunks):
+            near = tuple(-(-n // size) * size for n, size in zip(outer, sizes, strict=True))
+            raise MetadataValidationError(
+                f"shards={outer} are no multiples of the chunks {sizes}, which are kept; write shards={near}, or "
+                f'say the chunks: chunks="auto"'
+            )
     return chunk_lengths("auto", node.shape, node.dtype.itemsize) if shards is None else "auto"
 
 
@@ -163,7 +173,9 @@ def _kept_chunks(node: Node, shards: Any) -> Any:
 MOST_CHUNK_BYTES = 256_000_000
 
 
-def region_sink(array: Array, start: tuple[int, ...]) -> Sink:
-    """The sink of a region of an array that others can see."""
+def region_sink(array: Array, start: tuple[int, ...], url: str | None = None) -> Sink:
+    """The sink of a region of an array that others can see, or that will be found at a URL."""
     unit, edges = array.metadata.chunk_shape, array.metadata.edges
-    return Sink(array.handle, array.handle.url, array.shape, unit, array.dtype.itemsize, start, False, edges)
+    return Sink(
+        array.handle, url or array.handle.url, array.shape, unit, array.dtype.itemsize, start, False, edges
+    )

@@ -30,17 +30,19 @@ class Publish:
             one.publish()
 
 
-def write_region(array: Array, selection: Any, node: Node, job: Job) -> None:
+def write_region(array: Array, selection: Any, node: Node, job: Job, url: str | None = None) -> None:
     """Streams a lazy array into a selection of a stored one; broadcasts and casts as an assignment does."""
-    run([into_region(array, selection, node)], job)
+    run([into_region(array, selection, node, url)], job)
 
 
-def into_region(array: Array, selection: Any, node: Node) -> Output:
+def into_region(array: Array, selection: Any, node: Node, url: str | None = None) -> Output:
     """What is to be written where, for a selection of a stored array; broadcast and cast as an assignment does.
 
-    Raises SelectionError, DataTypeMismatchError, ShapeMismatchError.
+    `url` is where the array will be found, if it is built elsewhere. Raises SelectionError, DataTypeMismatchError,
+    ShapeMismatchError.
     """
     picked = parse_basic(selection, array.shape)
+    where = url or str(array.store_path)
     if any(r.step != 1 and r.count > 1 for r in picked.ranges):
         raise SelectionError(
             "z[::step] = lazy is not streamed; write whole ranges, or z[...] = lazy.compute()"
@@ -48,19 +50,19 @@ def into_region(array: Array, selection: Any, node: Node) -> Output:
     same_objects = node.dtype != object or stored_type(node) == array.metadata.data_type
     if not (castable(node.dtype, array.dtype) and same_objects):
         raise DataTypeMismatchError(
-            f"{array.store_path} holds {array.dtype}, the value is {node.dtype}; convert it first: "
+            f"{where} holds {array.dtype}, the value is {node.dtype}; convert it first: "
             f"x.astype({array.dtype.name!r})"
         )
     while node.ndim > len(picked.out_shape) and node.shape[0] == 1:
         node = views.index(node, parse_basic(0, node.shape))
     try:
-        node = views.broadcast_to(fitted_to(node, array.dtype, str(array.store_path)), picked.out_shape)
+        node = views.broadcast_to(fitted_to(node, array.dtype, where), picked.out_shape)
     except ValueError:
         raise ShapeMismatchError(
-            f"{array.store_path}: a value of shape {node.shape} does not fit a selection of shape {picked.out_shape}"
+            f"{where}: a value of shape {node.shape} does not fit a selection of shape {picked.out_shape}"
         ) from None
     without_new = tuple(0 if axis in picked.newaxes else slice(None) for axis in range(len(picked.out_shape)))
     node = views.index(node, parse_basic(without_new, node.shape))
     with_dropped = tuple(None if axis in picked.int_axes else slice(None) for axis in range(array.ndim))
     node = views.index(node, parse_basic(with_dropped, node.shape))
-    return Output(node, region_sink(array, tuple(r.start for r in picked.ranges)))
+    return Output(node, region_sink(array, tuple(r.start for r in picked.ranges), url))

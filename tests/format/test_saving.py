@@ -120,7 +120,7 @@ def test_all_arrays_or_none(arrays, error, text, there):
 class Unreadable(FakeStored):
     """A lazy array that fails when it is computed."""
 
-    def __lazyzarr_store__(self, target, selection):
+    def __lazyzarr_store__(self, target, selection, url=None):
         raise ZeroDivisionError
 
 
@@ -138,7 +138,7 @@ def test_a_new_group_appears_with_all_its_arrays():
     seen = []
 
     class Watching(FakeStored):
-        def __lazyzarr_store__(self, target, selection):
+        def __lazyzarr_store__(self, target, selection, url=None):
             seen.append(os.path.exists("a.zarr"))
 
     lz.save("a.zarr", **{"x": [1], "g/h/y": Watching()})

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import lazyzarr as lz
+import lazyzarr.numpy as lnp
 from lazyzarr.errors import SelectionError, ShapeMismatchError
 from lazyzarr.graph.lazy import LazyArray
 
@@ -253,6 +254,31 @@ def test_what_a_lazy_array_has_not(x):
     with pytest.raises(AttributeError, match=r"no 'frobnicate'$"):
         x.frobnicate()
     assert not hasattr(x, "__array_interface__")
+
+
+@pytest.mark.parametrize(
+    "name",
+    "median quantile nanmean where fillna isel sel values to_numpy load chunk groupby rolling attrs name partitions "
+    "to_delayed sqrt isnull notnull save sizes".split(),
+)
+def test_what_others_have_names_what_does_it_here(name):
+    x = lz.from_array(np.array([1.0, np.nan, 3.0, 4.0]), chunks=2)
+    assert not hasattr(x, name)
+    with pytest.raises(AttributeError, match=f"a LazyArray has no '{name}'; ") as caught:
+        getattr(x, name)
+    _, _, cure = str(caught.value).partition("; ")
+    does, end, _ = cure.partition(" does it")
+    if end:
+        eval(does, {"x": x, "condition": x > 1, "np": np, "lz": lz, "lnp": lnp})
+
+
+def test_methods_go_by_the_name_of_the_class(x):
+    with pytest.raises(TypeError, match=r"^LazyArray\.mean\(\) got an unexpected keyword argument 'dim'"):
+        x.mean(dim="time")
+    with pytest.raises(
+        TypeError, match=r"^LazyArray\.coarsen\(\) missing 1 required positional argument: 'axes'"
+    ):
+        x.coarsen({0: 2})
 
 
 def test_methods_that_numpy_has_by_two_names(x, a):

@@ -65,6 +65,18 @@ def test_what_is_written_but_not_read_is_said_to_be_written(capsys):
     assert "/s written), " in capsys.readouterr().err
 
 
+def test_progress_names_the_place_that_was_asked_for(x, capsys):
+    with lz.config.set(progress=True):
+        lz.save("s.zarr", x)
+        lz.save_group("g.zarr", a=x)
+        lz.create_array("c.zarr", data=x)
+    assert [line.partition(": ")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "s.zarr",
+        "g.zarr/a",
+        "c.zarr",
+    ]
+
+
 def test_bytes_are_not_counted_where_that_takes_long(x, capsys, monkeypatch):
     monkeypatch.setattr(storing, "MOST_COUNTED", 5)
     x.to_zarr("out.zarr", progress=True)

@@ -155,7 +155,9 @@ def test_a_store_in_memory_is_refused_where_others_work(x, scheduler, request):
         with pytest.raises(StoreReachError, match=r'memory://.*scheduler="threads"'):
             attempt()
     store = MemoryStore()
-    with pytest.raises(StoreReachError):
+    with pytest.raises(
+        StoreReachError, match=r'^memory://\d+/y lives .* write to one .*: x.to_zarr\("data.zarr"\)'
+    ):
         x.to_zarr(store, "y", scheduler=how)
     assert list(store.list()) == []
 

@@ -10,8 +10,10 @@ import pytest
 import lazyzarr as lz
 from lazyzarr.errors import (
     ArrayNotFoundError,
+    BaseZarrError,
     ContainsArrayError,
     MemoryBudgetError,
+    MetadataValidationError,
     ShapeMismatchError,
     TargetIsSourceError,
     WriteConflictError,
@@ -234,12 +236,28 @@ def test_a_later_run_that_does_not_fit_is_refused_before_the_first(source):
     assert not os.path.exists("new.zarr/0")
 
 
+def test_chunks_are_kept_in_shards_or_shards_refused():
+    x = lz.from_array(np.zeros((30, 10)), chunks=(8, 10))
+    with pytest.raises(
+        MetadataValidationError, match=r"chunks \(8, 10\), which are kept; write shards=\(16, 10\)"
+    ):
+        x.to_zarr("s.zarr", shards=(15, 10))
+    assert not os.path.exists("s.zarr")
+    assert x.to_zarr("s.zarr", shards=(16, 10)).chunks == (8, 10)
+    assert x.rechunk(-1).to_zarr("whole.zarr", shards=(15, 10)).shards == (15, 10)
+
+
 REFUSED = {
     "another shape": (lambda x, z: x[:3].to_zarr(z), ShapeMismatchError, "the array there has shape"),
     "another region": (lambda x, z: x.to_zarr(z, region=np.s_[:3]), ShapeMismatchError, "the region"),
     "words": (lambda x, z: x.to_zarr(z, compressors=None, shards=(8, 8, 8)), ValueError, "shards= describes"),
     "nothing there": (lambda x, z: x.to_zarr("no.zarr", mode="r+"), ArrayNotFoundError, "no array at"),
     "its source": (lambda x, z: lz.from_zarr(z).to_zarr(z), TargetIsSourceError, "is read by"),
+    "shards": (
+        lambda x, z: x.to_zarr("s.zarr", shards="auto"),
+        BaseZarrError,
+        "shards='auto' is no length; give",
+    ),
     "a mode": (lambda x, z: x.to_zarr(z, mode="x"), ValueError, "writes into one that is there"),
     "a name": (lambda x, z: x.to_zarr(z, region={"q": slice(2)}), ValueError, "no dimension is named"),
     "targets twice": (lambda x, z: lz.store({"a.zarr": x}, "b.zarr"), ValueError, "targets already"),

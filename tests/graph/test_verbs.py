@@ -14,6 +14,7 @@ import lazyzarr as lz
 from lazyzarr.errors import (
     ArrayNotFoundError,
     DataTypeMismatchError,
+    MemoryBudgetError,
     SelectionError,
     ShapeMismatchError,
     SourceChangedError,
@@ -107,6 +108,27 @@ def test_an_expression_outlives_the_arrays_it_was_made_of():
     assert x.compute().tolist() == [1, 2, 3]
 
 
+def test_what_is_picked_and_what_is_different_are_computed_among_arrays():
+    x = lz.from_array(np.array([3, 1, 3, 5]), chunks=2)
+    u, c = np.unique(x, return_counts=True)
+    most, (different, counts), by_name = lz.compute(x.max(), (u, c), {"picked": x[x > 2], "u": u})
+    assert most == 5
+    assert {type(each) for each in (different, counts, by_name["picked"])} == {np.ndarray}
+    assert [different.tolist(), counts.tolist(), by_name["picked"].tolist()] == [
+        [1, 3, 5],
+        [1, 2, 1],
+        [3, 3, 5],
+    ]
+    assert by_name["u"] is different
+
+
+def test_the_options_of_compute_reach_what_is_picked_and_what_is_different():
+    x = lz.from_array(np.arange(40_000.0))
+    for each in (x[x > 2], np.unique(x)):
+        with pytest.raises(MemoryBudgetError):
+            lz.compute(each, memory="100kB", scheduler="sync")
+
+
 def test_what_was_computed_with_is_let_go():
     class Contents(dict):
         """A dict that can be watched."""
@@ -128,6 +150,13 @@ def test_values_are_read_when_they_are_computed(z):
 
 
 # --- from_zarr
+
+
+def test_dasks_words_for_places(z):
+    assert lz.from_zarr("data.zarr", component="u", inline_array=True).shape == SHAPE
+    stored = z.lazy().to_zarr("other.zarr", component="v/w")
+    assert stored.path == "v/w"
+    np.testing.assert_array_equal(lz.open("other.zarr/v/w")[...], z[...])
 
 
 def test_from_zarr_finds_an_array_by_path_component_or_itself(z):

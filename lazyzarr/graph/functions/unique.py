@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 import numpy as np
@@ -77,12 +78,13 @@ class Unique:
         num_workers: int | None = None,
         memory: str | float | None = None,
         progress: bool | None = None,
+        temp: str | os.PathLike[str] | None = None,
     ) -> Array:
         """The values as a NumPy array; options as `LazyArray.compute` takes them.
 
         Raises MemoryBudgetError where the different values need more than a part of `memory`.
         """
-        job = Job(scheduler, num_workers, memory, progress)
+        job = Job(scheduler, num_workers, memory, progress, temp)
         return np.asarray(getattr(self._found.distinct(job), self._what)).astype(self.dtype, copy=False)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:

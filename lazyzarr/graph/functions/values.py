@@ -20,6 +20,7 @@ __all__ = [
     "angle",
     "around",
     "array_equal",
+    "astype",
     "clip",
     "digitize",
     "imag",
@@ -57,6 +58,11 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
     for condition, choice in zip(condlist[::-1], choicelist[::-1], strict=True):
         result = elementwise.where(lift(condition), lift(choice), result)
     return elementwise.astype(as_node_of(result), dtype)
+
+
+def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Node:
+    """The values in another dtype; neither `copy` nor `device` makes a difference to an expression."""
+    return elementwise.astype(as_node(x), np.dtype(dtype))
 
 
 def _weak(value: Any) -> Any:

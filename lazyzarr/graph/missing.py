@@ -1,0 +1,58 @@
+"""What a lazy array has not: names that NumPy's, dask.array's and xarray's arrays have, and what does the same."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lazyzarr.graph.numpy_dispatch import FUNCTIONS
+
+__all__ = ["cure"]
+
+_LABELLED = "xr.DataArray(x, name='x') has"
+_CURES = {
+    "apply": "x.map_blocks(f) calls f chunk by chunk",
+    "assign_coords": f"{_LABELLED} it",
+    "attrs": "the stored array has them, lz.open('data.zarr').attrs; x.to_zarr('y.zarr', attributes={...}) writes them",
+    "chunk": "x.rechunk({0: 100}) does it",
+    "compute_chunk_sizes": "x.chunks are known",
+    "coords": f"{_LABELLED} them",
+    "fillna": "np.where(np.isnan(x), 0, x) does it",
+    "groupby": "x.groupby_reduce(labels, 'mean', axis=0) reduces by group",
+    "isel": "x[:5] picks by number along the first axis, x[:, :5] along the second",
+    "isnull": "np.isnan(x) does it",
+    "load": "x.compute() gives the values, x.persist() a lazy array that holds them",
+    "map": "x.map_blocks(f) calls f chunk by chunk",
+    "name": f"{_LABELLED} one",
+    "notnull": "~np.isnan(x) does it",
+    "partitions": "x.blocks[...] picks chunks",
+    "percentile": "np.percentile(x, 50) does it",
+    "quantile": "np.quantile(x, 0.5) does it",
+    "resample": "x.groupby_reduce(labels, 'mean', axis=0) reduces by group, x.coarsen(np.mean, {0: 24}) by window",
+    "rolling": "lnp.sliding_window_view(x, 3, axis=0).mean(-1) does it, with import lazyzarr.numpy as lnp",
+    "save": "lz.save('x.zarr', x) does it",
+    "sel": f"{_LABELLED} it, once it has coordinates",
+    "sizes": "dict(zip(x.dims, x.shape)) does it",
+    "store": "x.to_zarr('x.zarr') and lz.store(x, 'x.zarr') do it",
+    "to_dataset": f"{_LABELLED} it",
+    "to_delayed": "x.to_dask_array().to_delayed() does it",
+    "to_hdf5": "x.to_dask_array().to_hdf5('x.hdf5', '/x') does it",
+    "to_netcdf": f"{_LABELLED} it",
+    "to_numpy": "x.compute() gives the values",
+    "to_svg": "x.visualize('plan.svg') draws the plan",
+    "values": "x.compute() gives the values",
+    "where": "np.where(condition, x, np.nan) does it",
+}
+_FUNCTIONS = frozenset(function.__name__ for function in FUNCTIONS)
+
+
+def cure(name: str) -> str:
+    """What to write instead of an attribute that lazy arrays have not; empty where there is nothing.
+
+    >>> cure("median"), cure("values"), cure("partition"), cure("frobnicate")
+    ('np.median(x) does it', 'x.compute() gives the values', 'x.compute().partition works in memory', '')
+    """
+    if name in _CURES:
+        return _CURES[name]
+    if name in _FUNCTIONS or isinstance(getattr(np, name, None), np.ufunc):
+        return f"np.{name}(x) does it"
+    return f"x.compute().{name} works in memory" if hasattr(np.ndarray, name) else ""
