@@ -42,7 +42,7 @@ ORDER = """
     graph.spreading graph.in_flight graph.temporary graph.order graph.long_lines graph.exchange graph.plan
     graph.blame graph.cures graph.check graph.optimize
     graph.locate graph.leaves graph.ahead graph.bound graph.write graph.evaluate
-    graph.given graph.spec graph.combine graph.tasks
+    graph.given graph.spec graph.combine graph.tasks graph.identity
     graph.cluster graph.processes graph.schedule graph.tally graph.progress graph.direct graph.run
     graph.outline graph.law graph.plan_text graph.svg graph.picture graph.display graph.drawing graph.explain
     graph.writing graph.storing graph.reducing graph.lift graph.functions.*

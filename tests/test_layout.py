@@ -21,7 +21,7 @@ ON_FIRST_USE = set(
 PUBLIC_MODULES = ["lazyzarr", "lazyzarr.errors", "lazyzarr.storage", "lazyzarr.codecs"]
 MODULES = sorted(source.modules())
 # tasks.py alone knows Dask's types; schedule.py, processes.py and cluster.py call its schedulers.
-DASK_FILES = {"graph.tasks", "graph.schedule", "graph.processes", "graph.cluster"}
+DASK_FILES = {"graph.tasks", "graph.identity", "graph.schedule", "graph.processes", "graph.cluster"}
 # What no file of graph/ calls on a store.
 STORE_VERBS = {name for name, value in vars(Store).items() if inspect.isfunction(value)} - {"url"}
 

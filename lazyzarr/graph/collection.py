@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from lazyzarr.graph.identity import identity
 from lazyzarr.graph.lift import array_node
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops import views
@@ -68,7 +69,7 @@ class DaskCollection:
         return list(self.expr.__dask_keys__())
 
     def __dask_tokenize__(self: Lazy) -> Any:
-        return self.__lazyzarr_node__.token
+        return identity(self.__lazyzarr_node__)
 
     def __dask_postcompute__(self) -> tuple[Callable[..., Any], tuple[()]]:
         return _first, ()

@@ -7,6 +7,8 @@ import os
 import pathlib
 import pickle
 import re
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -311,11 +313,27 @@ def test_a_pool_of_processes_does_not_run_as_threads(x, kind, monkeypatch):
         (x + 1).compute(memory="1GB", scheduler="threads", num_workers=1)
 
 
+TOLD = """
+import dask, lazyzarr as lz, numpy as np
+x = lz.from_zarr("data.zarr/x")
+print(dask.base.tokenize(x.clip(0, 5) + np.arange(x.shape[-1])))
+"""
+
+
 def test_tokens_are_deterministic_and_no_two_runs_share_a_key(x):
     y = x.sum(axis=0)
     assert dask.base.tokenize(y) == dask.base.tokenize(x.sum(axis=0))
     assert dask.base.tokenize(y) != dask.base.tokenize(x.sum(axis=1))
-    assert dask.base.tokenize(y) != dask.base.tokenize(lz.from_zarr("data.zarr/x").sum(axis=0))
+    assert dask.base.tokenize(y) == dask.base.tokenize(lz.from_zarr("data.zarr/x").sum(axis=0)), (
+        "opened again"
+    )
+    lz.create_array("data.zarr/other", shape=x.shape, chunks=x.chunksize, dtype=x.dtype)
+    assert dask.base.tokenize(y) != dask.base.tokenize(lz.from_zarr("data.zarr/other").sum(axis=0))
+    told = [
+        subprocess.run([sys.executable, "-c", TOLD], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]
+    assert told[0] == told[1] != ""
 
     def graph():
         spec, _ = make_spec([Output(y.__lazyzarr_node__)], Job(num_workers=2))
