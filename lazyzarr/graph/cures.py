@@ -23,7 +23,7 @@ from lazyzarr.graph.sink import Sink
 from lazyzarr.graph.targets import TargetOptions, new_target, stored_type
 from lazyzarr.settings import available_memory, format_bytes, parse_bytes
 
-__all__ = ["Cure", "find_cures"]
+__all__ = ["Cure", "decoded", "find_cures", "with_less_decoding"]
 
 # How often chunks are halved before it is given up.
 MOST_HALVINGS = 40
@@ -51,6 +51,21 @@ def find_cures(planned: Stages, reach: str) -> list[Cure]:
     found.extend(_alone(planned))
     found.extend(_more_memory(planned, reach))
     return list(dict.fromkeys(found))
+
+
+def decoded(planned: Stages) -> int:
+    """Bytes that a plan decodes, at most."""
+    return sum(stage.decode for stage in planned.stages)
+
+
+def with_less_decoding(planned: Stages) -> Cure | None:
+    """A budget with which half as much is decoded, or less; None where eight times the memory is none."""
+    for times in (2, 4, 8):
+        text = _rounded_up(times * planned.memory)
+        again = plan_stages(planned.outputs, dataclasses.replace(planned.asked, memory=parse_bytes(text)))
+        if _fits(again) and 2 * decoded(again) <= decoded(planned):
+            return Cure(f'memory="{text}"', f"{format_bytes(decoded(again))}, {_effect(again)}")
+    return None
 
 
 def _fits(planned: Stages) -> bool:

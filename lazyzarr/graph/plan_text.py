@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from lazyzarr.graph.access import leaf_name
 from lazyzarr.graph.check import WIDTH, cure_lines
-from lazyzarr.graph.cures import Cure
+from lazyzarr.graph.cures import Cure, with_less_decoding
 from lazyzarr.graph.law import Bound
 from lazyzarr.graph.node import Node, walk
 from lazyzarr.graph.ops.reductions import Reduce
@@ -28,6 +28,8 @@ _WORDS = {1, len(COLUMNS) - 1}
 _LEAST = 30
 # Of what takes fewer seconds nobody asks what bounds it.
 _AT_ONCE = 1e-3
+# How often a stage decodes its chunks when a plan says so in words.
+MANY_TIMES = 4
 
 
 def plan_text(
@@ -125,6 +127,7 @@ def notes(planned: Stages, facts: Sequence[StageFacts], bound: Bound | None) -> 
     found = [planned.workers_why] if planned.workers_why and fits else []
     found += _temporary(planned)
     found += _decoded_again(planned.stages)
+    found += _over_and_over(planned) if fits else []
     writers = sum(stage.writers for stage in facts)
     if writers:
         first = next(number for number, stage in enumerate(facts, 1) if stage.writers)
@@ -143,6 +146,20 @@ def _temporary(planned: Stages) -> list[str]:
         return []
     needs, free = format_bytes(planned.temporary_bytes), format_bytes(free_bytes(planned.folder))
     return [*planned.spills_why, f"{os.path.dirname(planned.folder)}: needs {needs}, {free} free"]
+
+
+def _over_and_over(planned: Stages) -> list[str]:
+    """A line for the stage that decodes the same chunks many times, and the memory that would spare it, if any."""
+    worst = max(planned.stages, key=_times, default=None)
+    if worst is None or _times(worst) < MANY_TIMES:
+        return []
+    cure = with_less_decoding(planned)
+    instead = f"; {cure.text} would decode {cure.effect}" if cure is not None else ""
+    return [f"{worst.name} decodes each chunk about {_times(worst):,.0f} times{instead}"]
+
+
+def _times(stage: Stage) -> float:
+    return stage.decode / stage.least_decode if stage.least_decode else 1.0
 
 
 def _decoded_again(stages: Sequence[Stage]) -> list[str]:

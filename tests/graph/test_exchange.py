@@ -317,3 +317,17 @@ def test_reshapes_and_transposes_in_little_memory(arrange, chunks, memory):
     assert plan.fits, plan
     assert "spill" in kinds(plan)
     np.testing.assert_array_equal(plan.run()[...], arrange(values))
+
+
+def test_a_plan_that_decodes_chunks_over_and_over_says_so_and_what_would_not():
+    z = lz.create_array("t2m.zarr", shape=(8784, 721, 1440), chunks=(1, 721, 1440), dtype="f4")
+    y = np.sort(lz.from_zarr(z), axis=0)
+    plan = y.to_zarr("out.zarr", memory="300MB", num_workers=2, compute=False)
+    assert plan.fits
+    assert plan.stages[0].amplification > 100
+    text = " ".join(str(plan).split())
+    (memory,) = re.findall(r'decodes each chunk about 2,884 times; memory="(\w+)" would decode', text)
+    less = y.to_zarr("out.zarr", memory=memory, num_workers=2, compute=False)
+    assert less.fits
+    assert less.bytes_decoded < plan.bytes_decoded / 2
+    assert "decodes each chunk about" not in str(less)
