@@ -149,7 +149,7 @@ def test_automatic_chunks_are_near_4_mib():
         ({"chunks": (2,)}, r"chunks=\(2,\) has 1 lengths, the shape \(4, 4\) has 2"),
         ({"chunks": (2.5, 2)}, "no integer"),
         ({"chunks": (True, 2)}, "True and False are no lengths"),
-        ({"chunks": "large"}, "chunks=.large. is no length; give .* or \"auto\""),
+        ({"chunks": "large"}, 'chunks=.large. is no length; give .* or "auto"'),
         ({"shards": (0, 4)}, "shards=.*below 1"),
         ({"shape": (-1, 4)}, "shape=.*below 0"),
         ({"shape": "ab"}, "no integer"),
