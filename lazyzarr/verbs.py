@@ -494,11 +494,16 @@ def store(
 
 
 def _pairs(sources: Any, targets: Any) -> tuple[list[Any], list[Any]]:
-    """Targets and sources, in pairs. Raises ValueError where there are not as many of both."""
+    """Targets and sources, in pairs. Raises ValueError where there are not as many of both, or no targets."""
     if isinstance(sources, Mapping):
         if targets is not None:
             raise ValueError("store({path: array, ...}) has its targets already")
         return list(sources), list(sources.values())
+    if targets is None:
+        raise ValueError(
+            'store() is not told where to: lz.store(x, "x.zarr"), lz.store([x, y], ["x.zarr", "y.zarr"]) or '
+            'lz.store({"x.zarr": x, "y.zarr": y})'
+        )
     several = isinstance(sources, (list, tuple))
     arrays = list(sources) if several else [sources]
     places = list(targets) if several and isinstance(targets, (list, tuple)) else [targets]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -58,15 +59,16 @@ class DaskCollection:
         `memory=` does not reach it there: `lz.config.set(memory="2GB")` does. Name collections of one kind side by
         side: Dask 2026.8 hands results over in another order where a dask.array stands between two of them.
         """
-        spec, _ = make_spec([Output(self.__lazyzarr_node__)], Job(scheduler="threads"), guarded=False)
-        name, given = f"{self.__lazyzarr_node__.label}-{spec.token}", given_tasks([self.__lazyzarr_node__])
-        return PlanExpr(name, spec, given)  # type: ignore[no-untyped-call]
+        return _leaf(self.__lazyzarr_node__)
+
+    # A graph is asked for here and its keys there, where what holds the array is the collection, as xarray's arrays.
 
     def __dask_graph__(self: Lazy) -> dict[Any, Any]:
-        return dict(self.expr.__dask_graph__())  # type: ignore[no-untyped-call]
+        node = self.__lazyzarr_node__
+        return dict(_leaf(node, _key(node)).__dask_graph__())  # type: ignore[no-untyped-call]
 
     def __dask_keys__(self: Lazy) -> list[Any]:
-        return list(self.expr.__dask_keys__())
+        return [_key(self.__lazyzarr_node__)]
 
     def __dask_tokenize__(self: Lazy) -> Any:
         return identity(self.__lazyzarr_node__)
@@ -77,9 +79,26 @@ class DaskCollection:
     def __dask_postpersist__(self: L) -> tuple[Callable[..., L], tuple[L]]:
         return _persisted, (self,)
 
+    # Not Dask's own function for threads, so that Dask refuses a lazy array and a dask.array in one call that names
+    # no scheduler: it hands results over in another order where collections of one kind are parted.
     @staticmethod
     def __dask_scheduler__(graph: Any, keys: Any, **keywords: Any) -> Any:
         return threads(graph, keys, **keywords)
+
+
+def _leaf(node: Node, key: str | None = None) -> PlanExpr:
+    """A node as a Dask expression of one key: this one, or one that no other run has."""
+    spec, _ = make_spec([Output(node)], Job(scheduler="threads"), guarded=False)
+    return PlanExpr(f"{node.label}-{spec.token}", spec, given_tasks([node]), key)  # type: ignore[no-untyped-call]
+
+
+# Other processes may share a cluster with this one, and may see another state of what is read.
+_OURS = uuid.uuid4().hex
+
+
+def _key(node: Node) -> str:
+    """The key of a node's values in all graphs that this process makes of it."""
+    return f"value-{node.label}-{node.token}-{_OURS}"
 
 
 def _persisted(graph: Mapping[Any, Any], lazy: L, *, rename: Any = None) -> L:

@@ -8,7 +8,7 @@ from lazyzarr.graph.numpy_dispatch import FUNCTIONS
 
 __all__ = ["cure"]
 
-_LABELLED = "xr.DataArray(x, name='x') has"
+_LABELLED = "xr.DataArray(x, dims=['time', 'lat', 'lon'], name='x') has"
 _CURES = {
     "apply": "x.map_blocks(f) calls f chunk by chunk",
     "assign_coords": f"{_LABELLED} it",

@@ -259,9 +259,13 @@ class RunExpr(Expr):
 
 
 class PlanExpr(Expr):
-    """The leaf that Dask sees of an expression: a name, and a spec that plans itself when tasks are asked for."""
+    """The leaf that Dask sees of an expression: a name, and a spec that plans itself when tasks are asked for.
 
-    _parameters = ["name", "spec", "tasks"]  # noqa: RUF012
+    `key` is that of the answer; by default one that belongs to this leaf alone.
+    """
+
+    _parameters = ["name", "spec", "tasks", "key"]  # noqa: RUF012
+    _defaults = {"key": None}  # noqa: RUF012
 
     @property
     def _name(self) -> str:
@@ -271,7 +275,7 @@ class PlanExpr(Expr):
         return self.operand("name")  # type: ignore[no-untyped-call]
 
     def _final(self) -> str:
-        return f"value-{self._name}"
+        return self.operand("key") or f"value-{self._name}"  # type: ignore[no-untyped-call]
 
     def __dask_keys__(self) -> list[str]:
         """One key: the whole answer."""

@@ -115,6 +115,38 @@ def test_a_lazy_array_is_an_argument_of_delayed_calls(x, how):
     same(got, values().max(axis=0) * 2)
 
 
+@pytest.mark.parametrize(
+    "build", [lambda v: v, lambda v: v.mean(), lambda v: v + 1, lambda v: v.to_dataset(name="v")]
+)
+def test_what_xarray_holds_is_computed_by_dask(build):
+    xr = pytest.importorskip("xarray")
+    a = np.arange(100.0).reshape(50, 2)
+    v, expected = (xr.DataArray(each[:40], dims=("y", "x")) for each in (lz.from_array(a, chunks=(10, 2)), a))
+    for verb in (dask.compute, dask.persist, dask.optimize):
+        (got,) = verb(build(v))
+        xr.testing.assert_equal(got.compute(), build(expected))
+
+
+def test_xarrays_of_several_lazy_arrays_are_computed_together(x):
+    xr = pytest.importorskip("xarray")
+    v = xr.DataArray(x, dims=("y", "x"))
+    both = xr.Dataset({"one": v, "again": v, "more": v + 1, "ones": ("z", da.ones(3))})
+    computed, total = dask.compute(both, v.sum())
+    assert float(total) == values().sum()
+    same(computed["again"].values, values())
+    same(computed["more"].values, values() + 1)
+    assert computed["ones"].values.tolist() == [1, 1, 1]
+
+
+def test_what_is_stored_meanwhile_is_computed():
+    xr = pytest.importorskip("xarray")
+    z = lz.create_array("data.zarr/y", shape=(4,), chunks=(2,), dtype="f8")
+    v = xr.DataArray(z.lazy(), dims="t")
+    assert dask.compute(v.sum())[0] == 0
+    z[...] = 1
+    assert dask.compute(v.sum())[0] == 4
+
+
 def test_dask_knows_it_for_a_collection(x):
     assert dask.is_dask_collection(x)
     assert dask.base.tokenize(x + 1) == dask.base.tokenize(x + 1)

@@ -261,6 +261,8 @@ REFUSED = {
     "a mode": (lambda x, z: x.to_zarr(z, mode="x"), ValueError, "writes into one that is there"),
     "a name": (lambda x, z: x.to_zarr(z, region={"q": slice(2)}), ValueError, "no dimension is named"),
     "targets twice": (lambda x, z: lz.store({"a.zarr": x}, "b.zarr"), ValueError, "targets already"),
+    "no target": (lambda x, z: lz.store(x), ValueError, r'not told where to: lz.store\(x, "x.zarr"\)'),
+    "no targets": (lambda x, z: lz.store([x, x]), ValueError, "not told where to"),
     "too few targets": (lambda x, z: lz.store([x, x], ["a.zarr"]), ValueError, "1 targets for 2"),
     "too few regions": (
         lambda x, z: lz.store([x, x], ["a.zarr", z], regions=[None]),
