@@ -13,7 +13,7 @@ from lazyzarr.errors import ShapeMismatchError
 from lazyzarr.graph.node import Chunks, pieces_of
 from lazyzarr.settings import parse_bytes
 
-__all__ = ["AUTO_BYTES", "axes_of", "axis_of", "normalize_chunks", "uniform_chunks"]
+__all__ = ["AUTO_BYTES", "axes_of", "axis_of", "by_axis", "normalize_chunks", "uniform_chunks"]
 
 # The size of an "auto" chunk: what a task decodes.
 AUTO_BYTES = 64_000_000
@@ -55,6 +55,16 @@ def axes_of(axis: Any, dims: Dims) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
+def by_axis(given: Mapping[Any, Any], dims: Dims) -> dict[int, Any]:
+    """What a mapping by axis number or dimension name says, by position. Raises ValueError for an axis named twice.
+
+    >>> by_axis({-1: 5, "time": 2}, ("time", "x"))
+    {1: 5, 0: 2}
+    """
+    axes_of(tuple(given), dims)
+    return {axis_of(axis, dims): value for axis, value in given.items()}
+
+
 def uniform_chunks(shape: Sequence[int], chunk_shape: Sequence[int]) -> Chunks:
     """Chunks of one size, the last along each axis cut off.
 
@@ -81,8 +91,8 @@ def normalize_chunks(
         return _sized(_bytes(chunks), range(len(shape)), shape, itemsize, present, list(present))
     if isinstance(chunks, Mapping):
         entries: list[Any] = [None] * len(shape)
-        for key, value in chunks.items():
-            entries[axis_of(key, dims)] = value
+        for axis, value in by_axis(chunks, dims).items():
+            entries[axis] = value
     elif isinstance(chunks, (tuple, list)):
         entries = list(chunks)
     else:

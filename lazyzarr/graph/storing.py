@@ -23,7 +23,7 @@ from lazyzarr.format.resolve import StoreLike
 from lazyzarr.format.selection import parse_basic
 from lazyzarr.format.stored import stored_bytes
 from lazyzarr.graph.check import check, one_writer, target_is_no_source
-from lazyzarr.graph.chunking import axis_of
+from lazyzarr.graph.chunking import by_axis
 from lazyzarr.graph.explain import Plan
 from lazyzarr.graph.node import Node, make, walk
 from lazyzarr.graph.ops.sources import Source, stored
@@ -235,8 +235,8 @@ def _selection(wanted: Wanted, array: Array) -> Any:
     own = wanted.node.dims
     dims = named if any(named) or len(own) != array.ndim else own
     parts: list[Any] = [slice(None)] * array.ndim
-    for axis, part in wanted.region.items():
-        parts[axis_of(axis, dims)] = part
+    for axis, part in by_axis(wanted.region, dims).items():
+        parts[axis] = part
     return tuple(parts)
 
 

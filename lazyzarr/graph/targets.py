@@ -17,7 +17,7 @@ from lazyzarr.format.metadata import ArrayMetadata, GroupMetadata
 from lazyzarr.format.options import DEFAULT
 from lazyzarr.format.resolve import StoreLike, resolve
 from lazyzarr.format.stores.protocol import Store
-from lazyzarr.graph.chunking import axis_of
+from lazyzarr.graph.chunking import by_axis
 from lazyzarr.graph.node import Node, walk
 from lazyzarr.graph.ops.sources import ZarrSource
 from lazyzarr.graph.sink import Sink
@@ -141,8 +141,8 @@ def _by_name(given: Any, node: Node) -> Any:
     if not isinstance(given, Mapping):
         return given
     result = [max(sizes, default=1) or 1 for sizes in node.chunks]
-    for key, length in given.items():
-        result[axis_of(key, node.dims)] = length
+    for axis, length in by_axis(given, node.dims).items():
+        result[axis] = length
     return tuple(result)
 
 

@@ -55,6 +55,8 @@ REDUCTIONS = [
 ]
 for _function in REDUCTIONS:
     OF_TWO[_function.__name__] = (functools.partial(_kept, _function), BOX)
+
+
 REFUSALS: list[tuple[type[Exception], ...]] = [(ValueError, IndexError), (TypeError,), (OverflowError,)]
 PAIRS = [(1, -1), (-1, 0), (-3, -1), (-2, -3), (2, -2), (0, -4), (3, -1), (-5, 0)]
 
@@ -120,3 +122,22 @@ def test_clip_of_times() -> None:
     )
     lazy = lz.from_array(held[0], chunks=3)
     agree(lambda x: np.clip(x, held[1], held[0][-1]), held[:1], [lazy], "times")
+
+
+@pytest.mark.parametrize("axes", [{1: 3, -2: 2}, {"y": 3, 1: 3}])
+def test_what_is_said_twice_of_one_axis_is_refused(axes: Any) -> None:
+    """The last one counted, the others were not heard."""
+    x = lz.from_array(BOX, dims=["t", "y", "x"])
+    for function in (
+        x.rechunk,
+        lambda given: x.coarsen(np.mean, given),
+        lambda given: x.map_overlap(abs, given),
+    ):
+        with pytest.raises(ValueError, match="names one axis twice"):
+            function(axes)
+
+    z = lz.array(BOX)
+    with pytest.raises(ValueError, match="names one axis twice"):
+        lz.store(x, z, regions={1: slice(0, 1), -2: slice(1, 2)})
+    with pytest.raises(ValueError, match="names one axis twice"):
+        x.to_zarr("memory://", chunks={**axes})

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from lazyzarr.errors import ShapeMismatchError
-from lazyzarr.graph.chunking import axes_of, axis_of, normalize_chunks
-from lazyzarr.graph.functions.arguments import as_node, axes_in, axis_in, new_axes
+from lazyzarr.graph.chunking import axes_of, by_axis, normalize_chunks
+from lazyzarr.graph.functions.arguments import as_node, axes_in, new_axes
 from lazyzarr.graph.lift import lift
 from lazyzarr.graph.node import Chunks, Node
 from lazyzarr.graph.ops import blocks, calls, coarsening, object_states, overlap, views
@@ -189,8 +189,8 @@ def _each_axis(given: Any, dims: Sequence[str | None], other: Any) -> list[Any]:
     """One value an axis: given for all, for each, or by number or dimension name, else `other`."""
     if isinstance(given, Mapping):
         found = [other] * len(dims)
-        for axis, value in given.items():
-            found[axis_of(axis, dims)] = value
+        for axis, value in by_axis(given, dims).items():
+            found[axis] = value
         return found
     if isinstance(given, (tuple, list)):
         if len(given) != len(dims):
@@ -213,8 +213,8 @@ def coarsen(
     """
     node, function = as_node(x), _window_function(reduction)
     lengths = [1] * node.ndim
-    for axis, length in axes.items():
-        lengths[axis_in(node, axis)] = operator.index(length)
+    for axis, length in by_axis(axes, node.dims).items():
+        lengths[axis] = operator.index(length)
     if any(length < 1 for length in lengths):
         raise ValueError(f"coarsen({dict(axes)}): a window has 1 element at least along each axis")
     rest = [n % length for n, length in zip(node.shape, lengths, strict=True)]
