@@ -5,18 +5,20 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from lazyzarr.graph.access import decoded_bytes, held_bytes
-from lazyzarr.graph.layout import Layout, Sharing, capacity, passing, sharing, split_blocks
+from lazyzarr.graph.layout import Cuts, Layout, Sharing, capacity, passing, sharing, split_blocks
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.stage import Budget, Memory, Stage, partial_bytes, spare_chunks
 
 __all__ = [
     "BLOCK_BYTES",
     "LEAST_BLOCK_BYTES",
+    "blocks_decode",
+    "keeping_less",
     "split_further",
     "spread",
     "with_groups",
@@ -79,8 +81,34 @@ def split_further(stage: Stage, groups: tuple[int, ...], limit: float = math.inf
             option = (*groups[:axis], further, *groups[axis + 1 :])
             blocks = split_blocks(stage.layout.cells, option)
             partial = any(axis in reduce.axes for reduce in stage.reduces)
-            options.append((decoded_bytes(stage.accesses, blocks, stage.domain), partial, axis, option))
+            options.append((blocks_decode(stage, blocks), partial, axis, option))
     return min(options)[-1] if options else None
+
+
+def blocks_decode(stage: Stage, blocks: Sequence[Cuts]) -> int:
+    """Bytes that blocks decode, of what is below computed leaves, too."""
+    below = _decoded_below(stage, blocks, stage.layout.order)
+    return decoded_bytes(stage.accesses, blocks, stage.domain) + below
+
+
+def _decoded_below(stage: Stage, blocks: Sequence[Cuts], order: tuple[int, ...]) -> int:
+    """Bytes that blocks decode of what is below computed leaves; cells by themselves where nothing is kept for them."""
+    near = _near(stage, order)
+    cuts = [blocks[axis] if axis in near else cells for axis, cells in enumerate(stage.layout.cells)]
+    return sum(each.decoded_bytes(cuts, stage.domain) for each in stage.below)
+
+
+def _near(stage: Stage, order: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes along which chunks below computed leaves are kept for the next cell."""
+    return order if stage.reach is None else order[len(order) - stage.reach :]
+
+
+def keeping_less(stage: Stage, budget: Budget) -> Iterator[Stage]:
+    """The stage in other blocks, for which less is kept of what lies below computed leaves: along fewer axes."""
+    for reach in reversed(range(len(stage.domain) + 1)):
+        # In the order of a single block: to cut along axes for which nothing is kept costs nothing.
+        single = with_groups(dataclasses.replace(stage, reach=reach), (1,) * len(stage.domain))
+        yield spread(single, budget)
 
 
 def with_smallest_blocks(stage: Stage) -> Stage:
@@ -97,18 +125,36 @@ def with_groups(stage: Stage, groups: tuple[int, ...]) -> Stage:
         for access, inside in zip(stage.accesses, stage.inside, strict=True)
     ]
 
+    below = [
+        (each, sharing(each.access, layout.blocks, layout.cells, stage.domain, each.inside[0].outer))
+        for each in stage.below
+    ]
+
+    def more(order: tuple[int, ...]) -> tuple[int, ...]:
+        near, sparing = _near(stage, order), stage.reach is not None
+        return tuple(each.more(cells, order, near, sparing) for each, cells in below)
+
     def kept(order: tuple[int, ...]) -> int:
         chunks = _capacities(stage, levels, order)
+        under = zip(stage.below, more(order), strict=True)
         return sum(
             held_bytes(access, count + spare_chunks(access, level[-1]))
             for access, level, count in zip(stage.accesses, levels, chunks, strict=True)
-        )
+        ) + sum(each.access.chunk_nbytes * count for each, count in under)
 
-    order = min(_orders(len(stage.domain)), key=kept)
+    def again(order: tuple[int, ...]) -> int:
+        return 0 if stage.reach is None else _decoded_below(stage, layout.blocks, order)
+
+    order = min(_orders(len(stage.domain)), key=lambda order: (again(order), kept(order)))
     layout = dataclasses.replace(layout, order=order)
     capacities = _capacities(stage, levels, order)
     return dataclasses.replace(
-        stage, layout=layout, groups=groups, capacities=capacities, memory=_memory(stage, layout, kept(order))
+        stage,
+        layout=layout,
+        groups=groups,
+        capacities=capacities,
+        more=more(order),
+        memory=_memory(stage, layout, kept(order)),
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lazyzarr.graph.access import decoded_bytes, held_bytes, leaf_name, ranked, read_bytes_bound
+from lazyzarr.graph.below import Below
 from lazyzarr.graph.layout import Access, Layout, Sharing
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.lines import Lines
@@ -83,6 +84,12 @@ class Stage:
     """For each access, how chunks are shared within cells: that does not depend on the blocks."""
     capacities: tuple[int, ...] = ()
     """For each access, how many decoded chunks a task keeps."""
+    below: tuple[Below, ...] = ()
+    """The leaves below computed ones of which a task may keep more chunks than those of a box."""
+    more: tuple[int, ...] = ()
+    """For each of these, how many more."""
+    reach: int | None = None
+    """Where memory is short: along how many of the axes that are walked last these are kept; None: it is not."""
     ahead: tuple[tuple[Node, int], ...] = ()
     """For each leaf in a slow store, how many encoded chunks a task asks for ahead."""
     behind: tuple[int, ...] = ()

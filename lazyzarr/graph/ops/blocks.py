@@ -132,6 +132,12 @@ class MapBlocks(UserBlocks):
             )
         return result
 
+    @property
+    def in_place(self) -> bool:
+        """Whether no input is broadcast."""
+        counts = list(map(len, self.chunks))
+        return all(list(map(len, source.chunks)) == counts for source in self.inputs)
+
     def intervals(self) -> list[tuple[Intervals, ...]]:
         """Each block asks for one chunk of each input."""
         return [within(source.chunks) for source in self.inputs]

@@ -49,6 +49,11 @@ class Coarsen(Computed):
         self.shape, self.dims = tuple(map(sum, self.chunks)), self.inputs[0].dims
         self.dtype = np.dtype(dtype)
 
+    @property
+    def in_place(self) -> bool:
+        """Always: boxes are the windows of blocks."""
+        return True
+
     def intervals(self) -> list[tuple[Intervals, ...]]:
         """Each block asks for the windows of its elements."""
         pairs = zip(map(cuts_of, self.chunks), self.params[2], strict=True)

@@ -57,6 +57,11 @@ class Computed(Node):
         """Whether it takes what it needs of a stored input itself: no chunk of that is decoded or kept for it."""
         return False
 
+    @property
+    def in_place(self) -> bool:
+        """Whether the block at coordinates asks, of each input, for the box between the intervals of these numbers."""
+        return False
+
     @abstractmethod
     def intervals(self) -> list[tuple[Intervals, ...]]:
         """For each input, along each axis of it: the intervals in one of which each box lies that a block asks for."""

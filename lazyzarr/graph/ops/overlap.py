@@ -55,6 +55,11 @@ class MapOverlap(Computed):
         return [tuple(found)] * len(self.inputs)
 
     @property
+    def in_place(self) -> bool:
+        """Always: boxes are blocks and what is around them."""
+        return True
+
+    @property
     def working_bytes(self) -> int:
         """What the function gives for the chunk and what is around it, and what it is lent as copies."""
         boxes = self.intervals()

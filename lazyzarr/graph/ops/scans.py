@@ -42,6 +42,11 @@ class Scan(Computed):
         self.shape, self.chunks, self.dims = source.shape, source.chunks, source.dims
         self.dtype = np.dtype(self.params[2])
 
+    @property
+    def in_place(self) -> bool:
+        """Always, as blocks come in their order along the axis."""
+        return True
+
     def intervals(self) -> list[tuple[Intervals, ...]]:
         """Each block asks for its chunk, and perhaps for those before it."""
         return [within(self.inputs[0].chunks)]
