@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from lazyzarr.graph.program import Programs, hulls_of, joined_within, within_sta
 from lazyzarr.graph.region import Region, hull, volume, whole
 
 __all__ = [
+    "Look",
     "accesses",
     "accesses_below",
     "block_capacities",
@@ -29,6 +30,7 @@ __all__ = [
     "decoded_in",
     "held_bytes",
     "inline_nodes",
+    "is_each_once",
     "leaf_name",
     "programs_below",
     "ranked",
@@ -220,20 +222,24 @@ def _inline_blocks(
         inline |= new
 
 
-def block_capacities(node: Computed) -> dict[Node, int]:
+Look = Callable[[Node], list[Access]]
+"""Gives what `accesses_below` does; one that remembers it, where several ask."""
+
+
+def block_capacities(node: Computed, look: Look = accesses_below) -> dict[Node, int]:
     """For each leaf below a computed node, how many of its chunks are kept: those that a box touches, or one where
     each is needed once and no more."""
     result: dict[Node, int] = {}
     for source, intervals in zip(node.inputs, node.intervals(), strict=True):
-        found = accesses_below(source)
+        found = look(source)
         for access in found:
-            once = len(found) == 1 and _each_once(node, access, intervals)
+            once = len(found) == 1 and is_each_once(node, access, intervals)
             kept = 1 if once else most_chunks(access, intervals, source.shape)
             result[access.leaf] = result.get(access.leaf, 0) + kept
     return result
 
 
-def _each_once(node: Computed, access: Access, intervals: Sequence[tuple[Cuts, Cuts]]) -> bool:
+def is_each_once(node: Computed, access: Access, intervals: Sequence[tuple[Cuts, Cuts]]) -> bool:
     """Whether each chunk of a leaf goes to one block of a function alone."""
     source = node.inputs[0]
     return (

@@ -6,12 +6,14 @@ import functools
 import itertools
 import math
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from lazyzarr.graph.access import block_capacities, programs_below
+from lazyzarr.graph.below import Path
 from lazyzarr.graph.floating import now
 from lazyzarr.graph.leaves import ChunkCache, ChunkedLeaf, Leaf, Room, Tile, is_uniform, open_leaf, uniform
 from lazyzarr.graph.locate import Locators
@@ -37,9 +39,16 @@ class Leaves:
     """
 
     def __init__(
-        self, capacities: Mapping[Node, int], values: Values, room: Room | None = None, tiled: bool = True
+        self,
+        capacities: Mapping[Node, int],
+        values: Values,
+        more: Mapping[Path, Mapping[Node, int]] | None = None,
+        room: Room | None = None,
+        path: Path = (),
+        tiled: bool = True,
     ) -> None:
         self._capacities, self._values, self._room = capacities, values, room or Room()
+        self._more, self._path = more or {}, path
         self.tiled = tiled
         """Whether what is evaluated are tiles, of which no two have an element in common."""
         self._open: dict[Node, Leaf] = {}
@@ -49,7 +58,7 @@ class Leaves:
         if leaf is None:
             kept = self._capacities[node]
             made = (
-                computed_leaf(node, kept, self._values, self._room)
+                computed_leaf(node, kept, self._values, self._more, self._room, (*self._path, node))
                 if isinstance(node, Computed)
                 else open_leaf(node, kept, self._values, self._room)
             )
@@ -62,10 +71,21 @@ class Leaves:
             leaf.check()
 
 
-def computed_leaf(node: Computed, kept: int, values: Values, room: Room) -> ChunkedLeaf:
-    """A computed node as a leaf: its blocks are made when they are asked for, and kept like decoded chunks."""
+def computed_leaf(
+    node: Computed,
+    kept: int,
+    values: Values,
+    more: Mapping[Path, Mapping[Node, int]],
+    room: Room,
+    path: Path,
+) -> ChunkedLeaf:
+    """A computed node as a leaf: its blocks are made when they are asked for, and kept like decoded chunks.
+
+    At the end of a path below a stage some leaves keep `more` chunks than a box touches.
+    """
     cuts = tuple(cuts_of(sizes).tolist() for sizes in node.chunks)
-    leaves = Leaves(block_capacities(node), values, room, tiled=False)
+    capacities = Counter(block_capacities(node)) + Counter(more.get(path))
+    leaves = Leaves(capacities, values, more, room, path, tiled=False)
     evaluators = [Evaluator(programs_below(source), leaves) for source in node.inputs]
     make = node.session()
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from lazyzarr.graph.access import (
+    Look,
     accesses,
     accesses_below,
     block_capacities,
@@ -17,6 +19,7 @@ from lazyzarr.graph.access import (
     ranked,
     read_bytes_bound,
 )
+from lazyzarr.graph.below import blocks_below
 from lazyzarr.graph.layout import Access, Cuts, Layout, join_cuts, sharing, sizes_to_cuts, split_tiles, thin
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.blocks import MapBlocks
@@ -66,10 +69,12 @@ def draft_stage(
     order = tuple(range(len(domain)))
     layout = Layout(domain, cells, cells, units or cells, tiles, order, _backward_axes(found))
     programs = Programs(roots, inline)
-    fixed = _fixed_memory(programs, found, layout)
+    look = functools.cache(accesses_below)
+    fixed = _fixed_memory(programs, found, layout, look)
     levels = [(layout.cells, layout.units), (layout.units, layout.tiles)]
     loads = _tile_loads(programs, layout)
     inside = tuple(tuple(sharing(access, *level, domain) for level in levels) for access in found)
+    odd = tuple(_is_odd(access, layout) for access in found)
     return Stage(
         kind,
         roots,
@@ -83,8 +88,9 @@ def draft_stage(
         inside,
         alone=_alone(found, loads),
         apart=tuple(any(_loads_apart(access, each) for each in loads) for access in found),
-        odd=tuple(_is_odd(access, layout) for access in found),
+        odd=odd,
         whole=_whole_axes(found),
+        below=blocks_below(found, odd, levels, domain, look),
     )
 
 
@@ -236,13 +242,13 @@ def _lies_in(region: Region, other: Region) -> bool:
     )
 
 
-def _fixed_memory(programs: Programs, found: Sequence[Access], layout: Layout) -> Memory:
+def _fixed_memory(programs: Programs, found: Sequence[Access], layout: Layout, look: Look) -> Memory:
     """What one task holds however its block is cut."""
     boxes = [(cuts[:-1], cuts[1:]) for cuts in layout.tiles]
     chunks, encoded, registers = 0, _encoded(found), register_bytes(programs, boxes)
     for access in found:
         if isinstance(access.leaf, Computed):
-            inner = _block_memory(access.leaf)
+            inner = _block_memory(access.leaf, look)
             chunks, encoded, registers = (
                 chunks + inner.chunks,
                 encoded + inner.encoded,
@@ -251,18 +257,18 @@ def _fixed_memory(programs: Programs, found: Sequence[Access], layout: Layout) -
     return Memory(chunks, encoded, registers, 0, 0, chunks)
 
 
-def _block_memory(leaf: Computed) -> Memory:
+def _block_memory(leaf: Computed, look: Look) -> Memory:
     """What computing one block of a computed node takes besides the block."""
     chunks = encoded = registers = 0
     pending: list[Computed] = [leaf]
     while pending:
         node = pending.pop()
-        kept = block_capacities(node)
+        kept = block_capacities(node, look)
         registers += node.working_bytes
         given = () if node.reads_itself else zip(node.inputs, node.intervals(), strict=True)
         for source, intervals in given:
             registers += register_bytes(programs_below(source), intervals)
-            found = accesses_below(source)
+            found = look(source)
             encoded = max(encoded, _encoded(found))
             chunks += sum(held_bytes(access, kept.pop(access.leaf, 0)) for access in found if access.decodes)
             pending.extend(access.leaf for access in found if isinstance(access.leaf, Computed))

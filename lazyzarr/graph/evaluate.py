@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from lazyzarr.graph.ahead import BlockAhead
+from lazyzarr.graph.below import Path
 from lazyzarr.graph.bound import Array, Evaluator, Leaves, Values
 from lazyzarr.graph.floating import now
 from lazyzarr.graph.node import Node
@@ -36,13 +38,21 @@ def stage_capacities(stage: Stage) -> dict[Node, int]:
     return kept
 
 
+def more_below(stage: Stage) -> dict[Path, Counter[Node]]:
+    """How many chunks the leaves below computed ones keep besides those of a box, by the path to them."""
+    more: dict[Path, Counter[Node]] = {}
+    for below, chunks in zip(stage.below, stage.more, strict=True):
+        more.setdefault(below.path, Counter())[below.access.leaf] += chunks
+    return more
+
+
 class StageRunner:
     """What a task needs to run blocks of a stage, one at a time; kept from task to task."""
 
     def __init__(self, stage: Stage, values: Values, stopped: Callable[[], bool]) -> None:
         self._stage, self._stopped = stage, stopped
         capacities = stage_capacities(stage)
-        self._leaves = Leaves(capacities, values)
+        self._leaves = Leaves(capacities, values, more_below(stage))
         self._ahead = BlockAhead(stage, self._leaves, capacities)
         self._evaluator = Evaluator(Programs(stage.roots, stage.inline), self._leaves)
         depths = stage.behind or (0,) * len(stage.sinks)

@@ -387,6 +387,7 @@ def capacity(
     alone: bool,
     apart: bool = False,
     odd: bool = False,
+    sparing: bool = False,
 ) -> int:
     """How many decoded chunks of a leaf must be kept so that none is decoded twice in a block.
 
@@ -394,11 +395,13 @@ def capacity(
     walked inside it must stay; where none share, only what one step needs. That is one chunk where nothing else reads
     the leaf (`alone`): what lies in several is put together from one after the other. Where each step loads several
     parts of what it spans (`apart`), those of two steps beside each other: what the last part was loaded of was used
-    as lately as what the first one was. More where cells end within chunks (`odd`).
+    as lately as what the first one was. More where cells end within chunks (`odd`). Fewer, and a chunk here and there
+    is decoded twice, where memory is short (`sparing`).
     """
     least = 1 if alone else math.prod(levels[-1].inner)
     return max(
-        least, *(_kept_between(access, levels[i:], order, alone, apart, odd) for i in range(len(levels)))
+        least,
+        *(_kept_between(access, levels[i:], order, alone, apart, odd, sparing) for i in range(len(levels))),
     )
 
 
@@ -442,7 +445,13 @@ def _most_along(access: Access, own: int, boxes: Sequence[tuple[Cuts, Cuts]], do
 
 
 def _kept_between(
-    access: Access, levels: Sequence[Sharing], order: Sequence[int], alone: bool, apart: bool, odd: bool
+    access: Access,
+    levels: Sequence[Sharing],
+    order: Sequence[int],
+    alone: bool,
+    apart: bool,
+    odd: bool,
+    sparing: bool,
 ) -> int:
     """Chunks to keep while the inner boxes of one outer box of the first level are walked, 1 where none is shared."""
     level = levels[0]
@@ -459,6 +468,8 @@ def _kept_between(
         # Along a line of chunks the last ones of a step are the first of the next.
         line = [level.inner[own] for own in _moving(access, axis)]
         return level.shares[axis] if alone and line == [kept] else kept
+    if sparing:
+        return kept
     # Where two steps along an axis inside share chunks, too, those of both steps outside are held beside each other.
     beside = _product(access, level, inside[again + 1 :])
     return kept + _product(access, level, inside[again + 1 :], axis) - beside

@@ -14,7 +14,7 @@ from lazyzarr.graph.node import substitute
 from lazyzarr.graph.ops.computed import Computed
 from lazyzarr.graph.order import Output, groups
 from lazyzarr.graph.reading import below
-from lazyzarr.graph.spreading import split_further, spread, with_groups, with_smallest_blocks
+from lazyzarr.graph.spreading import keeping_less, split_further, spread, with_groups, with_smallest_blocks
 from lazyzarr.graph.stack import least_shared
 from lazyzarr.graph.stage import Budget, Stage, partial_bytes
 from lazyzarr.graph.temporary import Spill, make_spill
@@ -238,7 +238,7 @@ def _decoded_at_once(access: Access) -> list[int]:
 
 def _fit(planned: Stages) -> Stages:
     """The plan with smaller blocks and then fewer workers, until it fits or cannot be made smaller."""
-    stages = tuple(_smaller_until(planned, stage) for stage in planned.stages)
+    stages = tuple(_fitting(planned, stage) for stage in planned.stages)
     planned = dataclasses.replace(planned, stages=stages)
     # How many tasks a cluster's worker runs at once is its own affair.
     while planned.asked.sharing is None and planned.peak_memory > planned.memory and planned.workers > 1:
@@ -254,6 +254,19 @@ def _ahead(planned: Stages, stage: Stage) -> Stage:
     """The stage reading ahead in slow stores, with the memory that the plan leaves over."""
     at_once = max(1, planned.at_once(stage))
     return with_read_ahead(stage, max(0, planned.memory - planned.peak(stage)) // at_once, at_once)
+
+
+def _fitting(planned: Stages, stage: Stage) -> Stage:
+    """The stage in smaller blocks, or keeping less, where it does not fit: what decodes least of those that do."""
+    smaller = _smaller_until(planned, stage)
+    if planned.peak(stage) <= planned.memory or not stage.below:
+        return smaller
+    budget = dataclasses.replace(planned.asked, workers=planned.workers)
+    tried = [smaller, *(_smaller_until(planned, less) for less in keeping_less(stage, budget))]
+    fit = [each for each in tried if planned.peak(each) <= planned.memory]
+    if not fit:
+        return min(tried, key=planned.peak)
+    return min(fit, key=lambda each: each.work(each.layout.blocks))
 
 
 def _smaller_until(planned: Stages, stage: Stage) -> Stage:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
 from lazyzarr.graph.access import accesses_below, decoded_in, whole_box
+from lazyzarr.graph.below import Path
 from lazyzarr.graph.layout import Access, Cuts
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.computed import Computed, Intervals
 from lazyzarr.graph.region import Region, Span
 
-__all__ = ["Reading", "below", "bytes_below", "readings", "sources", "worked"]
+__all__ = ["Reading", "below", "bytes_below", "readings", "sources"]
 
 
 class Reading(NamedTuple):
@@ -30,9 +32,16 @@ class Reading(NamedTuple):
 
 
 def readings(
-    found: Sequence[Access], blocks: Sequence[Cuts], order: Sequence[int], domain: tuple[int, ...]
+    found: Sequence[Access],
+    blocks: Sequence[Cuts],
+    order: Sequence[int],
+    domain: tuple[int, ...],
+    kept: Mapping[tuple[Path, Node], float],
 ) -> list[Reading]:
-    """What is decoded of the sources of a stage whose tasks walk its blocks in this order of axes."""
+    """What is decoded of the sources of a stage whose tasks walk its blocks in this order of axes.
+
+    `kept`: bytes decoded or made of leaves below computed ones of which more is kept than one box.
+    """
     boxes, all_of_it = [(cuts[:-1], cuts[1:]) for cuts in blocks], whole_box(domain)
     result: list[Reading] = []
     for access in found:
@@ -42,19 +51,10 @@ def readings(
         if isinstance(access.leaf, Computed):
             made, needed = (each / max(access.leaf.nbytes, 1) for each in (nbytes, least))
             walk = _Walk(access, boxes, order, domain) if access.leaf.in_step else None
-            result += _scaled(access.leaf, made, needed, walk)
+            result += _scaled(access.leaf, made, needed, walk, kept)
         else:
             result.append(Reading(access.leaf, access.chunk_nbytes, nbytes, least))
     return result
-
-
-def worked(
-    found: Sequence[Access], blocks: Sequence[Cuts], order: Sequence[int], domain: tuple[int, ...]
-) -> float:
-    """Bytes decoded of sources, and made of computed blocks."""
-    boxes = [(cuts[:-1], cuts[1:]) for cuts in blocks]
-    made = sum(decoded_in(each, boxes, domain) for each in found if isinstance(each.leaf, Computed))
-    return made + sum(reading.nbytes for reading in readings(found, blocks, order, domain))
 
 
 def below(node: Computed) -> list[Reading]:
@@ -74,18 +74,35 @@ def bytes_below(node: Computed) -> tuple[float, float]:
     return sum(each.nbytes for each in found), sum(each.least for each in found)
 
 
-def _scaled(node: Computed, made: float, needed: float, walk: _Walk | None = None) -> Iterator[Reading]:
+def _scaled(
+    node: Computed,
+    made: float,
+    needed: float,
+    walk: _Walk | None = None,
+    kept: Mapping[tuple[Path, Node], float] = MappingProxyType({}),
+    above: Path = (),
+) -> Iterator[Reading]:
     """What is decoded below a computed node that is made so many times over, and of which so much is needed."""
-    for under in _under(node):
-        access = under.access
-        nbytes, least = under.nbytes * made, under.least * needed
-        if walk is not None:
-            nbytes = min(nbytes, walk.decoded(under))
-        if isinstance(access.leaf, Computed):
-            whole = max(access.leaf.nbytes, 1)
-            yield from _scaled(access.leaf, nbytes / whole, least / whole)
+    path = (*above, node)
+    for leaf, reading in _of_each_leaf(node, made, needed, walk).items():
+        nbytes = min(reading.nbytes, kept.get((path, leaf), math.inf))
+        if isinstance(leaf, Computed):
+            whole = max(leaf.nbytes, 1)
+            yield from _scaled(leaf, nbytes / whole, reading.least / whole, None, kept, path)
         else:
-            yield Reading(access.leaf, access.chunk_nbytes, nbytes, least)
+            yield reading._replace(nbytes=nbytes)
+
+
+def _of_each_leaf(node: Computed, made: float, needed: float, walk: _Walk | None) -> dict[Node, Reading]:
+    """What is decoded, or made, of each leaf right below a computed node."""
+    found: dict[Node, Reading] = {}
+    for under in _under(node):
+        leaf, nbytes = under.access.leaf, under.nbytes * made
+        nbytes = nbytes if walk is None else min(nbytes, walk.decoded(under))
+        before = found.get(leaf, Reading(leaf, under.access.chunk_nbytes, 0, 0))
+        least = max(before.least, under.least * needed)
+        found[leaf] = before._replace(nbytes=before.nbytes + nbytes, least=least)
+    return found
 
 
 class _Under(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from lazyzarr.graph.stage import Budget, Memory, Stage, partial_bytes, spare_chu
 __all__ = [
     "BLOCK_BYTES",
     "LEAST_BLOCK_BYTES",
+    "keeping_less",
     "split_further",
     "spread",
     "with_groups",
@@ -83,6 +84,14 @@ def split_further(stage: Stage, groups: tuple[int, ...], limit: float = math.inf
     return min(options)[-1] if options else None
 
 
+def keeping_less(stage: Stage, budget: Budget) -> Iterator[Stage]:
+    """The stage in other blocks, for which less is kept of what lies below computed leaves: along fewer axes."""
+    for reach in reversed(range(len(stage.domain) + 1)):
+        # In the order of a single block: to cut along axes for which nothing is kept costs nothing.
+        single = with_groups(dataclasses.replace(stage, reach=reach), (1,) * len(stage.domain))
+        yield spread(single, budget)
+
+
 def with_smallest_blocks(stage: Stage) -> Stage:
     """The stage with a block for each cell."""
     counts = (1 if axis in stage.whole else len(cuts) - 1 for axis, cuts in enumerate(stage.layout.cells))
@@ -97,18 +106,36 @@ def with_groups(stage: Stage, groups: tuple[int, ...]) -> Stage:
         for access, inside in zip(stage.accesses, stage.inside, strict=True)
     ]
 
+    below = [
+        (each, sharing(each.access, layout.blocks, layout.cells, stage.domain, each.inside[0].outer))
+        for each in stage.below
+    ]
+
+    def more(order: tuple[int, ...]) -> tuple[int, ...]:
+        near, sparing = stage.near(order), stage.reach is not None
+        return tuple(each.more(cells, order, near, sparing) for each, cells in below)
+
     def kept(order: tuple[int, ...]) -> int:
         chunks = _capacities(stage, levels, order)
+        under = zip(stage.below, more(order), strict=True)
         return sum(
             held_bytes(access, count + spare_chunks(access, level[-1]))
             for access, level, count in zip(stage.accesses, levels, chunks, strict=True)
-        )
+        ) + sum(each.access.chunk_nbytes * count for each, count in under)
 
-    order = min(_orders(len(stage.domain)), key=kept)
+    def again(order: tuple[int, ...]) -> int:
+        return 0 if stage.reach is None else sum(stage.made_below(layout.blocks, order).values())
+
+    order = min(_orders(len(stage.domain)), key=lambda order: (again(order), kept(order)))
     layout = dataclasses.replace(layout, order=order)
     capacities = _capacities(stage, levels, order)
     return dataclasses.replace(
-        stage, layout=layout, groups=groups, capacities=capacities, memory=_memory(stage, layout, kept(order))
+        stage,
+        layout=layout,
+        groups=groups,
+        capacities=capacities,
+        more=more(order),
+        memory=_memory(stage, layout, kept(order)),
     )
 
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from lazyzarr.graph.access import decoded_bytes, held_bytes, leaf_name, ranked, read_bytes_bound
+from lazyzarr.graph.below import Below, Path
 from lazyzarr.graph.layout import Access, Cuts, Layout, Sharing
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.computed import Computed
 from lazyzarr.graph.ops.reductions import Reduce
 from lazyzarr.graph.ops.sources import ZarrSource
 from lazyzarr.graph.ops.views import View
-from lazyzarr.graph.reading import Reading, readings, sources, worked
+from lazyzarr.graph.reading import Reading, readings, sources
 from lazyzarr.graph.sink import Sink
 
 __all__ = ["Budget", "Memory", "Stage", "partial_bytes", "spare_chunks"]
@@ -82,6 +83,12 @@ class Stage:
     """For each access, how chunks are shared within cells: that does not depend on the blocks."""
     capacities: tuple[int, ...] = ()
     """For each access, how many decoded chunks a task keeps."""
+    below: tuple[Below, ...] = ()
+    """The leaves below computed ones of which a task may keep more chunks than those of a box."""
+    more: tuple[int, ...] = ()
+    """For each of these, how many more."""
+    reach: int | None = None
+    """Where memory is short: along how many of the axes that are walked last these are kept; None: it is not."""
     ahead: tuple[tuple[Node, int], ...] = ()
     """For each leaf in a slow store, how many encoded chunks a task asks for ahead."""
     behind: tuple[int, ...] = ()
@@ -103,7 +110,21 @@ class Stage:
     @property
     def readings(self) -> list[Reading]:
         """What is decoded of each source, below computed blocks too."""
-        return readings(self.accesses, self.layout.blocks, self.layout.order, self.domain)
+        return self._readings(self.layout.blocks)
+
+    def _readings(self, blocks: Sequence[Cuts]) -> list[Reading]:
+        order = self.layout.order
+        return readings(self.accesses, blocks, order, self.domain, self.made_below(blocks, order))
+
+    def near(self, order: tuple[int, ...]) -> tuple[int, ...]:
+        """The axes along which chunks below computed leaves are kept for the next cell, walked in an order."""
+        return order if self.reach is None else order[len(order) - self.reach :]
+
+    def made_below(self, blocks: Sequence[Cuts], order: tuple[int, ...]) -> dict[tuple[Path, Node], int]:
+        """Bytes decoded, or made, of each leaf below computed ones of which a task may keep more than a box."""
+        near = self.near(order)
+        cuts = [blocks[axis] if axis in near else cells for axis, cells in enumerate(self.layout.cells)]
+        return {(each.path, each.access.leaf): each.decoded_bytes(cuts, self.domain) for each in self.below}
 
     @property
     def decode(self) -> int:
@@ -113,8 +134,11 @@ class Stage:
     @property
     def made(self) -> int:
         """Bytes of computed blocks that are made, at most."""
-        computed = [access for access in self.accesses if isinstance(access.leaf, Computed)]
-        return decoded_bytes(computed, self.layout.blocks, self.domain)
+        return decoded_bytes(self._computed, self.layout.blocks, self.domain)
+
+    @property
+    def _computed(self) -> list[Access]:
+        return [access for access in self.accesses if isinstance(access.leaf, Computed)]
 
     @property
     def least_task(self) -> int:
@@ -149,7 +173,7 @@ class Stage:
     @property
     def least_work(self) -> float:
         """Bytes decoded, and made of computed blocks, where nothing is decoded or made twice."""
-        return self.least_decode + sum(a.leaf.nbytes for a in self.accesses if isinstance(a.leaf, Computed))
+        return self.least_decode + sum(access.leaf.nbytes for access in self._computed)
 
     @functools.cached_property
     def work_in_one(self) -> float:
@@ -158,7 +182,8 @@ class Stage:
 
     def work(self, blocks: Sequence[Cuts]) -> float:
         """Bytes decoded, and made of computed blocks, if these were the blocks."""
-        return worked(self.accesses, blocks, self.layout.order, self.domain)
+        made = decoded_bytes(self._computed, blocks, self.domain)
+        return made + sum(reading.nbytes for reading in self._readings(blocks))
 
     @property
     def write(self) -> int:
