@@ -44,7 +44,10 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # What calls on behalf of the user; the demo is a user, too.
 _NUMPY = os.path.dirname(os.path.abspath(np.__file__))
 _BETWEEN = (
-    *(os.path.join(_PACKAGE, part) for part in ("graph", "format", "verbs.py", "numpy.py")),
+    *(
+        os.path.join(_PACKAGE, part)
+        for part in ("graph", "format", "verbs.py", "creating.py", "numpy.py", "numpy_names.py")
+    ),
     _NUMPY,
 )
 # Longer expressions would fill the line.

@@ -28,6 +28,8 @@ BASE = 32_000_000
 MOST_EXCHANGES = 12
 # A temporary array has to save this much: the disk it is written to may be slower than what is decoded.
 WORTH_IT = 0.75
+# What is decoded more often than this is said to be.
+LEAST_TIMES = 1.1
 # Costs that differ less are alike: the last of even parts may hold a little of nothing.
 NEAR = 1.05
 
@@ -175,6 +177,8 @@ def _why(planned: Stages, stage: Stage, better: Stages) -> str:
         return f"{stages}, because {stage.name} alone would need {format_bytes(planned.peak(stage))}"
     nbytes = work(stage) - stage.write
     times = nbytes / max(stage.least_work, 1)
+    if times < LEAST_TIMES:
+        return f"{stages}, because in one only {planned.workers} at once would fit the memory"
     return f"{stages}, because in one each source chunk would be decoded {times:.1f} times ({format_bytes(nbytes)})"
 
 

@@ -207,15 +207,18 @@ def test_medians_read_each_chunk_once_and_keep_one(monkeypatch):
     assert len(made) == 1
 
 
-def test_a_plan_says_how_often_chunks_would_be_decoded():
-    """Each column of chunks once for each of the 16 blocks that it is cut into."""
+def test_a_plan_says_why_lines_go_through_a_temporary_array():
+    """In one pass a task holds the chunks of a column: too much for 120 MB, and in 300 MB for more than one task."""
     x = lz.from_zarr(lz.create_array("z.zarr", shape=(2560, 512, 512), chunks=(64, 128, 128), dtype="f4"))
-    plan = lnp.median(x, axis=0).explain(memory="300MB", num_workers=4)
-    assert [stage.kind for stage in plan.stages] == ["spill", "map"]
-    assert "each source chunk would be decoded 16.0 times (43.0 GB)" in str(plan)
+    less = lnp.median(x, axis=0).explain(memory="120MB", num_workers=2)
+    assert [stage.kind for stage in less.stages] == ["spill", "map"]
+    assert "two stages, because median alone would need 2" in str(less)
+    many = lnp.median(x, axis=0).explain(memory="300MB", num_workers=4)
+    assert [stage.kind for stage in many.stages] == ["spill", "map"]
+    assert "two stages, because in one only 1 at once would fit the memory" in str(many)
     # For two workers, one of whom waits, that costs more than it saves.
-    alone = lnp.median(x, axis=0).explain(memory="300MB", num_workers=2)
-    assert ([stage.kind for stage in alone.stages], alone.amplification) == (["map"], 1.0)
+    two = lnp.median(x, axis=0).explain(memory="300MB", num_workers=2)
+    assert ([stage.kind for stage in two.stages], two.amplification) == (["map"], 1.0)
 
 
 def test_blocks_are_not_made_smaller_by_decoding_chunks_again():

@@ -342,7 +342,7 @@ def test_tokens_are_deterministic_and_no_two_runs_share_a_key(x):
     first, again = graph(), graph()
     assert len(first) == len(again)
     assert not set(first) & set(again)
-    assert not set(y.__dask_graph__()) & set(y.__dask_graph__())
+    assert not set(y.expr.__dask_graph__()) & set(y.expr.__dask_graph__())
 
 
 def test_keys_say_what_and_of_what(x):
