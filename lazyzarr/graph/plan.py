@@ -14,7 +14,14 @@ from lazyzarr.graph.node import substitute
 from lazyzarr.graph.ops.computed import Computed
 from lazyzarr.graph.order import Output, groups
 from lazyzarr.graph.reading import below
-from lazyzarr.graph.spreading import keeping_less, split_further, spread, with_groups, with_smallest_blocks
+from lazyzarr.graph.spreading import (
+    PARTIAL_SHARE,
+    keeping_less,
+    split_further,
+    spread,
+    with_groups,
+    with_smallest_blocks,
+)
 from lazyzarr.graph.stack import least_shared
 from lazyzarr.graph.stage import Budget, Stage, partial_bytes
 from lazyzarr.graph.temporary import Spill, make_spill
@@ -281,7 +288,7 @@ def _smaller_until(planned: Stages, stage: Stage) -> Stage:
         return min(stage, with_smallest_blocks(stage), key=planned.peak)
     best = stage
     while planned.peak(stage) > planned.memory:
-        groups = split_further(stage, stage.groups)
+        groups = split_further(stage, stage.groups, states=planned.memory // PARTIAL_SHARE)
         if groups is None:
             break
         stage = with_groups(stage, groups)

@@ -17,6 +17,7 @@ from lazyzarr.graph.stage import Budget, Memory, Stage, partial_bytes, spare_chu
 __all__ = [
     "BLOCK_BYTES",
     "LEAST_BLOCK_BYTES",
+    "PARTIAL_SHARE",
     "keeping_less",
     "split_further",
     "spread",
@@ -70,8 +71,13 @@ def _decodes_again(stage: Stage, groups: tuple[int, ...]) -> bool:
     return stage.work(blocks) > MOST_SPREAD * stage.work_in_one
 
 
-def split_further(stage: Stage, groups: tuple[int, ...], limit: float = math.inf) -> tuple[int, ...] | None:
-    """Twice the blocks, or `limit`, along the axis where that costs least; None where every block is one cell."""
+def split_further(
+    stage: Stage, groups: tuple[int, ...], limit: float = math.inf, states: float = math.inf
+) -> tuple[int, ...] | None:
+    """Twice the blocks, or `limit`, along the axis where that costs least; None where every block is one cell.
+
+    Along axes for which no more than so many bytes of `states` are handed on, if there are such.
+    """
     options = []
     for axis, count in enumerate(groups):
         most = min(len(stage.layout.cells[axis]) - 1, limit * count / math.prod(groups))
@@ -81,7 +87,8 @@ def split_further(stage: Stage, groups: tuple[int, ...], limit: float = math.inf
             blocks = split_blocks(stage.layout.cells, option)
             partial = any(axis in reduce.axes for reduce in stage.reduces)
             options.append((stage.work(blocks), partial, axis, option))
-    return min(options)[-1] if options else None
+    lean = [each for each in options if partial_bytes(stage.reduces, each[-1]) <= states]
+    return min(lean or options)[-1] if options else None
 
 
 def keeping_less(stage: Stage, budget: Budget) -> Iterator[Stage]:

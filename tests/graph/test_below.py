@@ -183,3 +183,14 @@ def test_less_is_kept_where_memory_is_short(monkeypatch):
         np.testing.assert_allclose(y.compute(scheduler="sync", memory=memory), expected, rtol=1e-6)
     assert decoded == sorted(decoded, reverse=True)
     assert decoded[0] > 2 * decoded[-1]
+
+
+def test_blocks_are_cut_along_axes_that_are_kept_where_states_would_take_the_memory():
+    """Of 1 TB: cut along the reduced axis, blocks hand on states of 164 MB each."""
+    z = lz.create_array(
+        lz.storage.MemoryStore(), shape=(12800, 12800, 1600), chunks=(128, 128, 16), dtype="f4"
+    )
+    y = z.lazy().map_overlap(lambda block: block, depth=1, dtype="f4").mean(axis=0)
+    plan = y.explain(memory="1GB", num_workers=4)
+    assert plan.fits
+    assert plan.amplification < 2.5
