@@ -12,7 +12,7 @@ from lazyzarr.format.chunk_parts import PartsReader
 from lazyzarr.format.chunk_source import AHEAD
 from lazyzarr.format.grid import Axis, RectilinearGrid
 from lazyzarr.graph.layout import Access, Cuts, most_chunks, sizes_to_cuts
-from lazyzarr.graph.node import Chunks, Node
+from lazyzarr.graph.node import Chunks, Node, walk
 from lazyzarr.graph.ops.blocks import MapBlocks
 from lazyzarr.graph.ops.computed import Computed
 from lazyzarr.graph.ops.reductions import Reduce
@@ -31,6 +31,7 @@ __all__ = [
     "held_bytes",
     "inline_nodes",
     "is_each_once",
+    "labelled",
     "leaf_name",
     "programs_below",
     "ranked",
@@ -284,6 +285,13 @@ def leaf_name(leaf: Node) -> str:
             else "array"
         )
     return leaf.label if isinstance(leaf, (Computed, Reduce)) else "array"
+
+
+def labelled(node: Node) -> str:
+    """What makes a node's values, and the largest stored array that it is made of: subtract-tas."""
+    stored = [each for each in walk([node]) if isinstance(each, ZarrSource)]
+    name = leaf_name(max(stored, key=lambda each: each.nbytes)) if stored else "array"
+    return node.label if name == "array" else f"{node.label}-{name}"
 
 
 def held_bytes(access: Access, chunks: int) -> int:

@@ -140,14 +140,21 @@ def _region(node: Node, sink: Sink) -> str:
 def target_is_no_source(planned: Stages, reach: str) -> None:
     """What is read is not written meanwhile; a staged target is another array until the end."""
     targets = {sink.handle.place for output in planned.outputs if (sink := output.sink) and not sink.staged}
-    leaves = walk([output.node for output in planned.outputs]) if targets else ()
-    for leaf in leaves:
+    nodes = walk([output.node for output in planned.outputs]) if targets else []
+    for leaf in nodes:
         place, url = _read_from(leaf)
         if place in targets:
             raise TargetIsSourceError(
-                f"{url} is read by this expression while it would be written. "
+                f"{url} is read by {_reader(leaf, nodes)} while it would be written. "
                 'to_zarr(..., mode="w") builds the new array beside it and swaps at the end; or choose another target'
             )
+
+
+def _reader(leaf: Node, nodes: Sequence[Node]) -> str:
+    """What the user calls on an array, and where."""
+    users = [node for node in nodes if leaf in node.inputs] or [leaf]
+    place = next((place for node in users if (place := node.place) is not None and place.text), None)
+    return "this expression" if place is None else f"{place.text}, {place},"
 
 
 def _read_from(leaf: Node) -> tuple[str | None, str | None]:

@@ -14,6 +14,7 @@ from lazyzarr.format.array import Array
 from lazyzarr.format.resolve import StoreLike
 from lazyzarr.format.selection import parse_basic
 from lazyzarr.graph import missing, numpy_dispatch
+from lazyzarr.graph.access import labelled
 from lazyzarr.graph.block_methods import BlockMethods
 from lazyzarr.graph.brackets import Blocks, Picker
 from lazyzarr.graph.chunking import normalize_chunks
@@ -88,7 +89,7 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
         )
         extent = f"({named})" if any(self.dims) else str(self.shape)
         facts = f"{extent} {self.dtype} {format_bytes(self.nbytes)} chunks={self.chunksize}"
-        return f"<LazyArray {self._node.label} {facts}>"
+        return f"<LazyArray {labelled(self._node)} {facts}>"
 
     def _repr_html_(self) -> str:
         """The facts beside a picture of the chunks, and the plan of `compute` folded below."""

@@ -6,12 +6,14 @@ import os
 import textwrap
 from collections.abc import Sequence
 
+from lazyzarr.format.grid import Axis
 from lazyzarr.graph.access import leaf_name
 from lazyzarr.graph.check import WIDTH, cure_lines
 from lazyzarr.graph.cures import Cure, with_less_decoding
 from lazyzarr.graph.law import Bound
 from lazyzarr.graph.node import Node, walk
 from lazyzarr.graph.ops.reductions import Reduce
+from lazyzarr.graph.ops.sources import ZarrSource
 from lazyzarr.graph.origins import Place
 from lazyzarr.graph.outline import StageFacts, decoded_once, expression, line_of, target_name
 from lazyzarr.graph.plan import Stages
@@ -30,6 +32,10 @@ _LEAST = 30
 _AT_ONCE = 1e-3
 # How often a stage decodes its chunks when a plan says so in words.
 MANY_TIMES = 4
+# What is decoded so often is called once.
+LITTLE_MORE = 1.01
+# Sources that are named, at most.
+MOST_NAMES = 4
 
 
 def plan_text(
@@ -128,6 +134,8 @@ def notes(planned: Stages, facts: Sequence[StageFacts], bound: Bound | None) -> 
     found += _temporary(planned)
     found += _decoded_again(planned.stages)
     found += _over_and_over(planned) if fits else []
+    found += _in_one_pass(planned)
+    found += _ends_within(planned)
     writers = sum(stage.writers for stage in facts)
     if writers:
         first = next(number for number, stage in enumerate(facts, 1) if stage.writers)
@@ -146,6 +154,48 @@ def _temporary(planned: Stages) -> list[str]:
         return []
     needs, free = format_bytes(planned.temporary_bytes), format_bytes(free_bytes(planned.folder))
     return [*planned.spills_why, f"{os.path.dirname(planned.folder)}: needs {needs}, {free} free"]
+
+
+def _in_one_pass(planned: Stages) -> list[str]:
+    """A line for several arrays that are written while their sources are decoded once."""
+    written = {output.sink.handle.place for output in planned.outputs if output.sink is not None}
+    read: dict[Node, float] = {}
+    for stage in planned.stages:
+        for reading in stage.readings:
+            if not (isinstance(reading.leaf, ZarrSource) and reading.leaf.handle.place in written):
+                read[reading.leaf] = read.get(reading.leaf, 0) + reading.nbytes / max(reading.least, 1)
+    if len(written) < 2 or not read or max(read.values()) > LITTLE_MORE:
+        return []
+    names = list(dict.fromkeys(map(leaf_name, read)))
+    return [f"{len(written)} arrays in one pass: {', '.join(names[:MOST_NAMES])} decoded once"]
+
+
+def _ends_within(planned: Stages) -> list[str]:
+    """A line for each end of a written region that lies within a chunk or shard of the target."""
+    found = []
+    for output in planned.outputs:
+        if output.sink is not None:
+            names = output.sink.handle.open().dimension_names or output.node.dims
+            ends = zip(names, output.sink.start, output.node.shape, output.sink.axes, strict=True)
+            for axis, (name, start, n, cuts) in enumerate(ends):
+                for at in _within_units(start, start + n, cuts):
+                    low = cuts.start(at)
+                    high = min(low + cuts.stored(at), cuts.n)
+                    ends_there = [("begins", low < start), ("ends", start + n < high)]
+                    words = " and ".join(word for word, is_so in ends_there if is_so)
+                    region = f"region {name or f'axis {axis}'} {start}:{start + n}"
+                    where = f"{words} inside chunk {at} ({low}:{high})"
+                    found.append(f"{region} {where}: read, merged and written by one task")
+    return found
+
+
+def _within_units(start: int, stop: int, cuts: Axis) -> list[int]:
+    """The units that an interval begins or ends in the middle of."""
+    if start == stop:
+        return []
+    first, last = cuts.find(start), cuts.find(stop - 1)
+    ends = min(cuts.start(last) + cuts.stored(last), cuts.n)
+    return list(dict.fromkeys([first] * (cuts.start(first) < start) + [last] * (stop < ends)))
 
 
 def _over_and_over(planned: Stages) -> list[str]:

@@ -49,7 +49,7 @@ def readings(
             continue
         nbytes, least = (decoded_in(access, each, domain) for each in (boxes, all_of_it))
         if isinstance(access.leaf, Computed):
-            made, needed = (each / max(access.leaf.nbytes, 1) for each in (nbytes, least))
+            made, needed = (each / _all_blocks(access.leaf, access.chunk_nbytes) for each in (nbytes, least))
             walk = _Walk(access, boxes, order, domain) if access.leaf.in_step else None
             result += _scaled(access.leaf, made, needed, walk, kept)
         else:
@@ -87,7 +87,7 @@ def _scaled(
     for leaf, reading in _of_each_leaf(node, made, needed, walk).items():
         nbytes = min(reading.nbytes, kept.get((path, leaf), math.inf))
         if isinstance(leaf, Computed):
-            whole = max(leaf.nbytes, 1)
+            whole = _all_blocks(leaf, reading.chunk_nbytes)
             yield from _scaled(leaf, nbytes / whole, reading.least / whole, None, kept, path)
         else:
             yield reading._replace(nbytes=nbytes)
@@ -103,6 +103,11 @@ def _of_each_leaf(node: Computed, made: float, needed: float, walk: _Walk | None
         least = max(before.least, under.least * needed)
         found[leaf] = before._replace(nbytes=before.nbytes + nbytes, least=least)
     return found
+
+
+def _all_blocks(node: Computed, chunk_nbytes: int) -> int:
+    """Bytes of all blocks of a computed node, each counted as one of the longest."""
+    return max(math.prod(map(len, node.chunks)) * chunk_nbytes, 1)
 
 
 class _Under(NamedTuple):

@@ -218,3 +218,36 @@ def test_a_plan_runs():
     with pytest.raises(ContainsArrayError):
         made.run()
     np.testing.assert_array_equal((x * 3).to_zarr("out.zarr", mode="w", compute=False).run()[...], a * 3)
+
+
+def test_a_plan_names_the_ends_of_a_region_that_share_a_chunk(tmp_path):
+    z = lz.create_array(
+        tmp_path / "z", shape=(40, 6), chunks=(8, 3), dtype="f8", dimension_names=("time", "x")
+    )
+    x = lz.from_array(np.ones((40, 6)))
+    for low, high, said in [
+        (0, 21, ["region time 0:21 ends inside chunk 2 (16:24)"]),
+        (3, 40, ["region time 3:40 begins inside chunk 0 (0:8)"]),
+        (9, 14, ["region time 9:14 begins and ends inside chunk 1 (8:16)"]),
+        (
+            3,
+            21,
+            ["region time 3:21 begins inside chunk 0 (0:8)", "region time 3:21 ends inside chunk 2 (16:24)"],
+        ),
+        (8, 40, []),
+    ]:
+        plan = x[low:high].to_zarr(z, region={"time": slice(low, high)}, compute=False)
+        text = " ".join(str(plan).split())
+        assert [line for line in said if f"{line}: read, merged and written by one task" in text] == said
+        assert text.count("inside chunk") == len(said)
+
+
+def test_a_plan_says_that_several_arrays_take_one_pass(tmp_path):
+    z = lz.create_array(tmp_path / "scan", name="0", shape=(8, 32, 32), chunks=(4, 16, 16), dtype="f4")
+    x = lz.from_zarr(z)
+    half = x.coarsen(np.mean, {1: 2, 2: 2})
+    targets = [str(tmp_path / "scan" / name) for name in "12"]
+    one = lz.store([half, half.coarsen(np.mean, {1: 2, 2: 2})], targets, compute=False)
+    assert "2 arrays in one pass: 0 decoded once" in str(one)
+    assert "in one pass" not in str(lz.store([half], targets[:1], compute=False))
+    assert "in one pass" not in str(lz.store([half, x - x.mean(0)], targets, compute=False))

@@ -343,6 +343,12 @@ def test_dtypes_of_blocks_are_asked_for_once(x):
         x.rechunk((1, 1))
 
 
+def test_what_is_made_of_a_stored_array_is_shown_by_its_name(tmp_path):
+    x = lz.from_zarr(lz.create_array(tmp_path / "tas.zarr", shape=(4, 3), chunks=2, dtype="f4"))
+    assert repr(x).startswith("<LazyArray read-tas (4, 3) ")
+    assert repr(x - x.mean(0)).startswith("<LazyArray subtract-tas (4, 3) ")
+
+
 def test_what_is_subtracted_from_all_of_it_does_not_cut_it_up():
     x = lz.from_array(np.ones((40, 12, 10)), chunks=(4, 12, 10))
     fine = lz.from_array(np.ones((12, 10)), chunks=(1, 2))

@@ -41,6 +41,9 @@ AS_SAID = {
     "rows in another order": lambda x: x[:, ::-1][:, SHUFFLED].mean(0),
     "function of lines": lambda x: np.apply_along_axis(np.sum, 0, x),
     "coarsen": lambda x: x.coarsen(np.mean, {1: 4, 2: 4}).mean(0),
+    "coarsen, unevenly": lambda x: (
+        x[:, :29, :31].rechunk((4, 8, 12)).coarsen(np.mean, {1: 2, 2: 4}, trim_excess=True).mean(0)
+    ),
     "topk": lambda x: lnp.topk(x, 3, axis=0),
     "ffill": lambda x: x.ffill(0).mean(0),
     "anomaly": lambda x: (x - x.mean(0)).max(),

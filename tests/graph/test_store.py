@@ -348,6 +348,14 @@ def test_folders_that_one_file_system_shows_as_its_roots_are_several(tmp_path):
     np.testing.assert_array_equal(arrays[1][...], np.arange(9.0) + 1)
 
 
+def test_who_reads_what_would_be_written_is_named(tmp_path):
+    z = lz.create_array(tmp_path / "u.zarr", data=np.arange(40.0), chunks=3)
+    x = lz.from_zarr(z)
+    said = r"u\.zarr is read by np\.roll\(x, 1\), test_store\.py:[0-9]+, while it would be written\. "
+    with pytest.raises(TargetIsSourceError, match=said):
+        np.roll(x, 1).to_zarr(z)
+
+
 def test_an_array_that_zarr_python_opened_is_a_source_too(tmp_path):
     zarr = pytest.importorskip("zarr", minversion="3")
     z = lz.create_array(tmp_path / "a", name="u", data=np.arange(40.0), chunks=3)

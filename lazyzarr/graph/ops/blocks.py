@@ -19,7 +19,7 @@ from lazyzarr.graph.ops.lending import Loan, answer, copied_bytes
 from lazyzarr.graph.ops.user import note_user_error, promised, step_into, user_call
 from lazyzarr.graph.region import Region
 
-__all__ = ["Coords", "MapBlocks", "UserBlocks", "map_blocks", "probed", "wanted_words"]
+__all__ = ["Coords", "MapBlocks", "UserBlocks", "interval", "map_blocks", "probed", "wanted_words"]
 
 Coords = tuple[int | None, ...]
 """The number of a chunk along each axis; None: all of them."""
@@ -90,7 +90,7 @@ class UserBlocks(Computed):
         return promised(values, shape, self.dtype, where, self.cure, copy=not alone)
 
     def _where(self, origin: tuple[int, ...], shape: tuple[int, ...], block_id: tuple[int, ...]) -> str:
-        return f"{user_call(self.verb, self)}, block {block_id} = {_extent(origin, shape)} of {self.dtype}"
+        return f"{user_call(self.verb, self)}, block {block_id} = {interval(origin, shape)} of {self.dtype}"
 
     cure = "; if its blocks have other shapes, say chunks=..."
 
@@ -226,5 +226,10 @@ def probed(
         raise
 
 
-def _extent(origin: tuple[int, ...], shape: tuple[int, ...]) -> str:
+def interval(origin: tuple[int, ...], shape: tuple[int, ...]) -> str:
+    """Where a block lies, as a slice would say it.
+
+    >>> interval((0, 72), (4, 32))
+    '[0:4, 72:104]'
+    """
     return "[" + ", ".join(f"{start}:{start + n}" for start, n in zip(origin, shape, strict=True)) + "]"

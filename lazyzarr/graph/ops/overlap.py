@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from lazyzarr.graph.node import Node, make
+from lazyzarr.graph.ops.blocks import interval
 from lazyzarr.graph.ops.computed import Box, Computed, Get, Intervals, cuts_of
 from lazyzarr.graph.ops.joining import PadMode, pad
 from lazyzarr.graph.ops.lending import Loan, answer, copied_bytes
@@ -85,7 +86,9 @@ class MapOverlap(Computed):
 
     def _where(self, coords: tuple[int, ...]) -> str:
         call = user_call("map_overlap", self)
-        return f"{call}, block {coords} of {self.dtype} with what is around it"
+        return (
+            f"{call}, block {coords} = {interval(*self.box(coords))} of {self.dtype} with what is around it"
+        )
 
     def _halo(self, coords: tuple[int, ...]) -> tuple[Box, tuple[slice, ...]]:
         """The box that a block asks for, and where in it the block lies."""
