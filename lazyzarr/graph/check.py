@@ -22,6 +22,7 @@ from lazyzarr.graph.blame import accusation
 from lazyzarr.graph.cures import Cure, find_cures
 from lazyzarr.graph.layout import Cuts
 from lazyzarr.graph.node import Node, walk
+from lazyzarr.graph.ops.blocks import interval
 from lazyzarr.graph.ops.sources import ForeignSource, ZarrSource
 from lazyzarr.graph.plan import Stages
 from lazyzarr.graph.sink import Sink
@@ -116,8 +117,9 @@ def _conflict(coords: tuple[int, ...], a: Node, first: Sink, b: Node, second: Si
             f", or let the regions meet at {' or '.join(str(end) for end in ends if end)} along axis {axis}"
         )
     return (
-        f"store() has two writers for chunk {coords} of {first.url}, [{where}]: {one} -> {_region(a, first)} and "
-        f"{other} -> {_region(b, second)}. Nothing was written. {cure}"
+        f"store() has two writers for chunk {coords} of {first.url}, [{where}]: "
+        f"{one} -> {interval(first.start, a.shape)} and {other} -> {interval(second.start, b.shape)}. "
+        f"Nothing was written. {cure}"
     )
 
 
@@ -129,12 +131,6 @@ def _units_met(axis: int, a: Node, first: Sink, b: Node, second: Sink) -> tuple[
         for node, s in ((a, first), (b, second))
     ]
     return max(low for low, _ in ranges), min(high for _, high in ranges)
-
-
-def _region(node: Node, sink: Sink) -> str:
-    return (
-        "[" + ", ".join(f"{start}:{start + n}" for start, n in zip(sink.start, node.shape, strict=True)) + "]"
-    )
 
 
 def target_is_no_source(planned: Stages, reach: str) -> None:

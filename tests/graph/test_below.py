@@ -16,10 +16,7 @@ import lazyzarr as lz
 from lazyzarr.graph import draft, spreading
 from lazyzarr.graph.evaluate import StageRunner
 from lazyzarr.graph.plan import Budget, Output, plan_stages
-from lazyzarr.graph.sink import Sink
-from lazyzarr.storage import MemoryStore
-
-STORE = MemoryStore()
+from tests.graph.counting import Counting, sink_of
 
 
 @pytest.fixture
@@ -28,18 +25,6 @@ def many_small_pieces(monkeypatch):
     monkeypatch.setattr(draft, "TILE_BYTES", 128)
     monkeypatch.setattr(spreading, "BLOCK_BYTES", 4096)
     monkeypatch.setattr(spreading, "LEAST_BLOCK_BYTES", 32)
-
-
-class Counting:
-    """An array-like that counts how often each of its chunks is asked for."""
-
-    def __init__(self, values):
-        self.values, self.shape, self.dtype = values, values.shape, values.dtype
-        self.asked = Counter()
-
-    def __getitem__(self, selection):
-        self.asked[tuple(s.start for s in selection)] += 1
-        return self.values[selection].copy()
 
 
 def same(block, *others):
@@ -52,11 +37,6 @@ def neighbours(block):
 
 def planned(lazy, sink=None, workers=2, memory=10**9):
     return plan_stages([Output(lazy.__lazyzarr_node__, sink)], Budget(memory, workers))
-
-
-def sink_of(lazy, unit):
-    target = lz.create_array(STORE, shape=lazy.shape, chunks=unit, dtype=lazy.dtype, overwrite=True)
-    return Sink(target.handle, "", lazy.shape, unit, lazy.dtype.itemsize, (0,) * lazy.ndim, True)
 
 
 def asked_by_block(stage, source):

@@ -16,8 +16,7 @@ from lazyzarr.graph.access import decoded_bytes
 from lazyzarr.graph.evaluate import StageRunner
 from lazyzarr.graph.layout import join_cuts, sizes_to_cuts, split_blocks, split_tiles, thin
 from lazyzarr.graph.plan import Budget, Output, plan_stages
-from lazyzarr.graph.sink import Sink
-from lazyzarr.storage import MemoryStore
+from tests.graph.counting import Counting, sink_of
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -28,21 +27,6 @@ def _many_small_pieces():
         patch.setattr(spreading, "BLOCK_BYTES", 512)
         patch.setattr(spreading, "LEAST_BLOCK_BYTES", 32)
         yield
-
-
-STORE = MemoryStore()
-
-
-class Counting:
-    """An array-like that counts how often each of its chunks is asked for."""
-
-    def __init__(self, values):
-        self.values, self.shape, self.dtype = values, values.shape, values.dtype
-        self.asked = Counter()
-
-    def __getitem__(self, selection):
-        self.asked[tuple(s.start for s in selection)] += 1
-        return self.values[selection].copy()
 
 
 def planned_stages(lazy, sink=None, workers=2, memory=10**9):
@@ -133,13 +117,6 @@ def cases(draw):
         return y.sum(axis=axes), None, [source]
     unit = tuple(draw(st.integers(1, n)) for n in y.shape) if kind == "unit" else None
     return y, unit, [source]
-
-
-def sink_of(lazy, unit):
-    if unit is None:
-        return None
-    target = lz.create_array(STORE, shape=lazy.shape, chunks=unit, dtype=lazy.dtype, overwrite=True)
-    return Sink(target.handle, "", lazy.shape, unit, lazy.dtype.itemsize, (0,) * lazy.ndim, True)
 
 
 @settings(max_examples=150)

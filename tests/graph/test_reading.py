@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 import pytest
 
 import lazyzarr as lz
 import lazyzarr.numpy as lnp
+from tests.graph.counting import Counting
 
 SHAPE, CHUNKS = (60, 32, 32), (4, 8, 8)
 A = np.random.default_rng(0).normal(size=SHAPE).astype("f4")
@@ -16,18 +15,6 @@ CHUNK = 4 * 8 * 8 * 4
 EACH_ROW = np.arange(60) % 12
 SHUFFLED = np.random.default_rng(2).permutation(32)
 POINTS = tuple(np.random.default_rng(1).integers(0, n, 50) for n in SHAPE)
-
-
-class Counting:
-    """An array-like that counts how often each of its chunks is asked for."""
-
-    def __init__(self):
-        self.shape, self.dtype, self.chunks = A.shape, A.dtype, CHUNKS
-        self.asked = Counter()
-
-    def __getitem__(self, selection):
-        self.asked[tuple(s.start for s in selection)] += 1
-        return A[selection].copy()
 
 
 AS_SAID = {
@@ -63,8 +50,8 @@ AT_MOST = {
 
 def read(function, **how):
     """What a plan says is decoded, and what is."""
-    source = Counting()
-    lazy = function(lz.from_array(source))
+    source = Counting(A)
+    lazy = function(lz.from_array(source, chunks=CHUNKS))
     plan = lazy.explain(memory="100MB", num_workers=2, **how)
     source.asked.clear()
     plan.run()
