@@ -119,15 +119,35 @@ def _position(code: CodeType, at: int) -> tuple[int | None, int | None, int | No
 
 def _text(code: CodeType, start: int, stop: int, left: int, right: int) -> str:
     """The source of an expression in one line, where it is at hand and still what was compiled."""
-    lines = [linecache.getline(code.co_filename, line).encode() for line in range(start, stop + 1)]
+    if _line(code, start)[:left].strip() == b".":  # a chain of calls, of which Python tells the last one
+        start, left = _chain(code.co_filename, stop, right) or (start, left)
+    lines = [_line(code, line) for line in range(start, stop + 1)]
     lines[-1] = lines[-1][:right]
     lines[0] = lines[0][left:]
-    text = " ".join(b" ".join(lines).decode(errors="replace").split())
+    text = b"".join(lines).decode(errors="replace")
     try:
-        ast.parse(text, mode="eval")
+        tree = ast.parse(f"({text}\n)", mode="eval")
     except (SyntaxError, ValueError):
         return ""
+    text = text if start == stop else ast.unparse(tree)  # without line ends and comments
     return text if len(text) <= _MOST_TEXT else text[: _MOST_TEXT - 3] + "..."
+
+
+def _line(code: CodeType, line: int) -> bytes:
+    """A line of the source, in whose bytes columns are counted."""
+    return linecache.getline(code.co_filename, line).encode()
+
+
+def _chain(file: str, stop: int, right: int) -> tuple[int, int] | None:
+    """The line and the column where a call begins that ends at this place; None where the source is not at hand."""
+    try:
+        tree = ast.parse("".join(linecache.getlines(file)))
+    except (SyntaxError, ValueError):
+        return None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and (node.end_lineno, node.end_col_offset) == (stop, right):
+            return node.lineno, node.col_offset
+    return None
 
 
 def _assigned(code: CodeType, at: int) -> str:

@@ -12,6 +12,8 @@ from lazyzarr.graph.check import WIDTH, cure_lines
 from lazyzarr.graph.cures import Cure, with_less_decoding
 from lazyzarr.graph.law import Bound
 from lazyzarr.graph.node import Node, walk
+from lazyzarr.graph.ops.computed import Computed
+from lazyzarr.graph.ops.overlap import MapOverlap
 from lazyzarr.graph.ops.reductions import Reduce
 from lazyzarr.graph.ops.sources import ZarrSource
 from lazyzarr.graph.origins import Place
@@ -133,6 +135,7 @@ def notes(planned: Stages, facts: Sequence[StageFacts], bound: Bound | None) -> 
     found = [planned.workers_why] if planned.workers_why and fits else []
     found += _temporary(planned)
     found += _decoded_again(planned.stages)
+    found += _halos(planned.stages)
     found += _over_and_over(planned) if fits else []
     found += _in_one_pass(planned)
     found += _ends_within(planned)
@@ -196,6 +199,33 @@ def _within_units(start: int, stop: int, cuts: Axis) -> list[int]:
     first, last = cuts.find(start), cuts.find(stop - 1)
     ends = min(cuts.start(last) + cuts.stored(last), cuts.n)
     return list(dict.fromkeys([first] * (cuts.start(first) < start) + [last] * (stop < ends)))
+
+
+def _halos(stages: Sequence[Stage]) -> list[str]:
+    """A line for each halo of a map_overlap, and how often its stage decodes a chunk."""
+    found: dict[str, float] = {}
+    for stage in stages:
+        for halo in filter(None, map(_halo, _made_in(stage))):
+            found[halo] = max(found.get(halo, 0), _times(stage))
+    why = "a halo is a larger region: no rechunk, neighbours shared inside a task"
+    return [f"halo {halo}: decodes {times:.2f}x ({why})" for halo, times in found.items()]
+
+
+def _made_in(stage: Stage) -> list[Node]:
+    """The nodes that a stage's computed blocks are made of; reductions are made in others."""
+    computed = [access.leaf for access in stage.accesses if isinstance(access.leaf, Computed)]
+    return walk(computed, lambda node: () if isinstance(node, Reduce) else node.inputs)
+
+
+def _halo(node: Node) -> str:
+    """How many elements each block of a map_overlap has around it, axis by axis where they differ; else nothing."""
+    if not isinstance(node, MapOverlap) or not any(map(any, node.depth)):
+        return ""
+    sides = [str(less) if less == more else f"({less}, {more})" for less, more in node.depth]
+    if len(set(sides)) == 1:
+        return sides[0]
+    named = zip(node.dims, range(node.ndim), sides, node.depth, strict=True)
+    return ", ".join(f"{name or f'axis {axis}'} {side}" for name, axis, side, depth in named if any(depth))
 
 
 def _over_and_over(planned: Stages) -> list[str]:

@@ -56,6 +56,8 @@ def _groups_for(stage: Stage, budget: Budget) -> tuple[int, ...]:
             break
         if math.prod(groups) >= least and (_decodes_again(stage, choice) or _joins_much(stage, choice, size)):
             break
+        if _costs_much(stage, groups, choice, budget.workers):
+            break
         groups = choice
     return groups
 
@@ -67,8 +69,15 @@ def _joins_much(stage: Stage, groups: tuple[int, ...], size: int) -> bool:
 
 def _decodes_again(stage: Stage, groups: tuple[int, ...]) -> bool:
     """Whether blocks would cut through many chunks, each of which is decoded once for each of its parts."""
-    blocks = split_blocks(stage.layout.cells, groups)
-    return stage.work(blocks) > MOST_SPREAD * stage.work_in_one
+    return stage.work(split_blocks(stage.layout.cells, groups)) > MOST_SPREAD * stage.work_in_one
+
+
+def _costs_much(stage: Stage, groups: tuple[int, ...], further: tuple[int, ...], workers: int) -> bool:
+    """Whether more blocks would decode much that lies around them, and every worker has as many of these as others."""
+    if math.prod(groups) % workers:
+        return False
+    now, then = (stage.work(split_blocks(stage.layout.cells, each)) for each in (groups, further))
+    return then > MOST_SPREAD * now
 
 
 def split_further(

@@ -174,3 +174,22 @@ def test_blocks_are_cut_along_axes_that_are_kept_where_states_would_take_the_mem
     plan = y.explain(memory="1GB", num_workers=4)
     assert plan.fits
     assert plan.amplification < 2.5
+
+
+def test_edges_take_nothing_of_a_plan(monkeypatch):
+    """What lies beyond an array's edges is made of what blocks there ask for anyway, but where it is periodic."""
+    monkeypatch.setattr(spreading, "LEAST_BLOCK_BYTES", 32)
+    x = lz.from_array(Counting(NOISE), chunks=(4, 16, 16))
+    plans = [
+        planned(x.map_overlap(same, depth=4, boundary=boundary, dtype="f4")).stages
+        for boundary in ("none", "reflect", "nearest", 7.0)
+    ]
+    assert len({(stage.decode, stage.memory.nested, stage.layout.tasks) for (stage,) in plans}) == 1
+
+
+def test_workers_share_blocks_evenly_rather_than_decode_much_around_smaller_ones(monkeypatch):
+    monkeypatch.setattr(spreading, "LEAST_BLOCK_BYTES", 32)
+    x = lz.from_array(Counting(NOISE), chunks=(15, 16, 16))
+    (stage,) = planned(x.map_overlap(same, depth=15, boundary="none", dtype="f4")).stages
+    assert stage.layout.tasks == 4
+    assert stage.decode < 1.8 * stage.least_decode

@@ -56,6 +56,37 @@ TEXTS = {
         bound by memory: *
         """,
     ),
+    "a halo": (
+        lambda u: u[:, :, :200].map_overlap(same, depth=8, dtype="f4").explain(memory="200MB", num_workers=1),
+        """
+        u?:, :, :200?.map_overlap(same, depth=8, dtyp...
+        (240, 200, 200) float32, 38.4 MB test_explain.py:*
+        stage tasks decode amp write peak what it does
+        1 same 1 57.6 MB 1.00 - * MB u -> result
+        total 1 57.6 MB 1.00 - * MB of 200.0 MB, 1 at once
+        halo 8: decodes 1.00x (a halo is a larger region: no rechunk, neighbours shared inside a task)
+        bound by memory: *
+        """,
+    ),
+    "halos along some axes": (
+        lambda u: (
+            u.map_overlap(same, depth={"lon": (0, 3)}, dtype="f4")
+            .map_overlap(same, depth={0: 1, "lat": 2}, dtype="f4")
+            .mean()
+            .explain(memory="200MB", num_workers=1)
+        ),
+        """
+        u.map_overlap(same, depth={'lon': (0, 3)}, dt... () float32, 4 B test_explain.py:*
+        stage tasks decode amp write peak what it does
+        1 mean-u 1 57.6 MB 1.00 - * MB u -> mean ()
+        total 1 57.6 MB 1.00 - * MB of 200.0 MB, 1 at once
+        halo lon (0, 3): decodes 1.00x (a halo is a larger region: no rechunk, neighbours shared inside a
+        task)
+        halo time 1, lat 2: decodes 1.00x (a halo is a larger region: no rechunk, neighbours shared inside
+        a task)
+        bound by memory: *
+        """,
+    ),
     "two sources in one pass": (
         lambda u: (u + v()).sum().explain(**HOW),
         """
@@ -107,8 +138,8 @@ TEXTS = {
         """
         u - u?0? (240, 200, 300) float32, 57.6 MB test_explain.py:*
         stage tasks decode amp write peak what it does
-        1 subtract-u 8 103.7 MB 1.80 - * MB u -> result
-        total 8 103.7 MB 1.80 - * MB of 200.0 MB, 2 at once
+        1 subtract-u 4 80.6 MB 1.40 - * MB u -> result
+        total 4 80.6 MB 1.40 - * MB of 200.0 MB, 2 at once
         bound by memory: *
         """,
     ),
@@ -124,6 +155,10 @@ TEXTS = {
         """,
     ),
 }  # fmt: skip
+
+
+def same(block):
+    return block
 
 
 def lines(text):

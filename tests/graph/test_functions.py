@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 
@@ -590,3 +591,42 @@ def test_held_in_memory_and_handed_to_dask(chunks):
     assert (theirs.chunks, theirs.dtype) == (x.chunks, x.dtype)
     np.testing.assert_array_equal((theirs + 1)[1:].compute(), A[1:] * 2 + 1)
     np.testing.assert_allclose(lz.from_array(theirs).sum(0).compute(), (A * 2).sum(0), rtol=1e-13)
+
+
+EDGES = {
+    "reflect": {"mode": "symmetric"},
+    "nearest": {"mode": "edge"},
+    "periodic": {"mode": "wrap"},
+    3: {"mode": "constant", "constant_values": 3},
+    -7: {"mode": "constant", "constant_values": -7},
+}
+
+
+def weighed(block, depth):
+    """For each element the sum of those around it, each with a weight of its own."""
+    for axis, (less, more) in enumerate(depth):
+        windows = np.lib.stride_tricks.sliding_window_view(block, less + more + 1, axis)
+        inner = windows @ (np.arange(1, less + more + 2) ** 2)
+        block = np.pad(inner, [(less, more) if i == axis else (0, 0) for i in range(block.ndim)])
+    return block
+
+
+@given(st.data())
+def test_blocks_of_map_overlap_see_what_lies_beyond_each_edge(data):
+    """Depths that differ by side, beyond neighbours and further than the array is long."""
+    ndim = data.draw(st.integers(1, 3))
+    axes = [
+        (data.draw(st.integers(1, 7)), data.draw(st.integers(1, 7)), data.draw(st.sampled_from([*EDGES])))
+        for _ in range(ndim)
+    ]
+    depth = [data.draw(st.tuples(st.integers(0, 9), st.integers(0, 9))) for _ in range(ndim)]
+    values = np.arange(1, 1 + math.prod(n for n, _, _ in axes)).reshape([n for n, _, _ in axes]) ** 2
+    around = values
+    for axis, (pair, (_, _, edge)) in enumerate(zip(depth, axes, strict=True)):
+        around = np.pad(around, [pair if i == axis else (0, 0) for i in range(ndim)], **EDGES[edge])
+    inside = tuple(slice(less, less + n) for (less, _), (n, _, _) in zip(depth, axes, strict=True))
+    x = lz.from_array(values, chunks=tuple(chunk for _, chunk, _ in axes))
+    found = x.map_overlap(
+        weighed, depth, tuple(edge for _, _, edge in axes), dtype="i8", keywords={"depth": depth}
+    )
+    np.testing.assert_array_equal(found.compute(scheduler="sync"), weighed(around, depth)[inside])

@@ -40,11 +40,21 @@ def test_a_node_knows_its_line_its_text_and_its_name(x):
         [x, x],
         axis=1,
     )
-    assert place(wide) == ("test_origins.py", here(-4), "np.concatenate( [x, x], axis=1, )", "wide")
+    assert place(wide) == ("test_origins.py", here(-4), "np.concatenate([x, x], axis=1)", "wide")
     assert place(np.mean(wide)).text == "np.mean(wide)"
     hypotenuse = lz.elementwise(np.hypot, x, 3.0)
     assert place(hypotenuse)[1:] == (here(-1), "lz.elementwise(np.hypot, x, 3.0)", "hypotenuse")
     assert place(lnp.zeros((3,)) + 1).line == here()
+
+
+def test_a_chain_of_calls_is_told_whole(x):
+    """Python tells of its last call alone."""
+    largest = (
+        x.rechunk(1)
+        .sum(axis=0)  # of each column
+        .max()
+    )
+    assert place(largest) == ("test_origins.py", here(-2), "x.rechunk(1).sum(axis=0).max()", "largest")
 
 
 def test_two_calls_of_a_line_are_told_apart(x):

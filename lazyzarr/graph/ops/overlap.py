@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
 from lazyzarr.graph.node import Node, make
 from lazyzarr.graph.ops.blocks import interval
-from lazyzarr.graph.ops.computed import Box, Computed, Get, Intervals, cuts_of
-from lazyzarr.graph.ops.joining import PadMode, pad
+from lazyzarr.graph.ops.computed import Computed, Get, Intervals, cuts_of
+from lazyzarr.graph.ops.joining import pad
 from lazyzarr.graph.ops.lending import Loan, answer, copied_bytes
 from lazyzarr.graph.ops.user import note_user_error, promised, step_into, user_call
 from lazyzarr.graph.ops.views import rechunk
@@ -22,12 +22,13 @@ Array = np.ndarray[Any, Any]
 Boundary = Literal["none", "reflect", "nearest", "periodic"] | int | float | complex
 """What lies beyond the array's edges; a number: that value."""
 
-_PADDING: dict[object, PadMode] = {"reflect": "symmetric", "nearest": "edge", "periodic": "wrap"}
+_PADDED: tuple[Boundary, ...] = ("periodic",)
+"""Boundaries for which the inputs are longer: what lies beyond an edge comes from the other end."""
 
 
 class MapOverlap(Computed):
     """A function of chunks and what is around them; parameters: function, keywords, dtype, chunks, depth
-    before and after along each axis, padded (whether the inputs are longer there, by so much)."""
+    before and after along each axis, and what lies beyond each axis' edges."""
 
     __slots__ = ()
     calls_user: ClassVar[bool] = True
@@ -44,34 +45,40 @@ class MapOverlap(Computed):
         self.dims = self.inputs[0].dims
 
     @property
+    def depth(self) -> tuple[tuple[int, int], ...]:
+        """How many elements before and after its chunk a block sees, along each axis."""
+        return self.params[4]  # type: ignore[no-any-return]
+
+    @property
     def in_step(self) -> bool:
         """Always."""
         return True
 
     def intervals(self) -> list[tuple[Intervals, ...]]:
-        """Each block asks for its chunk and `depth` more at each side."""
-        *_, depth, padded = self.params
+        """Each block asks for its chunk and `depth` more at each side, or what is mirrored there."""
         found = []
-        for sizes, (less, more), longer in zip(self.chunks, depth, padded, strict=True):
+        for sizes, depth, edge in zip(self.chunks, self.depth, self.params[5], strict=True):
             cuts = cuts_of(sizes)
-            both = less + more
-            lows, highs = (cuts[:-1], cuts[1:] + both) if longer else (cuts[:-1] - less, cuts[1:] + more)
-            most = int(cuts[-1]) + both * longer
-            found.append((np.maximum(lows, 0), np.minimum(highs, most)))
+            found.append(_needed(cuts[:-1], cuts[1:], int(cuts[-1]), depth, edge))
         return [tuple(found)] * len(self.inputs)
 
     @property
     def working_bytes(self) -> int:
-        """What the function gives for the chunk and what is around it, and what it is lent as copies."""
-        boxes = self.intervals()
-        elements = math.prod(int((stops - starts).max(initial=0)) for starts, stops in boxes[0])
-        return elements * self.dtype.itemsize + copied_bytes(self.inputs, boxes)
+        """What the function gives for the chunk and what is around it, what it is lent as copies, and edges added."""
+        sides = zip(self.chunks, self.depth, strict=True)
+        elements = math.prod(max(sizes, default=0) + sum(depth) for sizes, depth in sides)
+        adds = any(edge not in ("none", *_PADDED) for edge in self.params[5])
+        added = 2 * elements * sum(source.dtype.itemsize for source in self.inputs) if adds else 0
+        return elements * self.dtype.itemsize + copied_bytes(self.inputs, self.intervals()) + added
 
     def compute(self, coords: tuple[int, ...], get: Get) -> Array:
         """What the function gives for the chunk and what is around it, without the latter."""
-        box, inside = self._halo(coords)
-        with Loan([get(i, box) for i in range(len(self.inputs))]) as lent:
-            return self._values(lent, box[1], coords)[inside].copy()
+        around = list(self._around(coords))
+        box = tuple(each.low for each in around), tuple(each.high - each.low for each in around)
+        shape = tuple(each.stop - each.start for each in around)
+        inside = tuple(each.inside for each in around)
+        with Loan([_with_edges(get(i, box), around) for i in range(len(self.inputs))]) as lent:
+            return self._values(lent, shape, coords)[inside].copy()  # no name: it may be what was lent
 
     def _values(self, lent: Sequence[Array], shape: tuple[int, ...], coords: tuple[int, ...]) -> Array:
         """What the function gives for the chunk and what is around it, which may be anybody's."""
@@ -90,19 +97,68 @@ class MapOverlap(Computed):
             f"{call}, block {coords} = {interval(*self.box(coords))} of {self.dtype} with what is around it"
         )
 
-    def _halo(self, coords: tuple[int, ...]) -> tuple[Box, tuple[slice, ...]]:
-        """The box that a block asks for, and where in it the block lies."""
-        *_, depth, padded = self.params
-        starts, extents, inside = [], [], []
-        own = zip(*self.box(coords), self.shape, depth, padded, strict=True)
-        for start, extent, n, (less, more), longer in own:
-            stop = start + extent
-            low, high = (start, stop + less + more) if longer else (max(0, start - less), min(n, stop + more))
-            first = less if longer else start - low
-            starts.append(low)
-            extents.append(high - low)
-            inside.append(slice(first, first + extent))
-        return (tuple(starts), tuple(extents)), tuple(inside)
+    def _around(self, coords: tuple[int, ...]) -> Iterator[_Side]:
+        """What the function sees along each axis."""
+        own = zip(*self.box(coords), self.shape, self.depth, self.params[5], strict=True)
+        for begin, extent, n, (less, more), edge in own:
+            end = begin + extent
+            low, high = (int(each) for each in _needed(begin, end, n, (less, more), edge))
+            if edge == "none" or edge in _PADDED:
+                start, stop = low, high
+            else:
+                start, stop = begin - less, end + more
+            first = less if edge in _PADDED else begin - start
+            yield _Side(start, stop, low, high, n, edge, slice(first, first + extent))
+
+
+class _Side(NamedTuple):
+    """What the function sees along an axis, and what is asked of the input for it: positions there."""
+
+    start: int
+    stop: int
+    low: int
+    high: int
+    n: int
+    """The axis' length; what lies before 0 and from here on is beyond its edges."""
+    edge: Boundary
+    inside: slice
+    """Where the chunk lies in what the function sees."""
+
+
+def _needed(begin: Any, end: Any, n: int, depth: tuple[int, int], edge: Boundary) -> tuple[Any, Any]:
+    """What a chunk between two positions asks for along an axis: its interval, and what is around it."""
+    less, more = depth
+    if edge in _PADDED:
+        return begin, end + less + more
+    start, stop = begin - less, end + more
+    low, high = np.maximum(start, 0), np.minimum(stop, n)
+    if edge == "reflect":  # in a short chunk at an edge there may be less than is mirrored
+        low, high = np.minimum(low, np.maximum(2 * n - stop, 0)), np.maximum(high, np.minimum(-start, n))
+    return low, high
+
+
+def _with_edges(values: Array, around: Sequence[_Side]) -> Array:
+    """What was asked of an input with what lies beyond the edges."""
+    for axis, side in enumerate(around):
+        if (side.start, side.stop) == (side.low, side.high):
+            continue
+        if side.edge in ("reflect", "nearest"):
+            at = np.arange(side.start, side.stop)
+            at = np.clip(at, 0, side.n - 1) if side.edge == "nearest" else _mirrored(at, side.n)
+            values = np.take(values, at - side.low, axis)
+        else:
+            shape = (*values.shape[:axis], side.stop - side.start, *values.shape[axis + 1 :])
+            longer = np.full(shape, side.edge, values.dtype)
+            first = side.low - side.start
+            longer[(*(slice(None),) * axis, slice(first, first + values.shape[axis]))] = values
+            values = longer
+    return values
+
+
+def _mirrored(at: Array, n: int) -> Array:
+    """Positions beyond the edges as those that are mirrored there, the last elements next to themselves."""
+    within: Array = at % (2 * n)
+    return np.where(within < n, within, 2 * n - 1 - within)
 
 
 def map_overlap(
@@ -128,19 +184,22 @@ def map_overlap(
                 "map_overlap called the function with a small block of ones to learn its dtype; give dtype="
             )
             raise
-    padded = tuple(any(pair) and edge != "none" for pair, edge in zip(depth, boundary, strict=True))
-    sources = tuple(_padded(rechunk(node, chunks), depth, boundary) for node in nodes)
+    edges = tuple(edge if any(pair) else "none" for pair, edge in zip(depth, boundary, strict=True))
+    sources = tuple(_padded(rechunk(node, chunks), depth, edges) for node in nodes)
     return make(
         MapOverlap,
         sources,
-        (function, tuple(keywords.items()), np.dtype(dtype), chunks, tuple(depth), padded),
+        (function, tuple(keywords.items()), np.dtype(dtype), chunks, tuple(depth), edges),
     )
 
 
-def _padded(node: Node, depth: Sequence[tuple[int, int]], boundary: Sequence[Boundary]) -> Node:
-    """The array with what lies beyond its edges."""
-    for axis, ((less, more), edge) in enumerate(zip(depth, boundary, strict=True)):
-        if edge != "none":
-            mode = _PADDING.get(edge, "constant")
-            node = pad(node, axis, less, more, mode, (edge, edge))
+def _padded(node: Node, depth: Sequence[tuple[int, int]], edges: Sequence[Boundary]) -> Node:
+    """The array with what comes from its other end. Raises what other edges, that are added later, cannot be."""
+    for axis, ((less, more), edge) in enumerate(zip(depth, edges, strict=True)):
+        if edge in _PADDED:
+            node = pad(node, axis, less, more, "wrap", (0, 0))
+        elif edge in ("reflect", "nearest") and not node.shape[axis]:
+            raise ValueError(f"axis {axis} is empty: it has nothing beyond its edges by boundary={edge!r}")
+        elif edge != "none" and edge not in ("reflect", "nearest"):
+            np.array(edge, node.dtype)
     return node
