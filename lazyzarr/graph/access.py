@@ -11,7 +11,7 @@ import numpy as np
 from lazyzarr.format.chunk_parts import PartsReader
 from lazyzarr.format.chunk_source import AHEAD
 from lazyzarr.format.grid import Axis, RectilinearGrid
-from lazyzarr.graph.layout import Access, Cuts, most_chunks, sizes_to_cuts
+from lazyzarr.graph.layout import Access, Cuts, most_together, sizes_to_cuts
 from lazyzarr.graph.node import Chunks, Node, walk
 from lazyzarr.graph.ops.blocks import MapBlocks
 from lazyzarr.graph.ops.computed import Computed
@@ -172,7 +172,9 @@ def decoded_in(access: Access, boxes: Sequence[tuple[Cuts, Cuts]], domain: tuple
         starts, stops = boxes[span.axis] if span.axis is not None else (np.array([0]), np.array([1]))
         first, last = access.touched(own, starts, stops, domain)
         touched = last - first + 1
-        if span.axis is not None and abs(span.rate) == span.step:
+        if span.axis is None:
+            touched = np.minimum(touched, max(span.count, 1))
+        elif abs(span.rate) == span.step:
             # Steps longer than a chunk pass over some: no more are touched than there are elements.
             beyond = (span.last - span.start) // span.step + 1 - domain[span.axis]
             touched = np.minimum(touched, stops - starts + beyond)
@@ -233,10 +235,11 @@ def block_capacities(node: Computed, look: Look = accesses_below) -> dict[Node, 
     result: dict[Node, int] = {}
     for source, intervals in zip(node.inputs, node.intervals(), strict=True):
         found = look(source)
-        for access in found:
-            once = len(found) == 1 and is_each_once(node, access, intervals)
-            kept = 1 if once else most_chunks(access, intervals, source.shape)
-            result[access.leaf] = result.get(access.leaf, 0) + kept
+        for leaf in dict.fromkeys(access.leaf for access in found):
+            own = [access for access in found if access.leaf is leaf]
+            once = len(found) == 1 and is_each_once(node, own[0], intervals)
+            kept = 1 if once else most_together(own, intervals, source.shape)
+            result[leaf] = result.get(leaf, 0) + kept
     return result
 
 

@@ -64,6 +64,8 @@ class Below:
     """Whether blocks are walked against the order in which a box is put together."""
     odd: bool
     """Whether cells end within the blocks, along several axes."""
+    others: tuple[Through, ...] = ()
+    """What else tiles need of the leaf, as by other parts of a joined array."""
 
     def more(self, cells: Sharing, order: Sequence[int], near: Container[int], sparing: bool) -> int:
         """How many chunks are kept besides those of a box so that cells one behind the other along the near axes
@@ -72,15 +74,52 @@ class Below:
         levels = (dataclasses.replace(cells, shares=shares), *self.inside)
         return max(capacity(self.access, levels, order, False, self.turned, self.odd, sparing) - self.box, 0)
 
-    def decoded_bytes(self, blocks: Sequence[Cuts], domain: Sequence[int]) -> int:
-        """Bytes decoded when each block of the stage decodes every chunk that it touches once."""
-        count, moved = self.access.chunk_nbytes, set()
-        for own, span in enumerate(self.access.region):
-            cuts = np.array([0, 1]) if span.axis is None else blocks[span.axis]
-            first, last = self.access.touched(own, cuts[:-1], cuts[1:], domain)
-            count *= int((last - first + 1).sum())
-            moved.add(span.axis)
-        return count * math.prod(len(cuts) - 1 for axis, cuts in enumerate(blocks) if axis not in moved)
+    def decoded_bytes(
+        self, blocks: Sequence[Cuts], cells: Sequence[Cuts], order: Sequence[int], domain: Sequence[int]
+    ) -> int:
+        """Bytes decoded when each block, walked cell by cell, decodes every chunk once that it touches.
+
+        What other parts of a joined array need is kept until it is met again, but along the first axis, in the order of
+        the walk, along which cells share chunks.
+        """
+        own = [_touched(self.access, axis, blocks, domain) for axis in range(len(self.access.region))]
+        count = _chunks(self.access, own, blocks)
+        shares = (
+            sharing(self.access, blocks, cells, domain, self.inside[0].outer).shares if self.others else ()
+        )
+        outermost = next((axis for axis in order if shares and shares[axis]), None)
+        for other in self.others:
+            its = [_touched(other, axis, blocks, domain) for axis in range(len(other.region))]
+            count += _chunks(other, its, blocks)
+            if all(span.axis != outermost for span in self._apart(other)):
+                both = [
+                    (np.maximum(*firsts), np.minimum(*lasts))
+                    for firsts, lasts in (zip(*pair, strict=True) for pair in zip(own, its, strict=True))
+                ]
+                count -= _chunks(other, both, blocks)
+        return count * self.access.chunk_nbytes
+
+    def _apart(self, other: Through) -> list[Span]:
+        """The spans along which another part of a joined array lies elsewhere."""
+        spans = zip(self.access.region, self.access.own.region, other.own.region, strict=True)
+        return [span for span, one, two in spans if one != two]
+
+
+Touched = tuple[Cuts, Cuts]
+"""Along an axis of a leaf, the first and the last chunk that each block touches."""
+
+
+def _touched(access: Access, own: int, blocks: Sequence[Cuts], domain: Sequence[int]) -> Touched:
+    axis = access.region[own].axis
+    cuts = np.array([0, 1]) if axis is None else blocks[axis]
+    return access.touched(own, cuts[:-1], cuts[1:], domain)
+
+
+def _chunks(access: Access, touched: Sequence[Touched], blocks: Sequence[Cuts]) -> int:
+    """How many chunks all blocks touch, each counted for itself."""
+    moved = {span.axis for span in access.region}
+    apart = math.prod(len(cuts) - 1 for axis, cuts in enumerate(blocks) if axis not in moved)
+    return apart * math.prod(int(np.maximum(last - first + 1, 0).sum()) for first, last in touched)
 
 
 def blocks_below(
@@ -100,10 +139,10 @@ def blocks_below(
         node = above.leaf
         if not isinstance(node, Computed) or node.reads_itself or not _each_its_own(node):
             continue
-        for access, box in _through(node, above, look):
+        for access, box, others in _through(node, above, look):
             inside = tuple(sharing(access, *level, domain) for level in levels)
             turned = any(span.rate < 0 for span in above.region)
-            below.append(Below((*path, node), access, box, inside, turned, is_odd))
+            below.append(Below((*path, node), access, box, inside, turned, is_odd, others))
             pending.append(((*path, node), access, is_odd))
     return tuple(below)
 
@@ -114,20 +153,30 @@ def _each_its_own(node: Computed) -> bool:
     return node.in_step and all([len(starts) for starts, _ in boxes] == counts for boxes in node.intervals())
 
 
-def _through(node: Computed, above: Access, look: Look) -> Iterator[tuple[Through, int]]:
-    """What tiles need of each leaf below a computed node, and how many chunks of it a box touches."""
+def _through(node: Computed, above: Access, look: Look) -> Iterator[tuple[Through, int, tuple[Through, ...]]]:
+    """What tiles need of each leaf below a computed node, and how many chunks of it a box touches; and what else
+    of that leaf."""
     for source, boxes in zip(node.inputs, node.intervals(), strict=True):
-        most: dict[Node, tuple[int, Access]] = {}
-        found = [access for access in look(source) if access.decodes]
-        for access in found:
-            box = most_chunks(access, boxes, source.shape)
+        found: dict[Node, list[Access]] = {}
+        for access in look(source):
+            if access.decodes:
+                found.setdefault(access.leaf, []).append(access)
+        for own in found.values():
+            touched = [most_chunks(access, boxes, source.shape) for access in own]
+            most = touched.index(max(touched))
             # What lies beyond the edges is made of chunks at the edges, which their blocks need at the same time.
-            if box > most.get(access.leaf, (0, access))[0] and not is_each_once(node, access, boxes):
-                most[access.leaf] = box, access
-        for box, own in most.values():
-            region = _composed(own.region, above.region)
-            grid, nbytes = own.grid, own.chunk_nbytes
-            yield Through(own.leaf, region, grid, nbytes, True, above, boxes, own, source.shape), box
+            if not is_each_once(node, own[most], boxes):
+                first, *others = (
+                    _by_way_of(above, access, boxes, source.shape)
+                    for access in (own[most], *own[:most], *own[most + 1 :])
+                )
+                yield first, touched[most], tuple(others)
+
+
+def _by_way_of(above: Access, own: Access, boxes: tuple[Intervals, ...], shape: tuple[int, ...]) -> Through:
+    """What tiles need of a leaf by way of boxes that blocks ask for."""
+    region = _composed(own.region, above.region)
+    return Through(own.leaf, region, own.grid, own.chunk_nbytes, True, above, boxes, own, shape)
 
 
 def _composed(own: Region, above: Region) -> Region:

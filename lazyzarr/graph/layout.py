@@ -31,6 +31,7 @@ __all__ = [
     "capacity",
     "join_cuts",
     "most_chunks",
+    "most_together",
     "passing",
     "sharing",
     "sizes_to_cuts",
@@ -80,6 +81,8 @@ def thin(fine: Cuts, coarse: Cuts) -> Cuts:
     return ascending(fine[np.searchsorted(fine, coarse)])
 
 
+# Of so many kinds of boxes, by what each access touches in them, the one that touches most is looked for.
+MOST_KINDS = 1_000_000
 # Seams are cut off where a chunk is this many times as long.
 SEAM = 8
 
@@ -433,15 +436,48 @@ def most_chunks(access: Access, boxes: Sequence[tuple[Cuts, Cuts]], domain: Sequ
     return math.prod(_most_along(access, own, boxes, domain) for own in range(len(access.region)))
 
 
+def most_together(found: Sequence[Access], boxes: Sequence[tuple[Cuts, Cuts]], domain: Sequence[int]) -> int:
+    """The most chunks that one box touches by several accesses of a leaf, all of them together.
+
+    Parts of a joined array are asked for in some boxes only, and seldom in the same ones.
+    """
+    if len(found) == 1:
+        return most_chunks(found[0], boxes, domain)
+    apart = sum(most_chunks(access, boxes, domain) for access in found)
+    counts = np.ones((len(found), 1), np.int64)
+    for axis in [None, *range(len(domain))]:
+        along = np.unique([_touched_by_each(access, axis, boxes, domain) for access in found], axis=1)
+        if counts.size * along.shape[1] > MOST_KINDS:
+            return apart
+        counts = (counts[:, :, None] * along[:, None, :]).reshape(len(found), -1)
+    return max(int(counts.sum(axis=0).max(initial=0)), 1)
+
+
+def _touched_by_each(
+    access: Access, axis: int | None, boxes: Sequence[tuple[Cuts, Cuts]], domain: Sequence[int]
+) -> Cuts:
+    """How many chunks each interval along an axis touches, along those of the leaf that move with it."""
+    starts, stops = (np.array([0]), np.array([1])) if axis is None else boxes[axis]
+    count = np.ones(len(starts), np.int64)
+    for own, span in enumerate(access.region):
+        if span.axis == axis:
+            first, last = access.touched(own, starts, stops, domain)
+            most = max(span.count, 1) if axis is None else len(access.grid[own])
+            count *= np.clip(last - first + 1, 0, most)
+    return count
+
+
 def _touched_most(access: Access, own: int, cuts: Sequence[Cuts], domain: Sequence[int]) -> int:
     return _most_along(access, own, [(axis[:-1], axis[1:]) for axis in cuts], domain)
 
 
 def _most_along(access: Access, own: int, boxes: Sequence[tuple[Cuts, Cuts]], domain: Sequence[int]) -> int:
-    axis = access.region[own].axis
-    starts, stops = (np.array([0]), np.array([1])) if axis is None else boxes[axis]
+    span = access.region[own]
+    starts, stops = (np.array([0]), np.array([1])) if span.axis is None else boxes[span.axis]
     first, last = access.touched(own, starts, stops, domain)
-    return int((last - first).max(initial=0)) + 1
+    most = int((last - first).max(initial=0)) + 1
+    # Single places far from each other, as both ends, lie in no more chunks than there are of them.
+    return min(most, max(span.count, 1)) if span.axis is None else most
 
 
 def _kept_between(

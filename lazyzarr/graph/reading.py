@@ -119,7 +119,7 @@ class _Under(NamedTuple):
     """The input's."""
     nbytes: float
     """Bytes decoded, or made, when each block is made once, for itself."""
-    least: int
+    least: float
 
 
 _known: weakref.WeakKeyDictionary[Node, list[_Under]] = weakref.WeakKeyDictionary()
@@ -139,7 +139,7 @@ def _look_under(node: Computed) -> Iterator[_Under]:
         for access in accesses_below(source):
             if access.decodes:
                 asked = decoded_in(access, intervals, source.shape) * node.passes(i)
-                least = decoded_in(access, whole_box(source.shape), source.shape)
+                least = decoded_in(access, whole_box(source.shape), source.shape) * node.uses(i)
                 yield _Under(access, intervals, source.shape, asked, least)
 
 

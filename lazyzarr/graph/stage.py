@@ -123,8 +123,12 @@ class Stage:
     def made_below(self, blocks: Sequence[Cuts], order: tuple[int, ...]) -> dict[tuple[Path, Node], int]:
         """Bytes decoded, or made, of each leaf below computed ones of which a task may keep more than a box."""
         near = self.near(order)
-        cuts = [blocks[axis] if axis in near else cells for axis, cells in enumerate(self.layout.cells)]
-        return {(each.path, each.access.leaf): each.decoded_bytes(cuts, self.domain) for each in self.below}
+        cells = self.layout.cells
+        cuts = [blocks[axis] if axis in near else own for axis, own in enumerate(cells)]
+        return {
+            (each.path, each.access.leaf): each.decoded_bytes(cuts, cells, order, self.domain)
+            for each in self.below
+        }
 
     @property
     def decode(self) -> int:

@@ -110,6 +110,34 @@ def test_pads_of_many_axes(shape):
     np.testing.assert_array_equal(np.pad(x, 2, "wrap").compute(), np.pad(values, 2, "wrap"))
 
 
+@given(st.data())
+@settings(deadline=None, max_examples=60)
+def test_pads_along_several_axes(data):
+    """Blocks lie beside the chunks that they repeat, or are blocks of their own where there are more elements."""
+    shape = data.draw(st.lists(st.integers(1, 7), min_size=2, max_size=3))
+    chunks = tuple(data.draw(st.integers(1, n)) for n in shape)
+    width = [data.draw(st.tuples(st.integers(0, 16), st.integers(0, 16))) for _ in shape]
+    mode = data.draw(st.sampled_from(["edge", "wrap", "reflect", "symmetric"]))
+    values = np.arange(np.prod(shape)).reshape(shape)
+    lazy, expected = np.pad(lz.from_array(values, chunks=chunks), width, mode), np.pad(values, width, mode)
+    assert lazy.shape == expected.shape
+    np.testing.assert_array_equal(lazy.compute(), expected)
+    part = tuple(slice(*sorted(data.draw(st.tuples(*[st.integers(0, n)] * 2)))) for n in expected.shape)
+    np.testing.assert_array_equal(lazy[part][..., ::-1].compute(), expected[part][..., ::-1])
+
+
+def test_pads_along_all_axes_decode_little_twice_and_take_little_memory(tmp_path):
+    """They were planned as 27 joined parts, of which the edges were read for each block."""
+    z = lz.create_array(tmp_path / "z.zarr", shape=(512, 512, 512), chunks=(64, 128, 128), dtype="f4")
+    for mode, times in {"edge": 2, "reflect": 2, "symmetric": 2, "wrap": 6}.items():
+        plan = np.pad(z, 8, mode).to_zarr(tmp_path / "out.zarr", compute=False, memory="256MB")
+        assert plan.fits
+        assert plan.amplification < times
+    long = lz.create_array(tmp_path / "long.zarr", shape=(100_000, 64, 64), chunks=(10, 64, 64), dtype="f4")
+    plan = np.pad(long, ((1, 1), (0, 0), (0, 0)), "edge").explain(memory="4GB")
+    assert plan.stages[0].decode < 1.01 * long.nbytes
+
+
 @given(
     st.lists(st.tuples(st.integers(-40, 40), st.integers(0, 1)), min_size=1, max_size=6), st.integers(1, 13)
 )

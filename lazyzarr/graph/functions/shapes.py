@@ -20,7 +20,7 @@ from lazyzarr.graph.functions.arguments import (
     several,
 )
 from lazyzarr.graph.node import Node
-from lazyzarr.graph.ops import joining, points, reshaping, views
+from lazyzarr.graph.ops import joining, padding, points, reshaping, views
 from lazyzarr.graph.ops.elementwise import astype, ufunc
 from lazyzarr.graph.ops.joining import along, part
 
@@ -393,6 +393,8 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", constant_values: Any
     if any(operator.index(width) < 0 for pair in widths for width in pair):
         raise ValueError("index can't contain negative values")
     dtype = node.dtype
+    if sum(map(any, widths)) > 1 and 0 not in node.shape and mode not in ("constant", "empty"):
+        return astype(padding.padded(node, widths, mode), dtype)
     for axis, ((before, after), (low, high)) in enumerate(zip(widths, values, strict=True)):
         node = joining.pad(node, axis, before, after, mode, (low, high))
     return astype(node, dtype)  # what is joined has the machine's byte order

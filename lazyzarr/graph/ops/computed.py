@@ -46,6 +46,10 @@ class Computed(Node):
         """How often, on the average, each box of an input is asked for until all blocks are made."""
         return 1.0
 
+    def uses(self, i: int) -> float:
+        """Of the boxes of an input, the part that any block asks for."""
+        return 1.0
+
     @property
     def working_bytes(self) -> int:
         """Bytes that making a block takes, beside the block and the boxes that it asks for."""

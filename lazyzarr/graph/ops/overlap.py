@@ -13,6 +13,7 @@ from lazyzarr.graph.ops.blocks import interval
 from lazyzarr.graph.ops.computed import Computed, Get, Intervals, cuts_of
 from lazyzarr.graph.ops.joining import pad
 from lazyzarr.graph.ops.lending import Loan, answer, copied_bytes
+from lazyzarr.graph.ops.padding import Repeating, beyond
 from lazyzarr.graph.ops.user import note_user_error, promised, step_into, user_call
 from lazyzarr.graph.ops.views import rechunk
 
@@ -24,6 +25,8 @@ Boundary = Literal["none", "reflect", "nearest", "periodic"] | int | float | com
 
 _PADDED: tuple[Boundary, ...] = ("periodic",)
 """Boundaries for which the inputs are longer: what lies beyond an edge comes from the other end."""
+_REPEATING: dict[Boundary, Repeating] = {"reflect": "symmetric", "nearest": "edge"}
+"""Boundaries beyond which blocks repeat what they ask for anyway."""
 
 
 class MapOverlap(Computed):
@@ -142,9 +145,8 @@ def _with_edges(values: Array, around: Sequence[_Side]) -> Array:
     for axis, side in enumerate(around):
         if (side.start, side.stop) == (side.low, side.high):
             continue
-        if side.edge in ("reflect", "nearest"):
-            at = np.arange(side.start, side.stop)
-            at = np.clip(at, 0, side.n - 1) if side.edge == "nearest" else _mirrored(at, side.n)
+        if side.edge in _REPEATING:
+            at = beyond(np.arange(side.start, side.stop), side.n, _REPEATING[side.edge])
             values = np.take(values, at - side.low, axis)
         else:
             shape = (*values.shape[:axis], side.stop - side.start, *values.shape[axis + 1 :])
@@ -153,12 +155,6 @@ def _with_edges(values: Array, around: Sequence[_Side]) -> Array:
             longer[(*(slice(None),) * axis, slice(first, first + values.shape[axis]))] = values
             values = longer
     return values
-
-
-def _mirrored(at: Array, n: int) -> Array:
-    """Positions beyond the edges as those that are mirrored there, the last elements next to themselves."""
-    within: Array = at % (2 * n)
-    return np.where(within < n, within, 2 * n - 1 - within)
 
 
 def map_overlap(
@@ -198,8 +194,8 @@ def _padded(node: Node, depth: Sequence[tuple[int, int]], edges: Sequence[Bounda
     for axis, ((less, more), edge) in enumerate(zip(depth, edges, strict=True)):
         if edge in _PADDED:
             node = pad(node, axis, less, more, "wrap", (0, 0))
-        elif edge in ("reflect", "nearest") and not node.shape[axis]:
+        elif edge in _REPEATING and not node.shape[axis]:
             raise ValueError(f"axis {axis} is empty: it has nothing beyond its edges by boundary={edge!r}")
-        elif edge != "none" and edge not in ("reflect", "nearest"):
+        elif edge != "none" and edge not in _REPEATING:
             np.array(edge, node.dtype)
     return node

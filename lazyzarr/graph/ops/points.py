@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,14 +39,16 @@ class Take(Computed):
 
     def passes(self, i: int) -> float:
         """Blocks that each chunk along the axis has elements for."""
+        return self._asked()[0]
+
+    def uses(self, i: int) -> float:
+        """The part of the chunks along the axis that has elements for any block."""
+        return self._asked()[1]
+
+    def _asked(self) -> tuple[float, float]:
         axis, held, _ = self.params
-        wanted: Points = held.value
-        if not MOST_LOOKED_AT >= len(wanted) > 0:
-            return 1.0
         cuts = cuts_of(self.inputs[0].chunks[axis])
-        block = np.searchsorted(cuts_of(self.chunks[axis]), np.arange(len(wanted)), "right")
-        pairs = block * len(cuts) + np.searchsorted(cuts, wanted, "right")
-        return len(np.unique(pairs)) / (len(cuts) - 1)
+        return _share(held.value, cuts_of(self.chunks[axis]), len(cuts) - 1, lambda at: _chunk_of(at, cuts))
 
     def from_chunks(self, source: Node) -> Take:
         """The same values, picked from an input of the same values in other chunks."""
@@ -90,26 +92,58 @@ class Vindex(Computed):
         self.shape = tuple(map(sum, self.chunks))
         self.dtype, self.dims = source.dtype, (None, *source.dims[count:])
 
+    def passes(self, i: int) -> float:
+        """Blocks that each chunk has points for."""
+        return self._asked()[0]
+
+    def uses(self, i: int) -> float:
+        """The part of the chunks that has points for any block."""
+        return self._asked()[1]
+
+    def _asked(self) -> tuple[float, float]:
+        count, held, _ = self.params
+        chunks = math.prod(map(len, self.inputs[0].chunks[:count]))
+        return _share(held.value, cuts_of(self.chunks[0]), chunks, self._chunk)
+
+    def _chunk(self, wanted: Points) -> Points:
+        """The number of the chunk, along the leading axes, that each point lies in."""
+        cuts = [cuts_of(sizes) for sizes in self.inputs[0].chunks[: self.params[0]]]
+        along = tuple(_chunk_of(at, own) for at, own in zip(wanted, cuts, strict=True))
+        return np.ravel_multi_index(along, tuple(len(own) - 1 for own in cuts))
+
     def intervals(self) -> list[tuple[Intervals, ...]]:
         """Boxes lie in one chunk of the input each."""
         return [within(self.inputs[0].chunks)]
 
     def compute(self, coords: tuple[int, ...], get: Get) -> Array:
         """The block, from each chunk of the input that has some of its points."""
-        count, held, _ = self.params
+        _, held, _ = self.params
         starts, extents = self.box(coords)
         wanted: Points = held.value[:, starts[0] : starts[0] + extents[0]]
-        source = self.inputs[0]
-        cuts = [cuts_of(sizes) for sizes in source.chunks[:count]]
-        chunk = np.array([np.searchsorted(c, w, "right") - 1 for c, w in zip(cuts, wanted, strict=True)])
         out = np.empty(extents, self.dtype)
-        number = np.ravel_multi_index(tuple(chunk), tuple(len(c) - 1 for c in cuts))
-        for places in _groups(number):
+        for places in _groups(self._chunk(wanted)):
             part = wanted[:, places]
             low, high = part.min(axis=1), part.max(axis=1) + 1
             box = (*low.tolist(), *starts[1:]), (*(high - low).tolist(), *extents[1:])
             out[places] = get(0, box)[tuple(part - low[:, None])]
         return out
+
+
+def _chunk_of(at: Points, cuts: Points) -> Points:
+    """The number of the chunk that each position along an axis lies in."""
+    return np.searchsorted(cuts, at, "right") - 1
+
+
+def _share(
+    wanted: Points, blocks: Points, chunks: int, chunk: Callable[[Points], Points]
+) -> tuple[float, float]:
+    """How many blocks each of so many chunks has wanted elements for, on the average, and which part has for any."""
+    n = wanted.shape[-1]
+    if not MOST_LOOKED_AT >= n > 0:
+        return 1.0, 1.0
+    number = chunk(wanted)
+    pairs = _chunk_of(np.arange(n), blocks) * chunks + number
+    return len(np.unique(pairs)) / chunks, len(np.unique(number)) / chunks
 
 
 def _groups(number: Points) -> list[Points]:
@@ -122,7 +156,7 @@ def _groups(number: Points) -> list[Points]:
 def _by_chunk(wanted: Points, cuts: Points) -> list[tuple[int, int, Points]]:
     """For each chunk that has wanted elements: the first and one past the last of them, and where they go."""
     found = []
-    for places in _groups(np.searchsorted(cuts, wanted, "right") - 1):
+    for places in _groups(_chunk_of(wanted, cuts)):
         part = wanted[places]
         found.append((int(part.min()), int(part.max()) + 1, places))
     return found
