@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from lazyzarr.graph.attributes import attributes_of
 from lazyzarr.graph.node import Chunks, Node
 
 __all__ = ["Described"]
@@ -52,6 +55,20 @@ class Described:
     def dims(self) -> tuple[str | None, ...]:
         """The name of each axis, None where it has none."""
         return self._node.dims
+
+    @property
+    def attrs(self) -> Mapping[str, Any]:
+        """The attributes that a new array of the values gets: its sources', as far as they are still true.
+
+        Values that are moved, picked or sorted keep all of them; differences, means and the like what does not say how
+        numbers are stored, and units where all operands have the same; anything else keeps none.
+        `x.to_zarr(p, attributes={...})` writes others.
+
+        >>> tas = lz.create_array("tas.zarr", shape=(4, 2), dtype="f4", attributes={"units": "K"}).lazy()
+        >>> (tas - tas.mean(0)).attrs["units"], dict((tas * tas).attrs)
+        ('K', {})
+        """
+        return MappingProxyType(attributes_of(self._node))
 
     @property
     def chunks(self) -> Chunks:

@@ -318,7 +318,7 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
             Lengths of the shards, multiples of the chunks': one for each axis, one for all, or a mapping by axis number
             or dimension name.
         compressors, filters, serializer, fill_value, dimension_names, attributes, zarr_format : optional
-            As `lz.create_array` takes them; dimension names default to this array's.
+            As `lz.create_array` takes them; dimension names and attributes default to this array's `dims` and `attrs`.
         storage_options : mapping, optional
             Of a remote store.
         compute : bool

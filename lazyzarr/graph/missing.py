@@ -12,7 +12,6 @@ _LABELLED = "xr.DataArray(x, dims=['time', 'lat', 'lon'], name='x') has"
 _CURES = {
     "apply": "x.map_blocks(f) calls f chunk by chunk",
     "assign_coords": f"{_LABELLED} it",
-    "attrs": "the stored array has them, lz.open('data.zarr').attrs; x.to_zarr('y.zarr', attributes={...}) writes them",
     "chunk": "x.rechunk({0: 100}) does it",
     "compute_chunk_sizes": "x.chunks are known",
     "coords": f"{_LABELLED} them",

@@ -17,6 +17,7 @@ from lazyzarr.format.metadata import ArrayMetadata, GroupMetadata
 from lazyzarr.format.options import DEFAULT
 from lazyzarr.format.resolve import StoreLike, resolve
 from lazyzarr.format.stores.protocol import Store
+from lazyzarr.graph.attributes import attributes_of
 from lazyzarr.graph.chunking import by_axis
 from lazyzarr.graph.node import Node, walk
 from lazyzarr.graph.ops.sources import ZarrSource
@@ -109,7 +110,7 @@ def new_target(
         "filters": options.filters,
         "serializer": options.serializer,
         "fill_value": DEFAULT if options.fill_value is None else options.fill_value,
-        "attributes": options.attributes,
+        "attributes": attributes_of(node) if options.attributes is None else options.attributes,
         "dimension_names": names,
     }
     zarr_format = options.zarr_format or format_around(store, place)

@@ -1,0 +1,147 @@
+"""Attributes follow to new arrays as far as they are still true."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import lazyzarr as lz
+import lazyzarr.numpy as lnp
+
+OWN = {"units": "K", "long_name": "air temperature", "levels": [1, 2]}
+MONTH = np.arange(24) % 12
+RAW = {
+    **OWN,
+    "scale_factor": 0.01,
+    "add_offset": 273.15,
+    "_FillValue": -1,
+    "valid_range": [0, 9],
+    "cell_methods": "time: mean",
+}
+
+
+def stored(name, attributes, dtype="f4", **words):
+    values = np.arange(24 * 4 * 6).reshape(24, 4, 6).astype(dtype)
+    z = lz.create_array(
+        f"in.zarr/{name}",
+        shape=values.shape,
+        dtype=dtype,
+        chunks=(6, 4, 3),
+        attributes=attributes,
+        overwrite=True,
+        **words,
+    )
+    z[...] = values
+    return z.lazy()
+
+
+def followed(lazy):
+    """The attributes that a new array has, which are those that the lazy one tells of."""
+    written = lazy.to_zarr("out.zarr", mode="w")
+    assert lz.open("out.zarr").attrs.asdict() == written.attrs.asdict() == dict(lazy.attrs)
+    return dict(lazy.attrs)
+
+
+MOVED = {
+    "copy": lambda x: x,
+    "slice": lambda x: x[::2, 1:],
+    "transpose": lambda x: x.T[:, None],
+    "rechunk": lambda x: x.rechunk((4, 4, 6)),
+    "cast": lambda x: x.astype("f8"),
+    "picked": lambda x: x[[3, 1]],
+    "points": lambda x: x.vindex[[0, 3], [1, 2]],
+    "reshape": lambda x: x.reshape(-1),
+    "joined": lambda x: np.concatenate([x, x[:3]]),
+    "rolled": lambda x: np.roll(x, 2, 0),
+    "padded": lambda x: np.pad(x, 2, "edge"),
+    "padded with a number": lambda x: np.pad(x, 2),
+    "sorted": lambda x: np.sort(x, axis=0),
+    "least": lambda x: x.min(0),
+    "greatest by group": lambda x: x.groupby_reduce(MONTH, "max"),
+    "filled": lambda x: x.ffill(0),
+}
+ALIKE = {
+    "anomaly": lambda x: x - x.groupby_reduce(MONTH, "mean")[MONTH],
+    "mean": lambda x: x.mean(0),
+    "nanmean": lambda x: np.nanmean(x, axis=0),
+    "median": lambda x: np.median(x, axis=0),
+    "quantiles": lambda x: np.quantile(x, [0.1, 0.9], axis=0),
+    "spread": lambda x: x.std(1),
+    "differences": lambda x: np.diff(x, axis=0),
+    "clipped": lambda x: x.clip(3, 9),
+    "chosen": lambda x: np.where(x > 3, x, np.nan),
+    "rounded": lambda x: np.round(x, 1),
+    "less than": lambda x: np.minimum(x, 7),
+    "windows": lambda x: x.coarsen(np.mean, {1: 2}),
+}
+OTHER = {
+    "square": lambda x: x * x,
+    "scaled": lambda x: x * 2 + 1,
+    "root": lambda x: np.sqrt(x),
+    "variance": lambda x: x.var(0),
+    "sum": lambda x: x.sum(0),
+    "compared": lambda x: x > 3,
+    "place": lambda x: x.argmax(0),
+    "count": lambda x: np.count_nonzero(x, axis=0),
+    "function": lambda x: x.map_blocks(np.abs, dtype="f4"),
+    "function of values": lambda x: lz.elementwise(np.abs, x, dtype="f4"),
+    "order": lambda x: np.argsort(x, axis=0),
+    "lines": lambda x: np.apply_along_axis(np.sort, 0, x),
+}
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_all_attributes_follow_values_that_are_moved(name):
+    assert followed(MOVED[name](stored("tas", OWN))) == OWN
+    assert followed(MOVED[name](stored("raw", RAW, "i2"))) == RAW
+
+
+@pytest.mark.parametrize("name", ALIKE)
+def test_what_is_true_follows_values_of_the_same_kind(name):
+    more = {**OWN, "valid_min": 0, "cell_methods": "time: mean", "_FillValue": 7}
+    assert followed(ALIKE[name](stored("tas", more))) == OWN
+    assert followed(ALIKE[name](stored("raw", RAW, "i2"))) == {}, "of packed numbers no units hold"
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_nothing_follows_of_which_nobody_knows_whether_it_holds(name):
+    assert followed(OTHER[name](stored("tas", OWN))) == {}
+
+
+def test_what_operands_do_not_agree_on_does_not_follow():
+    tas, other = stored("tas", OWN), stored("other", {**OWN, "long_name": "of a model", "levels": [1, 2]})
+    assert followed(tas - other) == {"units": "K", "levels": [1, 2]}
+    assert followed(np.concatenate([tas, other])) == {"units": "K", "levels": [1, 2]}
+    assert followed(tas - stored("bare", {})) == {}
+
+
+@pytest.mark.parametrize("other", [273.15, np.ones(6), lnp.ones((6,))])
+def test_units_do_not_follow_where_numbers_without_units_are_added(other):
+    without = {key: value for key, value in OWN.items() if key != "units"}
+    assert followed(stored("tas", OWN) - other) == without
+    assert followed(other + stored("tas", OWN)) == without
+
+
+def test_attributes_that_are_given_are_written_alone():
+    tas = stored("tas", OWN)
+    assert tas.to_zarr("a.zarr", attributes={"title": "t"}).attrs == {"title": "t"}
+    assert tas.to_zarr("b.zarr", attributes={}).attrs == {}
+    moved, mean = lz.store({"c.zarr/x": tas, "c.zarr/mean": tas.mean(0)}).values()
+    assert moved.attrs == mean.attrs == OWN
+    with pytest.raises(TypeError):
+        tas.attrs["units"] = "C"
+
+
+def test_names_of_axes_go_by_themselves():
+    x = stored("old", OWN, zarr_format=2, dimension_names=("time", "y", "x"))
+    mean = x.mean("time").to_zarr("mean.zarr", zarr_format=2)
+    assert mean.dimension_names == ("y", "x")
+    assert dict(x.attrs) == OWN
+    assert {key: value for key, value in mean.attrs.items() if not key.startswith("_ARRAY")} == OWN
+
+
+def test_xarray_takes_names_and_attributes():
+    xr = pytest.importorskip("xarray")
+    array = xr.DataArray(stored("tas", OWN, dimension_names=("time", "y", "x")))
+    assert array.dims == ("time", "y", "x")
+    assert array.attrs == OWN
