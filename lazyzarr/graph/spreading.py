@@ -142,7 +142,12 @@ def with_groups(stage: Stage, groups: tuple[int, ...]) -> Stage:
     def again(order: tuple[int, ...]) -> int:
         return 0 if stage.reach is None else sum(stage.made_below(layout.blocks, order).values())
 
-    order = min(_orders(len(stage.domain)), key=lambda order: (again(order), kept(order)))
+    def across(order: tuple[int, ...]) -> int:
+        # Of lines that are walked one after the other only one is in hand.
+        return -sum(map(order.index, stage.whole))
+
+    orders = _orders(len(stage.domain))
+    order = min(orders, key=lambda order: (again(order), kept(order), across(order)))
     layout = dataclasses.replace(layout, order=order)
     capacities = _capacities(stage, levels, order)
     return dataclasses.replace(

@@ -86,6 +86,25 @@ def test_no_more_is_decoded_than_the_plan_says(name):
     assert 0 < decoded <= plan.bytes_decoded <= 3 * decoded
 
 
+SCANS = {
+    "along the first axis": lambda x: np.cumsum(x, axis=0),
+    "one upon the other": lambda x: np.cumsum(np.cumsum(x, axis=0), axis=1),
+    "turned": lambda x: np.cumsum(x, axis=0)[::-1].T,
+    "with a part of itself": lambda x: np.cumsum(x, axis=0) + x[3:4],
+}
+
+
+@pytest.mark.parametrize("name", SCANS)
+def test_scans_of_many_lines_read_each_chunk_as_often_as_the_plan_says(name):
+    """More lines than blocks along them: they are walked one after the other, or all of them are in hand."""
+    source = Counting(np.ones((12, 40, 40), "i4"))
+    plan = SCANS[name](lz.from_array(source, chunks=(1, 2, 2))).explain(num_workers=2)
+    plan.run()
+    read = sum(source.asked.values()) / len(source.asked)
+    assert read == pytest.approx(plan.amplification)
+    assert read < 1.1
+
+
 def test_passes_over_what_stays_in_memory_are_told_as_well():
     plan, decoded, once = read(np.median)
     assert decoded == once < plan.bytes_decoded

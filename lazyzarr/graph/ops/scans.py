@@ -18,6 +18,8 @@ __all__ = ["Scan", "scan"]
 Array = np.ndarray[Any, Any]
 Carry = Any
 """What the blocks before amount to."""
+# Lines that are not walked one after the other are begun anew once so much is in hand of others.
+CARRIED_BYTES = 8_000_000
 
 
 class Scan(Computed):
@@ -58,6 +60,7 @@ class Scan(Computed):
     def session(self) -> Session:
         """What makes blocks, and knows what the one before amounted to: in ascending order each is read once."""
         carried: dict[tuple[int, ...], tuple[int, Carry | None]] = {}
+        most = max(2 * max(map(len, self.chunks)), CARRIED_BYTES // max(self._carry_bytes, 1))
 
         def block(coords: tuple[int, ...], get: Get) -> Array:
             axis, beside = self.axis, (*coords[: self.axis], *coords[self.axis + 1 :])
@@ -70,7 +73,7 @@ class Scan(Computed):
                 number += 1
                 if number > coords[axis]:
                     break
-            if len(carried) >= 2 * max(len(self.chunks[i]) for i in range(self.ndim)):
+            if len(carried) >= most:
                 carried.pop(next(iter(carried)))
             carried[beside] = number, carry
             return values.astype(self.dtype, copy=False)
@@ -90,6 +93,12 @@ class Scan(Computed):
         if carry is not None:
             function(carry, values, out=values)  # in this order: of several complex NaN the first one counts
         return values, values[(*(slice(None),) * self.axis, slice(-1, None))].copy()
+
+    @property
+    def _carry_bytes(self) -> int:
+        """Bytes that are in hand of a line between two of its blocks, at most."""
+        across = math.prod(max(sizes, default=0) for i, sizes in enumerate(self.chunks) if i != self.axis)
+        return 2 * across * accumulator(self.dtype).itemsize
 
     @property
     def _fine(self) -> bool:
