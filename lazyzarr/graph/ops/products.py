@@ -136,7 +136,22 @@ def tensordot(one: Node, other: Node, axes: tuple[Axes, Axes]) -> Node:
     grid = list(other.chunks)
     for own, theirs in zip(*axes, strict=True):
         grid[theirs] = one.chunks[own]
-    return make(Tensordot, (one, rechunk(other, tuple(grid))), axes)
+    product = make(Tensordot, (one, rechunk(other, tuple(grid))), axes)
+    if [len(own) + 1 for own in axes] != [one.ndim, other.ndim]:
+        return product
+    # Of one matrix and another; which way round they lie makes no difference.
+    beside = math.prod(max(one.chunks[axis], default=1) for axis in axes[0])
+    larger = [
+        rechunk(
+            node,
+            tuple(
+                chunks if axis in own else _joined(chunks, beside, node.dtype.itemsize)
+                for axis, chunks in enumerate(node.chunks)
+            ),
+        )
+        for node, own in zip(product.inputs, axes, strict=True)
+    ]
+    return rechunk(make(Tensordot, tuple(larger), axes), product.chunks)
 
 
 def matmul(one: Node, other: Node) -> Node:
@@ -150,5 +165,33 @@ def matmul(one: Node, other: Node) -> Node:
     other = broadcast_to(other, (*front, *other.shape[-2:]))
     # Broadcast axes are one chunk: the other's cuts are as good.
     shared = tuple(max(pair, key=len) for pair in zip(one.chunks[:-2], other.chunks[:-2], strict=True))
-    one = rechunk(one, (*shared, *one.chunks[-2:]))
-    return make(Matmul, (one, rechunk(other, (*shared, one.chunks[-1], other.chunks[-1]))), ())
+    inside = one.chunks[-1]
+    natural = (*shared, one.chunks[-2], other.chunks[-1])
+    beside = math.prod(max(sizes, default=1) for sizes in shared)
+    rows, columns = (
+        _joined(sizes, beside * max(inside, default=1), one.dtype.itemsize) for sizes in natural[-2:]
+    )
+    pair = rechunk(one, (*shared, rows, inside)), rechunk(other, (*shared, inside, columns))
+    return rechunk(make(Matmul, pair, ()), natural)
+
+
+# Blocks of a product are about so long along both axes: their arithmetic takes longer then than to decode what they
+# are made of. What they are made of takes this much, at most.
+LONG, BOX_BYTES = 1024, 8_000_000
+
+
+def _joined(sizes: tuple[int, ...], beside: int, itemsize: int) -> tuple[int, ...]:
+    """The chunks along an axis, small ones together: no fewer than two, for there are several workers.
+
+    >>> _joined((250,) * 8, 500, 8), _joined((250,) * 3, 500, 8)
+    ((1000, 1000), (500, 250))
+    """
+    half = -(-sum(sizes) // 2) + max(sizes, default=1) - 1
+    most = min(LONG, half, BOX_BYTES // max(beside * itemsize, 1))
+    found: list[int] = []
+    for size in sizes:
+        if found and found[-1] + size <= most:
+            found[-1] += size
+        else:
+            found.append(size)
+    return tuple(found)
