@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import weakref
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -120,6 +121,11 @@ class Node:
     def hands_on(self) -> bool:
         """Whether `apply` returns its only piece as it is."""
         return False
+
+    @property
+    def different(self) -> int:
+        """How many elements its values are taken from: fewer than it has, where some are repeated."""
+        return math.prod(self.shape)
 
     @property
     def place(self) -> Place | None:

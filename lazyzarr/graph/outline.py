@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from lazyzarr.graph.access import leaf_name
 from lazyzarr.graph.blame import blame, nearby
-from lazyzarr.graph.node import Node
+from lazyzarr.graph.node import Node, walk
+from lazyzarr.graph.ops.computed import Computed
 from lazyzarr.graph.ops.reductions import Reduce
 from lazyzarr.graph.origins import Place
 from lazyzarr.graph.plan import Stages
@@ -65,11 +66,20 @@ def _facts(planned: Stages, stage: Stage) -> StageFacts:
         write=stage.write,
         writers=stage.writers,
         peak=peak,
-        reads=tuple(dict.fromkeys(_word(leaf) for access in stage.accesses for leaf in sources(access.leaf))),
+        reads=tuple(dict.fromkeys(_word(leaf) for access in stage.accesses for leaf in _read(access.leaf))),
         gives=_gives(stage),
         place=_maker(stage),
         why=_over(planned, stage, peak),
     )
+
+
+def _read(leaf: Node) -> list[Node]:
+    """What is read for a leaf: sources, or else the earlier results that it is made of."""
+    found = sources(leaf)
+    if found != [leaf] or not isinstance(leaf, Computed):
+        return found
+    made = walk([leaf], lambda node: () if isinstance(node, Reduce) else node.inputs)
+    return [node for node in made if isinstance(node, Reduce)] or found
 
 
 def _word(leaf: Node) -> str:

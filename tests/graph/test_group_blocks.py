@@ -143,3 +143,12 @@ def test_chunks_of_groups_are_no_longer_than_the_sources_unless_they_are_small()
 def test_a_group_without_elements_has_no_least():
     with pytest.raises(ValueError, match="a group has no elements"):
         lazy(data()).groupby_reduce(np.where(LABELS == 1, 0, LABELS), "min", 0).compute()
+
+
+def test_what_is_picked_for_each_day_does_not_cut_what_it_is_subtracted_from():
+    z = lz.create_array("tas.zarr", shape=(730, 6, 8), chunks=(73, 6, 8), dtype="f4")
+    tas = z.lazy()
+    clim = tas.groupby_reduce(np.arange(730) % 12, "mean", num_groups=12)
+    anomaly = tas - clim[np.arange(730) % 12]
+    assert anomaly.chunks == tas.chunks
+    assert "tas, clim -> result" in str(anomaly.explain(memory="100MB"))

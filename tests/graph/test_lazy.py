@@ -258,7 +258,7 @@ def test_what_a_lazy_array_has_not(x):
 
 @pytest.mark.parametrize(
     "name",
-    "median quantile nanmean where fillna isel sel values to_numpy load chunk groupby rolling attrs name partitions "
+    "median quantile nanmean where fillna isel sel values to_numpy load chunk groupby rolling name partitions "
     "to_delayed sqrt isnull notnull save sizes".split(),
 )
 def test_what_others_have_names_what_does_it_here(name):

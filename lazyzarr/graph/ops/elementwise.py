@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import operator
 import warnings
 from collections.abc import Callable, Sequence
@@ -296,7 +295,8 @@ def common_chunks(shape: tuple[int, ...], nodes: Sequence[Node]) -> Chunks:
     """The chunks of an elementwise result: where the inputs' differ, cut at every boundary of any.
 
     Axes that are broadcast do not count, nor do inputs beside much larger ones: a mean over time, cut finely because it
-    took much to make, would cut what it is subtracted from into as small pieces.
+    took much to make, would cut what it is subtracted from into as small pieces. So would means of months, picked for
+    each day.
     """
     if len(nodes) == 1 and nodes[0].shape == shape:
         return nodes[0].chunks
@@ -306,7 +306,7 @@ def common_chunks(shape: tuple[int, ...], nodes: Sequence[Node]) -> Chunks:
         for node in nodes:
             own = axis - len(shape) + node.ndim
             if own >= 0 and node.shape[own] == n:
-                candidates.append((math.prod(node.shape), node.chunks[own]))
+                candidates.append((node.different, node.chunks[own]))
         most = max((size for size, _ in candidates), default=0)
         large = [chunks for size, chunks in candidates if size * MUCH_LARGER > most or not most]
         result.append(refine(large) if large else (n,))

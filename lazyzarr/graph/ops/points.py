@@ -37,6 +37,11 @@ class Take(Computed):
         self.shape = tuple(map(sum, self.chunks))
         self.dtype, self.dims = self.inputs[0].dtype, self.inputs[0].dims
 
+    @property
+    def different(self) -> int:
+        """Those of the input, at most."""
+        return min(math.prod(self.shape), math.prod(self.inputs[0].shape))
+
     def passes(self, i: int) -> float:
         """Blocks that each chunk along the axis has elements for."""
         return self._asked()[0]
