@@ -74,6 +74,41 @@ if TYPE_CHECKING:
     from .verbs import from_zarr as from_zarr
     from .verbs import reduction as reduction
     from .verbs import store as store
+    from .zarr2 import BZ2 as BZ2
+    from .zarr2 import CRC32 as CRC32
+    from .zarr2 import JSON as JSON
+    from .zarr2 import LZ4 as LZ4
+    from .zarr2 import LZMA as LZMA
+    from .zarr2 import AsType as AsType
+    from .zarr2 import Blosc as Blosc
+    from .zarr2 import Categorize as Categorize
+    from .zarr2 import CopyError as CopyError
+    from .zarr2 import Delta as Delta
+    from .zarr2 import DirectoryStore as DirectoryStore
+    from .zarr2 import FixedScaleOffset as FixedScaleOffset
+    from .zarr2 import FSStore as FSStore
+    from .zarr2 import GZip as GZip
+    from .zarr2 import KVStore as KVStore
+    from .zarr2 import LRUStoreCache as LRUStoreCache
+    from .zarr2 import MemoryStore as MemoryStore
+    from .zarr2 import MetadataError as MetadataError
+    from .zarr2 import MsgPack as MsgPack
+    from .zarr2 import NestedDirectoryStore as NestedDirectoryStore
+    from .zarr2 import PackBits as PackBits
+    from .zarr2 import Pickle as Pickle
+    from .zarr2 import ProcessSynchronizer as ProcessSynchronizer
+    from .zarr2 import Quantize as Quantize
+    from .zarr2 import Shuffle as Shuffle
+    from .zarr2 import TempStore as TempStore
+    from .zarr2 import ThreadSynchronizer as ThreadSynchronizer
+    from .zarr2 import VLenArray as VLenArray
+    from .zarr2 import VLenBytes as VLenBytes
+    from .zarr2 import VLenUTF8 as VLenUTF8
+    from .zarr2 import ZipStore as ZipStore
+    from .zarr2 import Zlib as Zlib
+    from .zarr2 import Zstd as Zstd
+
+    config: Any  # donfig publishes no types
 
 # Where each public name is at home. A name's home is imported when the name is first used.
 HOMES = {
@@ -101,7 +136,8 @@ __version__ = "0.1.0.dev0"
 __all__ = [*sorted(_HOME), *MODULES, "config"]
 
 
-def __getattr__(name: str) -> Any:
+def _found(name: str) -> Any:
+    """What a public name stands for."""
     if name in _HOME:
         value = getattr(import_module(_HOME[name], __name__), name)
     elif name in MODULES or name == "numpy":
@@ -114,6 +150,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'lazyzarr' has no attribute {name!r}{_hint(name)}")
     globals()[name] = value
     return value
+
+
+if not TYPE_CHECKING:  # a checker would take every name for one that is there
+    __getattr__ = _found
 
 
 def _hint(name: str) -> str:
@@ -131,7 +171,7 @@ def __dir__() -> list[str]:
 
 
 def _lazy(array: Any) -> Any:
-    return __getattr__("from_zarr")(array)
+    return _found("from_zarr")(array)
 
 
 def _async(node: Any) -> Any:
@@ -143,4 +183,4 @@ slots.async_factory = _async
 
 if os.environ.get("EAGER_IMPORT"):
     for _name in __all__:
-        __getattr__(_name)
+        _found(_name)

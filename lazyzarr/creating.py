@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from lazyzarr.graph.lazy import LazyArray
 from lazyzarr.graph.ops import elementwise, joining
 from lazyzarr.graph.ops.sources import memory
 from lazyzarr.graph.ops.views import rechunk as rechunked
+from lazyzarr.graph.words import ChunksLike, Lengths
 
 __all__ = ["arange", "asarray", "empty", "eye", "full", "linspace", "ones", "rechunk", "zeros"]
 
@@ -24,31 +26,35 @@ def asarray(a: Any, dtype: DTypeLike | None = None) -> LazyArray:
     return LazyArray(node if dtype is None else elementwise.astype(node, np.dtype(dtype)))
 
 
-def rechunk(x: Any, chunks: Any = "auto") -> LazyArray:
+def rechunk(x: Any, chunks: ChunksLike = "auto") -> LazyArray:
     """The same values in other chunks, as `LazyArray.rechunk` takes them."""
     return asarray(x).rechunk(chunks)
 
 
-def _filled(shape: Any, value: Any, dtype: np.dtype[Any], chunks: Any) -> LazyArray:
-    lengths = (
-        tuple(map(operator.index, shape)) if isinstance(shape, (tuple, list)) else (operator.index(shape),)
-    )
+def _filled(shape: Lengths, value: Any, dtype: np.dtype[Any], chunks: Any) -> LazyArray:
+    sizes = shape if isinstance(shape, Sequence) else (shape,)
+    lengths = tuple(map(operator.index, sizes))
     node = joining.full(lengths, value, dtype)
     grid = normalize_chunks(chunks, lengths, dtype.itemsize, (None,) * len(lengths), node.chunks)
     return LazyArray(rechunked(node, grid))
 
 
-def zeros(shape: Any, dtype: DTypeLike = float, chunks: Any = "auto") -> LazyArray:
+def zeros(shape: Lengths, dtype: DTypeLike = float, chunks: ChunksLike = "auto") -> LazyArray:
     """An array of zeros, of which one element is held in memory."""
     return _filled(shape, 0, np.dtype(dtype), chunks)
 
 
-def ones(shape: Any, dtype: DTypeLike = float, chunks: Any = "auto") -> LazyArray:
+def ones(shape: Lengths, dtype: DTypeLike = float, chunks: ChunksLike = "auto") -> LazyArray:
     """An array of ones, of which one element is held in memory."""
     return _filled(shape, 1, np.dtype(dtype), chunks)
 
 
-def full(shape: Any, fill_value: Any, dtype: DTypeLike | None = None, chunks: Any = "auto") -> LazyArray:
+def full(
+    shape: Lengths,
+    fill_value: Any,
+    dtype: DTypeLike | None = None,
+    chunks: ChunksLike = "auto",
+) -> LazyArray:
     """An array of one value, of which one element is held in memory."""
     result = np.asarray(fill_value).dtype if dtype is None else np.dtype(dtype)
     return _filled(shape, fill_value, result, chunks)
@@ -57,12 +63,14 @@ def full(shape: Any, fill_value: Any, dtype: DTypeLike | None = None, chunks: An
 empty = zeros
 
 
-def arange(*args: Any, dtype: DTypeLike | None = None, chunks: Any = "auto") -> LazyArray:
+def arange(*args: Any, dtype: DTypeLike | None = None, chunks: ChunksLike = "auto") -> LazyArray:
     """Evenly spaced values, as NumPy makes them; they are held in memory."""
     return _held(np.arange(*args, dtype=dtype), chunks)
 
 
-def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, chunks: Any = "auto") -> LazyArray:
+def linspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, chunks: ChunksLike = "auto"
+) -> LazyArray:
     """So many evenly spaced values from start to stop; they are held in memory."""
     return _held(np.linspace(start, stop, num, endpoint), chunks)
 
@@ -73,7 +81,7 @@ def _held(values: Any, chunks: Any) -> LazyArray:
 
 
 def eye(
-    N: int, M: int | None = None, k: int = 0, dtype: DTypeLike = float, chunks: Any = "auto"
+    N: int, M: int | None = None, k: int = 0, dtype: DTypeLike = float, chunks: ChunksLike = "auto"
 ) -> LazyArray:
     """Ones on the k-th diagonal, elsewhere zeros."""
     rows, columns = (memory(np.arange(n), ((n,),), (None,)) for n in (N, N if M is None else M))

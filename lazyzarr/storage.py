@@ -54,8 +54,10 @@ __all__ = [
 DirectoryStore = LocalStore
 
 
-def __getattr__(name: str) -> Any:
-    """`LazyzarrStore`, which needs zarr-python and loads it: a store of ours as a Store object of zarr-python."""
-    if name != "LazyzarrStore":
-        raise AttributeError(f"module 'lazyzarr.storage' has no attribute {name!r}")
-    return import_module(".format.stores.zarr_face", __package__).LazyzarrStore
+if not TYPE_CHECKING:  # a checker would take every name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        """`LazyzarrStore`, which needs zarr-python and loads it: a store of ours as a Store object of zarr-python."""
+        if name != "LazyzarrStore":
+            raise AttributeError(f"module 'lazyzarr.storage' has no attribute {name!r}")
+        return import_module(".format.stores.zarr_face", __package__).LazyzarrStore

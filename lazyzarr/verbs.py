@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, Required, Unpack, overload
+from typing import Any, Literal, Required, TypeVar, Unpack, overload
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from lazyzarr.format.array import Array
 from lazyzarr.format.creation import from_array as stored_from_array
 from lazyzarr.format.open import open_array
 from lazyzarr.format.options import ArrayOptions
 from lazyzarr.format.resolve import StoreLike
+from lazyzarr.graph.explain import Plan
 from lazyzarr.graph.functions import blockwise, gufunc
 from lazyzarr.graph.functions.arguments import as_node
 from lazyzarr.graph.functions.unique import Unique
@@ -27,6 +28,7 @@ from lazyzarr.graph.run import Job
 from lazyzarr.graph.storing import Wanted, known_mode, plan_store, store_nodes
 from lazyzarr.graph.targets import TargetOptions
 from lazyzarr.graph.tasks import dask_source
+from lazyzarr.graph.words import Axes, Axis, ChunksLike, Mode, RegionLike, WriteOptions
 
 __all__ = [
     "apply_gufunc",
@@ -41,13 +43,17 @@ __all__ = [
 ]
 
 
+Place = TypeVar("Place")
+Regions = RegionLike | list[Any]
+
+
 def from_zarr(
     store: StoreLike | Array,
     component: str | None = None,
     *,
     path: str | None = None,
-    chunks: Any = None,
-    dtype: Any = None,
+    chunks: ChunksLike = None,
+    dtype: DTypeLike | None = None,
     mask_and_scale: bool = False,
     storage_options: Mapping[str, Any] | None = None,
     inline_array: bool = False,
@@ -120,7 +126,12 @@ def from_array(x: StoreLike | None, **options: Unpack[FromArrayOptions]) -> Arra
 
 
 @overload
-def from_array(x: ArrayLike, chunks: Any = ..., *, dims: Sequence[str | None] | None = ...) -> LazyArray: ...
+def from_array(
+    x: ArrayLike,
+    chunks: ChunksLike = ...,
+    *,
+    dims: Sequence[str | None] | None = ...,
+) -> LazyArray: ...
 
 
 def from_array(
@@ -183,8 +194,8 @@ def _lazy_over(x: ArrayLike, chunks: Any, *, dims: Sequence[str | None] | None) 
 def from_map(
     function: Callable[..., Any],
     shape: int | Sequence[int],
-    dtype: Any,
-    chunks: Any = "auto",
+    dtype: DTypeLike,
+    chunks: ChunksLike = "auto",
     *,
     dims: Sequence[str | None] | None = None,
     keywords: Mapping[str, Any] | None = None,
@@ -217,12 +228,13 @@ def from_map(
     return LazyArray(blockwise.from_map(function, shape, dtype, chunks, dims, keywords))
 
 
+# Any: one array or a tuple of them, as the text of the signature says.
 def apply_gufunc(
     function: Callable[..., Any],
     signature: str,
     *args: Any,
-    axes: Any = None,
-    axis: Any = None,
+    axes: Sequence[Axis | tuple[Axis, ...]] | None = None,
+    axis: Axis | None = None,
     keepdims: bool = False,
     output_dtypes: Any = None,
     output_sizes: Mapping[str, int] | None = None,
@@ -285,9 +297,9 @@ def reduction(
     x: Any,
     chunk: Callable[..., Any],
     aggregate: Callable[..., Any],
-    axis: Any = None,
+    axis: Axes = None,
     keepdims: bool = False,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
     combine: Callable[..., Any] | None = None,
     concatenate: bool = True,
     **keywords: Any,
@@ -378,12 +390,13 @@ def compute(
     return tuple(_put(value, given) for value in values)
 
 
-Computable = LazyArray | Masked | Unique
+Computable = LazyArray | Masked[LazyArray] | Unique
+COMPUTABLE = (LazyArray, Masked, Unique)
 
 
 def _find(value: Any, found: list[Computable]) -> None:
     """Adds what is lazy within a value, in the order in which `_put` comes by it."""
-    if isinstance(value, Computable):
+    if isinstance(value, COMPUTABLE):
         found.append(value)
     elif type(value) in (list, tuple) or hasattr(value, "_fields"):
         for item in value:
@@ -395,7 +408,7 @@ def _find(value: Any, found: list[Computable]) -> None:
 
 def _put(value: Any, answers: Iterator[Any]) -> Any:
     """A value with answers in the place of what is lazy in it."""
-    if isinstance(value, Computable):
+    if isinstance(value, COMPUTABLE):
         return next(answers)
     if type(value) in (list, tuple):
         return type(value)(_put(item, answers) for item in value)
@@ -406,15 +419,63 @@ def _put(value: Any, answers: Iterator[Any]) -> Any:
     return value
 
 
+@overload
+def store(
+    sources: Mapping[Place, Any],
+    targets: None = ...,
+    *,
+    regions: Regions = ...,
+    lock: Any = ...,
+    compute: Literal[True] = ...,
+    **options: Unpack[WriteOptions],
+) -> dict[Place, Array]: ...
+
+
+@overload
+def store(
+    sources: list[Any] | tuple[Any, ...],
+    targets: StoreLike | Array | Sequence[StoreLike | Array],
+    *,
+    regions: Regions = ...,
+    lock: Any = ...,
+    compute: Literal[True] = ...,
+    **options: Unpack[WriteOptions],
+) -> list[Array]: ...
+
+
+@overload
+def store(
+    sources: LazyArray | Array | NDArray[Any],
+    targets: StoreLike | Array,
+    *,
+    regions: Regions = ...,
+    lock: Any = ...,
+    compute: Literal[True] = ...,
+    **options: Unpack[WriteOptions],
+) -> Array: ...
+
+
+@overload
+def store(
+    sources: Any,
+    targets: Any = ...,
+    *,
+    regions: Regions = ...,
+    lock: Any = ...,
+    compute: Literal[False],
+    **options: Unpack[WriteOptions],
+) -> Plan: ...
+
+
 def store(
     sources: Any,
     targets: Any = None,
     *,
-    regions: Any = None,
+    regions: Regions = None,
     lock: Any = None,
-    mode: Literal["w-", "w", "r+", "a"] = "w-",
-    chunks: Any = "keep",
-    shards: Any = None,
+    mode: Mode = "w-",
+    chunks: ChunksLike = "keep",
+    shards: ChunksLike = None,
     compressors: Any = "auto",
     filters: Any = "auto",
     serializer: Any = "auto",
@@ -430,7 +491,7 @@ def store(
     memory: str | float | None = None,
     progress: bool | None = None,
     temp: str | os.PathLike[str] | None = None,
-) -> Any:
+) -> Array | list[Array] | dict[Any, Array] | Plan:
     """Writes several lazy arrays at once and gives the opened arrays: a dict for a dict, a list for a list.
 
     Those of one shape share a pass over their sources. One that another is made of, as a level of a pyramid, is

@@ -7,13 +7,45 @@ names. Codecs are those of numcodecs, stores those of `lazyzarr.storage`.
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numcodecs
 
 from . import storage
 from .errors import ContainsNodeError as CopyError
 from .errors import MetadataValidationError as MetadataError
+
+if TYPE_CHECKING:
+    from numcodecs import BZ2 as BZ2
+    from numcodecs import CRC32 as CRC32
+    from numcodecs import JSON as JSON
+    from numcodecs import LZ4 as LZ4
+    from numcodecs import LZMA as LZMA
+    from numcodecs import AsType as AsType
+    from numcodecs import Blosc as Blosc
+    from numcodecs import Categorize as Categorize
+    from numcodecs import Delta as Delta
+    from numcodecs import FixedScaleOffset as FixedScaleOffset
+    from numcodecs import GZip as GZip
+    from numcodecs import MsgPack as MsgPack
+    from numcodecs import PackBits as PackBits
+    from numcodecs import Pickle as Pickle
+    from numcodecs import Quantize as Quantize
+    from numcodecs import Shuffle as Shuffle
+    from numcodecs import VLenArray as VLenArray
+    from numcodecs import VLenBytes as VLenBytes
+    from numcodecs import VLenUTF8 as VLenUTF8
+    from numcodecs import Zlib as Zlib
+    from numcodecs import Zstd as Zstd
+
+    from .storage import DirectoryStore as DirectoryStore
+    from .storage import FSStore as FSStore
+    from .storage import KVStore as KVStore
+    from .storage import LRUStoreCache as LRUStoreCache
+    from .storage import MemoryStore as MemoryStore
+    from .storage import NestedDirectoryStore as NestedDirectoryStore
+    from .storage import TempStore as TempStore
+    from .storage import ZipStore as ZipStore
 
 __all__ = ["NAMES", "CopyError", "MetadataError", "ProcessSynchronizer", "ThreadSynchronizer"]
 

@@ -74,7 +74,9 @@ def test_what_concerns_no_values_is_numpys_own():
 
 
 def test_functions_say_what_their_users_see():
-    assert str(inspect.signature(lnp.concatenate)) == "(arrays: 'Any', axis: 'Any' = 0) -> 'LazyArray'"
+    assert (
+        str(inspect.signature(lnp.concatenate)) == "(arrays: 'Any', axis: 'Axis | None' = 0) -> 'LazyArray'"
+    )
     assert (lnp.sqrt.__module__, lnp.sum.__module__, lnp.concat.__name__) == ("lazyzarr.numpy",) * 2 + (
         "concat",
     )

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .array import Array
 from .attributes import Attributes
@@ -30,6 +30,7 @@ from .tree import Tree
 __all__ = ["AsyncArray", "AsyncGroup", "async_face"]
 
 Answer = TypeVar("Answer")
+Default = TypeVar("Default")
 Node = TypeVar("Node", Array, Group)
 
 WAITING = 64  # threads that may wait for stores at once
@@ -203,11 +204,11 @@ class AsyncArray(_AsyncNode[Array]):
         """As `Array.get_orthogonal_selection`."""
         return await _run(self._node.get_orthogonal_selection, selection, **options)
 
-    async def get_mask_selection(self, mask: Any, **options: Any) -> Any:
+    async def get_mask_selection(self, mask: Any, **options: Any) -> NDArray[Any]:
         """As `Array.get_mask_selection`."""
         return await _run(self._node.get_mask_selection, mask, **options)
 
-    async def get_coordinate_selection(self, selection: Any, **options: Any) -> Any:
+    async def get_coordinate_selection(self, selection: Any, **options: Any) -> NDArray[Any]:
         """As `Array.get_coordinate_selection`."""
         return await _run(self._node.get_coordinate_selection, selection, **options)
 
@@ -333,9 +334,10 @@ class AsyncGroup(_AsyncNode[Group]):
         """Whether there is an array or group of that name."""
         return await _run(self._node.__contains__, member)
 
-    async def get(self, key: str, default: Any = None) -> Any:
+    async def get(self, key: str, default: Default | None = None) -> AsyncArray | AsyncGroup | Default | None:
         """The array or group of that name, or the default."""
-        return async_face(await _run(self._node.get, key, default))
+        found: AsyncArray | AsyncGroup | Default | None = async_face(await _run(self._node.get, key, default))
+        return found
 
     async def get_array(self, path: str) -> AsyncArray:
         """The array of that name; raises ArrayNotFoundError, NodeTypeValidationError for a group."""

@@ -18,7 +18,7 @@ from .metadata import ArrayMetadata
 from .new_nodes import new_node
 from .options import DEFAULT
 from .resolve import StoreLike, resolve
-from .slots import make_async
+from .slots import AsyncArray, make_async
 from .stores.protocol import Store
 from .stores.wrappers import ReadOnlyStore
 from .views import cast_metadata, view_metadata
@@ -123,7 +123,7 @@ class ArrayForms(OpenArray):
         return cls(place, path, metadata)
 
     @property
-    def async_array(self) -> Any:
+    def async_array(self) -> AsyncArray:
         """The AsyncArray over this array."""
         return make_async(self)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import EllipsisType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -28,6 +29,12 @@ __all__ = [
     "parse_points",
     "parse_vindex",
 ]
+
+Many: TypeAlias = slice | EllipsisType | range | list[Any] | NDArray[np.bool_ | np.integer[Any]] | None
+"""A part of a selection that picks any number of elements."""
+
+Index: TypeAlias = int | np.integer[Any] | str | Many | tuple[Any, ...]
+"""What brackets take, besides lazy masks."""
 
 Indices: TypeAlias = NDArray[np.intp]
 

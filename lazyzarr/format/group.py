@@ -28,7 +28,7 @@ from .making import make_group, require_group
 from .metadata import ArrayMetadata, GroupMetadata
 from .new_nodes import new_nodes
 from .resolve import StoreLike, resolve
-from .slots import make_async
+from .slots import AsyncGroup, make_async
 from .stores.protocol import Store
 
 __all__ = ["Group"]
@@ -251,7 +251,7 @@ class Group(GroupMembers, Mapping[str, "Array | Group"]):
         return Group(place, path, made)
 
     @property
-    def async_group(self) -> Any:
+    def async_group(self) -> AsyncGroup:
         """The AsyncGroup over this group."""
         return make_async(self)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from .assign import checked_values, fitted
 from .chunk import ChunkReader, ChunkWriter
 from .chunk_loops import read_selection, write_selection
 from .fancy import (
+    Index,
+    Many,
     PointSelection,
     Selection,
     parse_any,
@@ -27,11 +29,13 @@ from .grid import Grid
 from .locks import ArrayLock
 from .operators import LazyOperators
 from .selection import parse_basic
-from .slots import make_lazy
+from .slots import Lazy, make_lazy
 
 __all__ = ["BlockIndex", "IndexedArray", "OuterIndex", "PointIndex"]
 
 Fields = str | list[str] | tuple[str, ...] | None
+Bulk: TypeAlias = "Many | Lazy | LazyOperators"
+"""What picks arrays; lazy and stored ones are masks or positions, which are computed."""
 
 
 class _Parser(Protocol):
@@ -64,7 +68,16 @@ class IndexedArray(DescribedArray):
         """The array's write lock."""
         raise NotImplementedError
 
-    def __getitem__(self, selection: Any) -> Any:
+    @overload
+    def __getitem__(self, selection: tuple[()]) -> Any: ...
+
+    @overload
+    def __getitem__(self, selection: Bulk | tuple[Bulk, ...]) -> NDArray[Any]: ...
+
+    @overload
+    def __getitem__(self, selection: Index) -> Any: ...
+
+    def __getitem__(self, selection: Bulk | Index) -> Any:
         """The selected elements as a NumPy array; a NumPy scalar where integers select one element.
 
         Integers, slices with any steps, Ellipsis and None select as in NumPy. So do one list or mask among
@@ -77,7 +90,7 @@ class IndexedArray(DescribedArray):
         found = self._get(_any, selection, None, fields)
         return found if found.ndim or _holds_ellipsis(selection) else found[()]
 
-    def __setitem__(self, selection: Any, value: Any) -> None:
+    def __setitem__(self, selection: Bulk | Index, value: Any) -> None:
         """Store values in the selected elements; they broadcast as in NumPy.
 
         A lazy array is computed and stored piece by piece. Raises ShapeMismatchError, DataTypeMismatchError
@@ -109,7 +122,12 @@ class IndexedArray(DescribedArray):
         return BlockIndex(self)
 
     def get_basic_selection(
-        self, selection: Any = ..., *, out: Any = None, fields: Fields = None, prototype: Any = None
+        self,
+        selection: Any = ...,
+        *,
+        out: NDArray[Any] | None = None,
+        fields: Fields = None,
+        prototype: Any = None,
     ) -> Any:
         """What integers, slices, Ellipsis and None select.
 
@@ -139,7 +157,7 @@ class IndexedArray(DescribedArray):
         self._set(_basic, selection, value, fields)
 
     def get_orthogonal_selection(
-        self, selection: Any, *, out: Any = None, fields: Fields = None, prototype: Any = None
+        self, selection: Any, *, out: NDArray[Any] | None = None, fields: Fields = None, prototype: Any = None
     ) -> Any:
         """What integers, slices, lists and masks select, each along its own axis; arguments as the basic one's.
 
@@ -157,8 +175,8 @@ class IndexedArray(DescribedArray):
         self._set(_outer, selection, value, fields)
 
     def get_coordinate_selection(
-        self, selection: Any, *, out: Any = None, fields: Fields = None, prototype: Any = None
-    ) -> Any:
+        self, selection: Any, *, out: NDArray[Any] | None = None, fields: Fields = None, prototype: Any = None
+    ) -> NDArray[Any]:
         """The elements at points, an array of indices an axis; it takes as long as there are points and chunks of them.
 
         >>> lz.array([[1, 2, 3], [4, 5, 6]]).get_coordinate_selection(([0, 1], [2, 0]))
@@ -173,8 +191,8 @@ class IndexedArray(DescribedArray):
         self._set(_points, selection, value, fields)
 
     def get_mask_selection(
-        self, mask: Any, *, out: Any = None, fields: Fields = None, prototype: Any = None
-    ) -> Any:
+        self, mask: Any, *, out: NDArray[Any] | None = None, fields: Fields = None, prototype: Any = None
+    ) -> NDArray[Any]:
         """The elements at which a mask of the array's shape is true, in C order, as one axis.
 
         >>> lz.array([[1, 2], [3, 4]]).get_mask_selection(np.eye(2, dtype=bool))
@@ -189,8 +207,8 @@ class IndexedArray(DescribedArray):
         self._set(_mask, mask, value, fields)
 
     def get_block_selection(
-        self, selection: Any, *, out: Any = None, fields: Fields = None, prototype: Any = None
-    ) -> Any:
+        self, selection: Any, *, out: NDArray[Any] | None = None, fields: Fields = None, prototype: Any = None
+    ) -> NDArray[Any]:
         """Whole chunks (shards, where the array is sharded) by integers and slices that count them.
 
         >>> lz.array(np.arange(10), chunks=4).get_block_selection(slice(1, 3))
@@ -327,13 +345,22 @@ class _Index:
     def __init__(self, array: IndexedArray) -> None:
         self.array = array
 
-    def __getitem__(self, selection: Any) -> Any:
+    @overload
+    def __getitem__(self, selection: tuple[()]) -> Any: ...
+
+    @overload
+    def __getitem__(self, selection: Bulk | tuple[Bulk, ...]) -> NDArray[Any]: ...
+
+    @overload
+    def __getitem__(self, selection: Index) -> Any: ...
+
+    def __getitem__(self, selection: Bulk | Index) -> Any:
         """The selected elements as a NumPy array. Raises BoundsCheckError, SelectionError."""
         fields, selection = _split_fields(selection)
         found = self.array._get(type(self)._parse, selection, None, fields)
         return found if found.ndim else found[()]
 
-    def __setitem__(self, selection: Any, value: Any) -> None:
+    def __setitem__(self, selection: Bulk | Index, value: Any) -> None:
         """Store values, which broadcast. Raises BoundsCheckError, SelectionError, ShapeMismatchError."""
         fields, selection = _split_fields(selection)
         self.array._set(type(self)._parse, selection, value, fields)

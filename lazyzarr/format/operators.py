@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 import numpy as np
 
-from lazyzarr.format.slots import make_lazy
+from lazyzarr.format.fancy import Index
+from lazyzarr.format.slots import Lazy, Masked, make_lazy
 
 __all__ = ["LazyAccessor", "LazyOperators"]
 
@@ -34,49 +35,60 @@ class LazyAccessor:
     def __init__(self, array: Any) -> None:
         self._array = array
 
-    def __call__(self) -> Any:
+    def __call__(self) -> Lazy:
         """The LazyArray over the whole array."""
         return make_lazy(self._array)
 
-    def __getitem__(self, selection: Any) -> Any:
+    @overload
+    def __getitem__(self, selection: Lazy) -> Lazy | Masked[Lazy]: ...
+
+    @overload
+    def __getitem__(self, selection: Index) -> Lazy: ...
+
+    def __getitem__(self, selection: Lazy | Index) -> Lazy | Masked[Lazy]:
         """The LazyArray over a part of the array; nothing is read."""
         return make_lazy(self._array)[selection]
 
-    def __setitem__(self, selection: Any, value: Any) -> NoReturn:
-        """Refused: an expression is not a place to write to."""
-        raise TypeError(
-            f"{self._array!r}.lazy[...] = value would not write anything.\n"
-            "  z[...] = value                          writes to the store now\n"
-            "  x = z.lazy(); x[x > 5] = 0              edits the expression"
-        )
+    if not TYPE_CHECKING:  # a checker is to refuse it, too
+
+        def __setitem__(self, selection: Any, value: Any) -> NoReturn:
+            """Refused: an expression is not a place to write to."""
+            raise TypeError(
+                f"{self._array!r}.lazy[...] = value would not write anything.\n"
+                "  z[...] = value                          writes to the store now\n"
+                "  x = z.lazy(); x[x > 5] = 0              edits the expression"
+            )
 
     def __repr__(self) -> str:
         return f"<lazy accessor of {self._array!r}: call it, or index it>"
 
 
-def _unary(function: Operator) -> Operator:
-    def method(self: Any) -> Any:
-        return function(make_lazy(self))
+def _unary(function: Operator) -> Callable[[LazyOperators], Lazy]:
+    def method(self: LazyOperators) -> Lazy:
+        found: Lazy = function(make_lazy(self))
+        return found
 
     return method
 
 
-def _binary(function: Operator) -> Operator:
-    def method(self: Any, other: Any) -> Any:
-        return function(make_lazy(self), lifted(other))
+def _binary(function: Operator) -> Callable[[LazyOperators, Any], Lazy]:
+    def method(self: LazyOperators, other: Any) -> Lazy:
+        found: Lazy = function(make_lazy(self), lifted(other))
+        return found
 
     return method
 
 
-def _reflected(function: Operator) -> Operator:
-    def method(self: Any, other: Any) -> Any:
-        return function(lifted(other), make_lazy(self))
+def _reflected(function: Operator) -> Callable[[LazyOperators, Any], Lazy]:
+    def method(self: LazyOperators, other: Any) -> Lazy:
+        found: Lazy = function(lifted(other), make_lazy(self))
+        return found
 
     return method
 
 
-def _in_place(sign: str) -> Operator:
-    def method(self: Any, other: Any) -> NoReturn:
+def _in_place(sign: str) -> Callable[[LazyOperators, Any], NoReturn]:
+    def method(self: LazyOperators, other: Any) -> NoReturn:
         raise TypeError(
             f"z {sign}= ... on the stored {self!r} would rebind z to a lazy array and write nothing. Write\n"
             f"  z[...] = z[...] {sign} ...                            in memory, or\n"
@@ -109,29 +121,40 @@ class LazyOperators:
 
     __slots__ = ()
 
-    __add__, __radd__, __iadd__ = _binary(operator.add), _reflected(operator.add), _in_place("+")
-    __sub__, __rsub__, __isub__ = _binary(operator.sub), _reflected(operator.sub), _in_place("-")
-    __mul__, __rmul__, __imul__ = _binary(operator.mul), _reflected(operator.mul), _in_place("*")
+    __add__, __radd__ = _binary(operator.add), _reflected(operator.add)
+    __sub__, __rsub__ = _binary(operator.sub), _reflected(operator.sub)
+    __mul__, __rmul__ = _binary(operator.mul), _reflected(operator.mul)
     __truediv__, __rtruediv__ = _binary(operator.truediv), _reflected(operator.truediv)
     __floordiv__, __rfloordiv__ = _binary(operator.floordiv), _reflected(operator.floordiv)
-    __mod__, __rmod__, __imod__ = _binary(operator.mod), _reflected(operator.mod), _in_place("%")
-    __divmod__, __rdivmod__ = _binary(divmod), _reflected(divmod)
-    __pow__, __rpow__, __ipow__ = _binary(operator.pow), _reflected(operator.pow), _in_place("**")
+    __mod__, __rmod__ = _binary(operator.mod), _reflected(operator.mod)
+    __pow__, __rpow__ = _binary(operator.pow), _reflected(operator.pow)
     __matmul__, __rmatmul__ = _binary(operator.matmul), _reflected(operator.matmul)
-    __and__, __rand__, __iand__ = _binary(operator.and_), _reflected(operator.and_), _in_place("&")
-    __or__, __ror__, __ior__ = _binary(operator.or_), _reflected(operator.or_), _in_place("|")
-    __xor__, __rxor__, __ixor__ = _binary(operator.xor), _reflected(operator.xor), _in_place("^")
+    __and__, __rand__ = _binary(operator.and_), _reflected(operator.and_)
+    __or__, __ror__ = _binary(operator.or_), _reflected(operator.or_)
+    __xor__, __rxor__ = _binary(operator.xor), _reflected(operator.xor)
     __lshift__, __rlshift__ = _binary(operator.lshift), _reflected(operator.lshift)
     __rshift__, __rrshift__ = _binary(operator.rshift), _reflected(operator.rshift)
-    __itruediv__, __ifloordiv__, __imatmul__ = _in_place("/"), _in_place("//"), _in_place("@")
-    __ilshift__, __irshift__ = _in_place("<<"), _in_place(">>")
     __neg__, __pos__ = _unary(operator.neg), _unary(operator.pos)
     __abs__, __invert__ = _unary(abs), _unary(operator.invert)
     __lt__, __le__ = _binary(operator.lt), _binary(operator.le)
     __gt__, __ge__ = _binary(operator.gt), _binary(operator.ge)
-    __eq__, __ne__ = _binary(operator.eq), _binary(operator.ne)
+    __eq__, __ne__ = _binary(operator.eq), _binary(operator.ne)  # type: ignore[assignment]
+    if not TYPE_CHECKING:  # a checker refuses what would make another class of z
+        __iadd__, __isub__, __imul__ = _in_place("+"), _in_place("-"), _in_place("*")
+        __itruediv__, __ifloordiv__, __imod__ = _in_place("/"), _in_place("//"), _in_place("%")
+        __ipow__, __imatmul__ = _in_place("**"), _in_place("@")
+        __iand__, __ior__, __ixor__ = _in_place("&"), _in_place("|"), _in_place("^")
+        __ilshift__, __irshift__ = _in_place("<<"), _in_place(">>")
     # `==` is elementwise, so equality cannot serve dictionaries; identity does (targets of `lz.store`).
     __hash__ = object.__hash__
+
+    def __divmod__(self, other: Any) -> tuple[Lazy, Lazy]:
+        found: tuple[Lazy, Lazy] = divmod(make_lazy(self), lifted(other))
+        return found
+
+    def __rdivmod__(self, other: Any) -> tuple[Lazy, Lazy]:
+        found: tuple[Lazy, Lazy] = divmod(lifted(other), make_lazy(self))
+        return found
 
     def __contains__(self, value: Any) -> bool:
         # Python would ask for each row by itself.
@@ -152,12 +175,14 @@ class LazyOperators:
     def __array_function__(self, function: Operator, types: Any, args: Any, options: Any) -> Any:
         return function(*lifted(args), **lifted(options))
 
-    def __getattr__(self, name: str) -> NoReturn:
-        message = f"{type(self).__name__!r} object has no attribute {name!r}"
-        if name in LAZY_METHODS:
-            call = "" if name in ("T", "real", "imag") else "(...)"
-            message += f": a stored array only reads and writes. z.lazy().{name}{call} computes lazily"
-            message += f", z[...].{name}{call} in memory" if hasattr(np.ndarray, name) else ""
-        elif hasattr(np.ndarray, name):
-            message += f": a stored array only reads and writes; z[...].{name} works in memory"
-        raise AttributeError(message, name=name, obj=self)
+    if not TYPE_CHECKING:  # a checker would take every name for one that is there
+
+        def __getattr__(self, name: str) -> NoReturn:
+            message = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if name in LAZY_METHODS:
+                call = "" if name in ("T", "real", "imag") else "(...)"
+                message += f": a stored array only reads and writes. z.lazy().{name}{call} computes lazily"
+                message += f", z[...].{name}{call} in memory" if hasattr(np.ndarray, name) else ""
+            elif hasattr(np.ndarray, name):
+                message += f": a stored array only reads and writes; z[...].{name} works in memory"
+            raise AttributeError(message, name=name, obj=self)

@@ -8,7 +8,7 @@ import re
 import stat
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeGuard
+from typing import Any, Protocol, TypeAlias, TypeGuard
 from zipfile import is_zipfile
 
 from ..errors import BaseZarrError, NodeNotFoundError, StoreError
@@ -50,7 +50,17 @@ class StorePath:
         return f"{type(self).__name__}({str(self)!r})"
 
 
-StoreLike: TypeAlias = Store | StorePath | str | os.PathLike[str] | MutableMapping[str, Any]
+class Placed(Protocol):
+    """What lies at a path of a store, as an open Group or Array does."""
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def path(self) -> str: ...
+
+
+StoreLike: TypeAlias = Store | StorePath | Placed | str | os.PathLike[str] | MutableMapping[str, Any]
 """What names a store: one of ours, a place in it, a path of this machine, a dict, an open Group or Array."""
 
 _ARCHIVES = (".zip", ".ozx")  # the second is OME-Zarr's

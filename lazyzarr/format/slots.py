@@ -7,15 +7,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
-__all__ = ["async_factory", "lazy_factory", "make_async", "make_lazy"]
+__all__ = [
+    "AsyncArray",
+    "AsyncGroup",
+    "Lazy",
+    "Masked",
+    "async_factory",
+    "lazy_factory",
+    "make_async",
+    "make_lazy",
+]
+
+# What stands above, by names for annotations: slots.pyi says to type checkers which classes they are.
+Lazy: TypeAlias = Any
+Masked: TypeAlias = Any
+AsyncArray: TypeAlias = Any
+AsyncGroup: TypeAlias = Any
 
 lazy_factory: Callable[[Any], Any] | None = None
 async_factory: Callable[[Any], Any] | None = None
 
 
-def make_lazy(array: Any) -> Any:
+def make_lazy(array: Any) -> Lazy:
     """The LazyArray over a stored Array, of the same shape, dtype and chunks.
 
     >>> make_lazy(lz.zeros((4,), chunks=(2,), dtype="i4")).shape
@@ -26,7 +41,7 @@ def make_lazy(array: Any) -> Any:
     return lazy_factory(array)
 
 
-def make_async(node: Any) -> Any:
+def make_async(node: Any) -> AsyncArray | AsyncGroup:
     """The AsyncArray or AsyncGroup over an Array or Group.
 
     >>> make_async(lz.group()).path

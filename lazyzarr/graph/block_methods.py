@@ -3,44 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Self
 
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from lazyzarr.graph.functions import blockwise, grouping
-from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.groups import How
+from lazyzarr.graph.ops.overlap import Boundary
+from lazyzarr.graph.whole import Whole
+from lazyzarr.graph.words import Axes, Axis, ChunksLike
 
 __all__ = ["BlockMethods"]
 
-
-class Lazy(Protocol):
-    """What the methods ask of the class they are mixed into."""
-
-    @property
-    def __lazyzarr_node__(self) -> Node: ...
-
-    @classmethod
-    def _of(cls, node: Node) -> Any: ...
+Depth = int | Sequence[int | Sequence[int]] | Mapping[Any, int | Sequence[int]] | None
 
 
-class BlockMethods:
+class BlockMethods(Whole):
     """Users' functions of blocks and windows, and reductions by group; an axis is a number or a dimension name."""
 
     __slots__ = ()
 
     def map_blocks(
-        self: Lazy,
+        self,
         function: Callable[..., Any],
         *arrays: Any,
         dtype: DTypeLike | None = None,
-        chunks: Any = None,
-        drop_axis: Any = None,
-        new_axis: Any = None,
+        chunks: ChunksLike = None,
+        drop_axis: Axes = None,
+        new_axis: int | Sequence[int] | None = None,
         meta: Any = None,
         keywords: Mapping[str, Any] | None = None,
         **words: Any,
-    ) -> Any:
+    ) -> Self:
         """The results of a function called with each chunk, exactly as `.chunks` says, once each.
 
         Parameters
@@ -89,17 +83,17 @@ class BlockMethods:
         return self._of(found)
 
     def map_overlap(
-        self: Lazy,
+        self,
         function: Callable[..., Any],
         *arrays: Any,
-        depth: Any = None,
-        boundary: Any = "none",
+        depth: Depth = None,
+        boundary: Boundary | Sequence[Boundary] | Mapping[Any, Boundary] | None = "none",
         trim: bool = True,
         dtype: DTypeLike | None = None,
         meta: Any = None,
         keywords: Mapping[str, Any] | None = None,
         **words: Any,
-    ) -> Any:
+    ) -> Self:
         """The results of a function called with each chunk and what is around it.
 
         Parameters
@@ -145,13 +139,13 @@ class BlockMethods:
         return self._of(found)
 
     def coarsen(
-        self: Lazy,
+        self,
         reduction: Callable[..., Any] | str,
         axes: Mapping[Any, int],
         trim_excess: bool = False,
         dtype: DTypeLike | None = None,
         **keywords: Any,
-    ) -> Any:
+    ) -> Self:
         """The array with one value in the place of each window of elements.
 
         Parameters
@@ -177,14 +171,14 @@ class BlockMethods:
         )
 
     def groupby_reduce(
-        self: Lazy,
-        labels: Any,
+        self,
+        labels: ArrayLike,
         how: How = "mean",
-        axis: Any = 0,
+        axis: Axis = 0,
         num_groups: int | None = None,
         *,
         ddof: float = 0,
-    ) -> Any:
+    ) -> Self:
         """A reduction of each group along an axis, of which the result has one element a group.
 
         Parameters

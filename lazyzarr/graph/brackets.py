@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -25,7 +25,7 @@ class Lazy(Protocol):
     def npartitions(self) -> int: ...
 
     @classmethod
-    def _of(cls, node: Node) -> Any: ...
+    def _of(cls, node: Node) -> Self: ...
 
 
 L = TypeVar("L", bound=Lazy)
@@ -39,7 +39,7 @@ class Picker(Generic[L]):
 
     def __getitem__(self, selection: Any) -> L:
         """What these brackets pick. Raises BoundsCheckError, SelectionError."""
-        return self._array._of(self._pick(self._array.__lazyzarr_node__, selection))  # type: ignore[no-any-return]
+        return self._array._of(self._pick(self._array.__lazyzarr_node__, selection))
 
 
 class Blocks(Picker[L]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -17,32 +17,20 @@ from lazyzarr.graph.plan import Output
 from lazyzarr.graph.run import Job, make_spec
 from lazyzarr.graph.schedule import threads
 from lazyzarr.graph.tasks import PlanExpr, dask_array, given_tasks
+from lazyzarr.graph.whole import Whole
 
 __all__ = ["DaskCollection"]
 
 
-class Lazy(Protocol):
-    """What Dask's methods ask of the class they are mixed into."""
-
-    @property
-    def __lazyzarr_node__(self) -> Node: ...
-
-    @property
-    def expr(self) -> PlanExpr: ...
-
-    @classmethod
-    def _of(cls, node: Node) -> Any: ...
+W = TypeVar("W", bound=Whole)
 
 
-L = TypeVar("L", bound=Lazy)
-
-
-class DaskCollection:
+class DaskCollection(Whole):
     """Dask's protocol of collections, and the way to its own arrays."""
 
     __slots__ = ()
 
-    def to_dask_array(self: Lazy) -> Any:
+    def to_dask_array(self) -> Any:
         """A dask.array of the same values and chunks; its tasks are those of the plan, and chunks are cut from them.
 
         >>> x = lz.from_array(np.arange(6.0), chunks=3)
@@ -53,7 +41,7 @@ class DaskCollection:
         return dask_array(spec, self.__lazyzarr_node__.chunks)
 
     @property
-    def expr(self: Lazy) -> PlanExpr:
+    def expr(self) -> PlanExpr:
         """This array as a Dask expression of one key, so that `dask.compute(x)` works among other collections.
 
         `memory=` does not reach it there: `lz.config.set(memory="2GB")` does. Name collections of one kind side by
@@ -63,20 +51,20 @@ class DaskCollection:
 
     # A graph is asked for here and its keys there, where what holds the array is the collection, as xarray's arrays.
 
-    def __dask_graph__(self: Lazy) -> dict[Any, Any]:
+    def __dask_graph__(self) -> dict[Any, Any]:
         node = self.__lazyzarr_node__
         return dict(_leaf(node, _key(node)).__dask_graph__())  # type: ignore[no-untyped-call]
 
-    def __dask_keys__(self: Lazy) -> list[Any]:
+    def __dask_keys__(self) -> list[Any]:
         return [_key(self.__lazyzarr_node__)]
 
-    def __dask_tokenize__(self: Lazy) -> Any:
+    def __dask_tokenize__(self) -> Any:
         return identity(self.__lazyzarr_node__)
 
     def __dask_postcompute__(self) -> tuple[Callable[..., Any], tuple[()]]:
         return _first, ()
 
-    def __dask_postpersist__(self: L) -> tuple[Callable[..., L], tuple[L]]:
+    def __dask_postpersist__(self) -> tuple[Callable[..., Self], tuple[Self]]:
         return _persisted, (self,)
 
     # Not Dask's own function for threads, so that Dask refuses a lazy array and a dask.array in one call that names
@@ -101,7 +89,7 @@ def _key(node: Node) -> str:
     return f"value-{node.label}-{node.token}-{_OURS}"
 
 
-def _persisted(graph: Mapping[Any, Any], lazy: L, *, rename: Any = None) -> L:
+def _persisted(graph: Mapping[Any, Any], lazy: W, *, rename: Any = None) -> W:
     """The LazyArray over what Dask computed and holds, here or on a cluster; the expression itself where it only
     optimized.
     """
@@ -110,9 +98,9 @@ def _persisted(graph: Mapping[Any, Any], lazy: L, *, rename: Any = None) -> L:
         if hasattr(value, "add_done_callback") and len(graph) == 1:
             whole = tuple((n,) for n in node.shape)
             held = from_dask(DaskBlocks(key, {key: value}, True), node.dtype, whole, node.dims)
-            return lazy._of(views.rechunk(held, node.chunks))  # type: ignore[no-any-return]
+            return lazy._of(views.rechunk(held, node.chunks))
         if isinstance(value, (np.ndarray, np.generic)) and value.shape == node.shape:
-            return lazy._of(array_node(value, node.chunks, node.dims))  # type: ignore[no-any-return]
+            return lazy._of(array_node(value, node.chunks, node.dims))
     return lazy
 
 

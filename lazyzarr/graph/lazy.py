@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, Unpack, overload
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from lazyzarr.errors import LazyzarrError, SelectionError
 from lazyzarr.format.array import Array
+from lazyzarr.format.fancy import Index
 from lazyzarr.format.resolve import StoreLike
 from lazyzarr.format.selection import parse_basic
 from lazyzarr.graph import missing, numpy_dispatch
@@ -36,8 +37,11 @@ from lazyzarr.graph.plan import Output
 from lazyzarr.graph.run import Job, make_spec, persist, run, where_it_runs
 from lazyzarr.graph.storing import Wanted, known_mode, plan_store, store_nodes
 from lazyzarr.graph.targets import TargetOptions, stored_type
+from lazyzarr.graph.words import ChunksLike, Mode, RegionLike, RunOptions, WriteOptions
 from lazyzarr.graph.writing import write_region
 from lazyzarr.settings import format_bytes
+
+Casting = Literal["no", "equiv", "safe", "same_kind", "unsafe"]
 
 __all__ = ["LazyArray", "compute_outputs", "elementwise_call", "lazy"]
 
@@ -64,7 +68,7 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
         self._node = node
 
     @classmethod
-    def _of(cls, node: Node) -> LazyArray:
+    def _of(cls, node: Node) -> Self:
         return cls(node)
 
     @property
@@ -72,12 +76,12 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
         return self._node
 
     @property
-    def T(self) -> LazyArray:
+    def T(self) -> Self:
         """The array with its axes reversed."""
         return self._of(views.transpose(self._node, range(self.ndim)[::-1]))
 
     @property
-    def mT(self) -> LazyArray:
+    def mT(self) -> Self:
         """The array with its last two axes swapped. Raises ValueError where there are fewer."""
         if self.ndim < 2:
             raise ValueError(f"matrix transpose of {self.ndim} axes: it swaps the last two")
@@ -100,7 +104,13 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
 
     # --- other arrays of it
 
-    def __getitem__(self, selection: Any) -> Any:
+    @overload
+    def __getitem__(self, selection: LazyArray) -> Self | Masked[Self]: ...
+
+    @overload
+    def __getitem__(self, selection: Index) -> Self: ...
+
+    def __getitem__(self, selection: LazyArray | Index) -> Self | Masked[Self]:
         """A part of the array, by integers, slices with any step, Ellipsis and None, and by NumPy's rules by
         lists, integer arrays and masks; only the chunks that hold it are read.
 
@@ -127,7 +137,7 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
             return self._of(picking.getitem(self._node, selection))
         return self._of(views.index(self._node, parse_basic(selection, self.shape)))
 
-    def __setitem__(self, selection: Any, value: Any) -> None:
+    def __setitem__(self, selection: LazyArray | Index, value: Any) -> None:
         """Changes this expression: its selected elements have other values from now on; nothing is stored.
 
         All of NumPy's selections, and lazy masks: with one value for all that they pick, or with what they picked.
@@ -142,7 +152,7 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
         self._node = setting.setitem(self._node, selection, given, picked=isinstance(value, Masked))
 
     @property
-    def blocks(self) -> Blocks[LazyArray]:
+    def blocks(self) -> Blocks[Self]:
         """`x.blocks[...]`: whole chunks by their numbers along each axis, as dask.array's.
 
         >>> lz.from_array(np.arange(10), chunks=4).blocks[1:].compute()
@@ -151,26 +161,26 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
         return Blocks(self, picking.blocks)
 
     @property
-    def oindex(self) -> Picker[LazyArray]:
+    def oindex(self) -> Picker[Self]:
         """`x.oindex[...]`: arrays that each pick along their own axis, as zarr's."""
         return Picker(self, picking.oindex)
 
     @property
-    def vindex(self) -> Picker[LazyArray]:
+    def vindex(self) -> Picker[Self]:
         """`x.vindex[...]`: arrays that pick points together, in axes in front."""
         return Picker(self, picking.vindex)
 
-    def astype(self, dtype: DTypeLike, casting: str = "unsafe", copy: bool = True) -> LazyArray:
+    def astype(self, dtype: DTypeLike, casting: Casting = "unsafe", copy: bool = True) -> Self:
         """The values in another dtype, by NumPy's rules; TypeError where `casting` forbids it.
 
         `copy` makes no difference to an expression.
         """
         result = np.dtype(dtype)
-        if not np.can_cast(self.dtype, result, casting):  # type: ignore[arg-type]
+        if not np.can_cast(self.dtype, result, casting):
             raise TypeError(f"cannot cast {self.dtype} to {result} by the rule {casting!r}")
         return self._of(elementwise.astype(self._node, result))
 
-    def rechunk(self, chunks: Any = "auto") -> LazyArray:
+    def rechunk(self, chunks: ChunksLike = "auto") -> Self:
         """The same values in other chunks: lengths, -1, "auto", "64MB", or a mapping by axis or dimension name.
 
         It costs nothing by itself: chunks are what `map_blocks` sees and what `to_zarr(chunks="keep")` writes.
@@ -183,6 +193,7 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
 
     # --- answers
 
+    # Any: an array, or a scalar where there are no axes; a union of both would have each caller ask which.
     def compute(
         self,
         *,
@@ -224,7 +235,7 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
         memory: str | float | None = None,
         progress: bool | None = None,
         temp: str | os.PathLike[str] | None = None,
-    ) -> LazyArray:
+    ) -> Self:
         """The array over its computed values, which are held in memory; options as `compute` takes them.
 
         On a cluster they are held by its workers, which begin to compute them. Raises MemoryBudgetError where they
@@ -269,16 +280,52 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
         """
         return self.explain(memory=memory).visualize(filename)
 
+    @overload
+    def to_zarr(
+        self,
+        store: StoreLike | Array,
+        path: str | None = ...,
+        *,
+        component: str | None = ...,
+        region: RegionLike = ...,
+        compute: Literal[True] = ...,
+        **options: Unpack[WriteOptions],
+    ) -> Array: ...
+
+    @overload
+    def to_zarr(
+        self,
+        store: StoreLike | Array,
+        path: str | None = ...,
+        *,
+        component: str | None = ...,
+        region: RegionLike = ...,
+        compute: Literal[False],
+        **options: Unpack[WriteOptions],
+    ) -> Plan: ...
+
+    @overload
+    def to_zarr(
+        self,
+        store: StoreLike | Array,
+        path: str | None = ...,
+        *,
+        component: str | None = ...,
+        region: RegionLike = ...,
+        compute: bool,
+        **options: Unpack[WriteOptions],
+    ) -> Array | Plan: ...
+
     def to_zarr(
         self,
         store: StoreLike | Array,
         path: str | None = None,
         *,
         component: str | None = None,
-        mode: Literal["w-", "w", "r+", "a"] = "w-",
-        region: Any = None,
-        chunks: Any = "keep",
-        shards: Any = None,
+        mode: Mode = "w-",
+        region: RegionLike = None,
+        chunks: ChunksLike = "keep",
+        shards: ChunksLike = None,
         compressors: Any = "auto",
         filters: Any = "auto",
         serializer: Any = "auto",
@@ -294,7 +341,7 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
         memory: str | float | None = None,
         progress: bool | None = None,
         temp: str | os.PathLike[str] | None = None,
-    ) -> Any:
+    ) -> Array | Plan:
         """Writes the values to a new Zarr array, or into one that is there, and gives the opened array.
 
         Each chunk is written by one task. A new array appears when it is complete; a run that fails or is killed
@@ -434,10 +481,12 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
         flat, roots = flatten([self._node])
         return _unpickled, (flat, roots)
 
-    def __getattr__(self, name: str) -> NoReturn:
-        said = f"a LazyArray has no {name!r}"
-        cure = missing.cure(name)
-        raise AttributeError(f"{said}; {cure}" if cure else said, name=name, obj=self)
+    if not TYPE_CHECKING:  # a checker would take every name for one that is there
+
+        def __getattr__(self, name: str) -> NoReturn:
+            said = f"a LazyArray has no {name!r}"
+            cure = missing.cure(name)
+            raise AttributeError(f"{said}; {cure}" if cure else said, name=name, obj=self)
 
 
 def _unpickled(flat: Any, roots: list[int]) -> LazyArray:
@@ -493,7 +542,7 @@ def compute_outputs(arrays: Sequence[LazyArray], job: Job) -> list[Any]:
     return [_scalar(answer) for answer in owned]
 
 
-def _computed(arrays: Sequence[LazyArray], **options: Any) -> list[Any]:
+def _computed(arrays: Sequence[LazyArray], **options: Unpack[RunOptions]) -> list[Any]:
     """The values of several arrays, with the options of `compute`."""
     return compute_outputs(arrays, Job(**options))
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from lazyzarr.errors import SelectionError
 from lazyzarr.graph.functions import grouping, reductions, shapes
-from lazyzarr.graph.functions.arguments import as_node
 from lazyzarr.graph.functions.values import where
 from lazyzarr.graph.lift import lift
 from lazyzarr.graph.node import Node
@@ -37,24 +37,24 @@ _REDUCING: dict[np.ufunc, str] = {
 }
 _REDUCTIONS = {"sum", "prod", "mean", "var", "std", "any", "all", "min", "max"}
 Compute = Callable[..., Any]
-Make = Callable[[Node], Any]
+A = TypeVar("A")
 
 
-def _binary(function: np.ufunc, swapped: bool = False) -> Callable[[Masked, Any], Masked]:
-    def method(self: Masked, other: Any) -> Masked:
+def _binary(function: np.ufunc, swapped: bool = False) -> Callable[[Masked[A], Any], Masked[A]]:
+    def method(self: Masked[A], other: Any) -> Masked[A]:
         return self._apply(function, other, self) if swapped else self._apply(function, self, other)
 
     return method
 
 
-def _unary(function: np.ufunc) -> Callable[[Masked], Masked]:
-    def method(self: Masked) -> Masked:
+def _unary(function: np.ufunc) -> Callable[[Masked[A]], Masked[A]]:
+    def method(self: Masked[A]) -> Masked[A]:
         return self._apply(function, self)
 
     return method
 
 
-class Masked:
+class Masked(Generic[A]):
     """The elements of an array where a mask holds, in C order: `x[x > 2]`.
 
     Operators and ufuncs give further ones, with numbers or with what the same mask picks; reductions over all of
@@ -63,7 +63,7 @@ class Masked:
 
     __slots__ = ("_compute", "_length", "_make", "_mask", "_values")
 
-    def __init__(self, values: Node, mask: Node, make: Make, compute: Compute) -> None:
+    def __init__(self, values: Node, mask: Node, make: Callable[[Node], A], compute: Compute) -> None:
         self._values, self._mask, self._make, self._compute = values, mask, make, compute
         self._length: int | None = None
 
@@ -82,12 +82,27 @@ class Masked:
         """The number of elements, NaN until `compute_chunk_sizes()` or `len` has counted them."""
         return (math.nan if self._length is None else self._length,)
 
-    def compute_chunk_sizes(self, **job: Any) -> Masked:
+    def compute_chunk_sizes(
+        self,
+        *,
+        scheduler: Any = None,
+        num_workers: int | None = None,
+        memory: str | float | None = None,
+        progress: bool | None = None,
+        temp: str | os.PathLike[str] | None = None,
+    ) -> Masked[A]:
         """This array, of which the elements are counted now: `shape` is known then.
 
         Options as `LazyArray.compute` takes them.
         """
-        (count,) = self._compute([self.count()], **job)
+        (count,) = self._compute(
+            [self.count()],
+            scheduler=scheduler,
+            num_workers=num_workers,
+            memory=memory,
+            progress=progress,
+            temp=temp,
+        )
         self._length = int(count)
         return self
 
@@ -101,12 +116,27 @@ class Masked:
         (shape,) = self.shape
         return f"<Masked ({shape},) of {self._values.shape} {self.dtype}{known}; compute() picks>"
 
-    def compute(self, **job: Any) -> np.ndarray[Any, Any]:
+    def compute(
+        self,
+        *,
+        scheduler: Any = None,
+        num_workers: int | None = None,
+        memory: str | float | None = None,
+        progress: bool | None = None,
+        temp: str | os.PathLike[str] | None = None,
+    ) -> NDArray[Any]:
         """The elements as a NumPy array; options as `LazyArray.compute` takes them.
 
         The array and its mask are held in memory meanwhile. Raises MemoryBudgetError where they do not fit.
         """
-        values, mask = self._compute([self._make(self._values), self._make(self._mask)], **job)
+        values, mask = self._compute(
+            [self._make(self._values), self._make(self._mask)],
+            scheduler=scheduler,
+            num_workers=num_workers,
+            memory=memory,
+            progress=progress,
+            temp=temp,
+        )
         # Without axes a text is a str, which has forgotten its dtype.
         found: np.ndarray[Any, Any] = np.asarray(values, self.dtype)[mask]
         return found
@@ -128,7 +158,7 @@ class Masked:
 
     # --- element by element
 
-    def _apply(self, function: np.ufunc, *operands: Any, **keywords: Any) -> Masked:
+    def _apply(self, function: np.ufunc, *operands: Any, **keywords: Any) -> Masked[A]:
         """A ufunc of what one mask picks, and numbers."""
         nodes = [self._operand(operand) for operand in operands]
         if function not in _DEFINED:
@@ -205,53 +235,55 @@ class Masked:
     )
     __hash__ = object.__hash__
 
-    def astype(self, dtype: DTypeLike) -> Masked:
+    def astype(self, dtype: DTypeLike) -> Masked[A]:
         """The elements in another dtype."""
-        return Masked(as_node(self._make(self._values).astype(dtype)), self._mask, self._make, self._compute)
+        return Masked(
+            elementwise.astype(self._values, np.dtype(dtype)), self._mask, self._make, self._compute
+        )
 
     # --- reductions over all
 
-    def count(self) -> Any:
+    def count(self) -> A:
         """How many elements there are, lazily."""
         return self._make(reductions.count_nonzero(self._mask))
 
-    def sum(self, dtype: DTypeLike | None = None) -> Any:
+    def sum(self, dtype: DTypeLike | None = None) -> A:
         """The sum, in NumPy's dtype for it."""
         return self._make(reductions.sum(self._values, None, dtype, where=self._mask))
 
-    def prod(self, dtype: DTypeLike | None = None) -> Any:
+    def prod(self, dtype: DTypeLike | None = None) -> A:
         """The product, in NumPy's dtype for it."""
         return self._make(reductions.prod(self._values, None, dtype, where=self._mask))
 
-    def mean(self, dtype: DTypeLike | None = None) -> Any:
+    def mean(self, dtype: DTypeLike | None = None) -> A:
         """The arithmetic mean; NaN of no elements."""
         return self._make(reductions.mean(self._values, None, dtype, where=self._mask))
 
-    def var(self, ddof: float = 0) -> Any:
+    def var(self, ddof: float = 0) -> A:
         """The variance."""
         return self._make(reductions.var(self._values, ddof=ddof, where=self._mask))
 
-    def std(self, ddof: float = 0) -> Any:
+    def std(self, ddof: float = 0) -> A:
         """The standard deviation."""
         return self._make(reductions.std(self._values, ddof=ddof, where=self._mask))
 
-    def any(self) -> Any:
+    def any(self) -> A:
         """Whether any element is true."""
         return self._make(reductions.any(self._values, where=self._mask))
 
-    def all(self) -> Any:
+    def all(self) -> A:
         """Whether all elements are true."""
         return self._make(reductions.all(self._values, where=self._mask))
 
-    def min(self) -> Any:
+    def min(self) -> A:
         """The minimum. Computing raises ValueError where there are no elements."""
         return self._extremum(reductions.min, 1)
 
-    def max(self) -> Any:
+    def max(self) -> A:
         """The maximum. Computing raises ValueError where there are no elements."""
         return self._extremum(reductions.max, -1)
 
-    def _histogram(self, bins: Any = 10, range: Any = None, density: Any = None) -> tuple[Any, Any]:
+    def _histogram(self, bins: Any = 10, range: Any = None, density: Any = None) -> tuple[A, A]:
         """The counts of the elements in bins, and the bins' edges, as NumPy's histogram."""
         values, mask = shapes.atleast_1d(self._values), shapes.atleast_1d(self._mask)
         picked = elementwise.astype(mask, np.dtype(np.intp))
@@ -264,7 +296,7 @@ class Masked:
         counts, edges = grouping.counted(values, bins, range, density, picked, low, high)
         return self._make(counts), self._make(edges)
 
-    def _extremum(self, reduction: Callable[..., Node], sign: int) -> Any:
+    def _extremum(self, reduction: Callable[..., Node], sign: int) -> A:
         worst = _worst(self.dtype, sign)
         found = reduction(self._values, initial=worst, where=self._mask)
         count = reductions.count_nonzero(self._mask)

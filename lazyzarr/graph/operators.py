@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -11,54 +11,48 @@ from lazyzarr.graph.functions.alike import full_like
 from lazyzarr.graph.functions.lines import matmul
 from lazyzarr.graph.lift import lift
 from lazyzarr.graph.node import Node
-from lazyzarr.graph.ops.elementwise import compared, power, ufunc
+from lazyzarr.graph.ops.elementwise import Constant, compared, power, ufunc
+from lazyzarr.graph.whole import Whole
 
 __all__ = ["Operators"]
 
 
-class Lazy(Protocol):
-    """What the operators ask of the class they are mixed into."""
-
-    @property
-    def __lazyzarr_node__(self) -> Node: ...
-
-    @classmethod
-    def _of(cls, node: Node) -> Any: ...
+W = TypeVar("W", bound=Whole)
 
 
-def _unary(function: np.ufunc) -> Callable[[Any], Any]:
-    def method(self: Lazy) -> Any:
+def _unary(function: np.ufunc) -> Callable[[W], W]:
+    def method(self: W) -> W:
         return self._of(ufunc(function, self.__lazyzarr_node__))
 
     return method
 
 
-def _binary(function: np.ufunc, swapped: bool = False) -> Callable[[Any, Any], Any]:
-    def method(self: Lazy, other: Any) -> Any:
-        if not _liftable(other):
-            return NotImplemented
-        one, two = self.__lazyzarr_node__, lift(other)
-        return self._of(ufunc(function, two, one) if swapped else ufunc(function, one, two))
+def _binary(function: np.ufunc, swapped: bool = False) -> Callable[[W, Any], W]:
+    def apply(one: Node, two: Node | Constant) -> Node:
+        return ufunc(function, two, one) if swapped else ufunc(function, one, two)
+
+    def method(self: W, other: Any) -> W:
+        return self._of(apply(self.__lazyzarr_node__, lift(other))) if _liftable(other) else NotImplemented
 
     return method
 
 
-def _power(self: Lazy, other: Any) -> Any:
+def _power(self: W, other: Any) -> W:
     return self._of(power(self.__lazyzarr_node__, lift(other))) if _liftable(other) else NotImplemented
 
 
-def _reflected_power(self: Lazy, other: Any) -> Any:
+def _reflected_power(self: W, other: Any) -> W:
     return self._of(power(lift(other), self.__lazyzarr_node__)) if _liftable(other) else NotImplemented
 
 
-def _comparison(function: np.ufunc) -> Callable[[Any, Any], Any]:
-    def method(self: Lazy, other: Any) -> Any:
-        if not _liftable(other):
-            return NotImplemented
-        node = self.__lazyzarr_node__
+def _comparison(function: np.ufunc) -> Callable[[W, Any], W]:
+    def apply(node: Node, other: Any) -> Node:
         if other is None:  # no element is
-            return self._of(full_like(node, function is np.not_equal, bool))
-        return self._of(compared(function, node, lift(other)))
+            return full_like(node, function is np.not_equal, bool)
+        return compared(function, node, lift(other))
+
+    def method(self: W, other: Any) -> W:
+        return self._of(apply(self.__lazyzarr_node__, other)) if _liftable(other) else NotImplemented
 
     return method
 
@@ -68,7 +62,7 @@ def _liftable(other: Any) -> bool:
     return getattr(other, "__array_ufunc__", True) is not None
 
 
-class Operators:
+class Operators(Whole):
     """NumPy's operators, by the ufuncs that NumPy itself calls for them."""
 
     __slots__ = ()
@@ -87,28 +81,29 @@ class Operators:
     __rshift__, __rrshift__ = _binary(np.right_shift), _binary(np.right_shift, True)
     __lt__, __le__ = _binary(np.less), _binary(np.less_equal)
     __gt__, __ge__ = _binary(np.greater), _binary(np.greater_equal)
-    __eq__, __ne__ = _comparison(np.equal), _comparison(np.not_equal)
+    __eq__, __ne__ = _comparison(np.equal), _comparison(np.not_equal)  # type: ignore[assignment]
     __neg__, __pos__ = _unary(np.negative), _unary(np.positive)
     __abs__, __invert__ = _unary(np.absolute), _unary(np.invert)
     # `==` is elementwise; sets and dictionaries go by identity.
     __hash__ = object.__hash__
 
-    def __divmod__(self: Any, other: Any) -> tuple[Any, Any]:
+    def __divmod__(self, other: Any) -> tuple[Self, Self]:
         return self // other, self % other
 
-    def __rdivmod__(self: Any, other: Any) -> tuple[Any, Any]:
+    def __rdivmod__(self, other: Any) -> tuple[Self, Self]:
         return other // self, other % self
 
-    def __matmul__(self: Lazy, other: Any) -> Any:
+    def __matmul__(self, other: Any) -> Self:
         return self._of(matmul(self.__lazyzarr_node__, other)) if _liftable(other) else NotImplemented
 
-    def __rmatmul__(self: Lazy, other: Any) -> Any:
+    def __rmatmul__(self, other: Any) -> Self:
         return self._of(matmul(other, self.__lazyzarr_node__)) if _liftable(other) else NotImplemented
 
-    def __iter__(self: Any) -> Any:
-        if not self.shape:
+    def __iter__(self) -> Iterator[Self]:
+        whole: Any = self
+        if not whole.shape:
             raise TypeError("iteration over a 0-d array")
-        return (self[i] for i in range(self.shape[0]))
+        return (whole[i] for i in range(whole.shape[0]))
 
-    def __copy__(self: Lazy) -> Any:
+    def __copy__(self) -> Self:
         return self._of(self.__lazyzarr_node__)  # what is assigned to one is not to the other

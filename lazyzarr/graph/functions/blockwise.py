@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from lazyzarr.errors import ShapeMismatchError
 from lazyzarr.graph.chunking import axes_of, by_axis, normalize_chunks
@@ -16,6 +17,7 @@ from lazyzarr.graph.node import Chunks, Node
 from lazyzarr.graph.ops import blocks, calls, coarsening, object_states, overlap, views
 from lazyzarr.graph.ops.elementwise import Constant
 from lazyzarr.graph.ops.joining import part
+from lazyzarr.graph.words import Axes, ChunksLike, Lengths
 
 __all__ = ["coarsen", "from_map", "map_blocks", "map_overlap", "reduction"]
 
@@ -23,10 +25,10 @@ __all__ = ["coarsen", "from_map", "map_blocks", "map_overlap", "reduction"]
 def map_blocks(
     function: Callable[..., Any],
     *arrays: Any,
-    dtype: Any = None,
-    chunks: Any = None,
-    drop_axis: Any = None,
-    new_axis: Any = None,
+    dtype: DTypeLike | None = None,
+    chunks: ChunksLike = None,
+    drop_axis: Axes = None,
+    new_axis: int | Sequence[int] | None = None,
     meta: Any = None,
     keywords: Mapping[str, Any] | None = None,
     **words: Any,
@@ -145,7 +147,7 @@ def map_overlap(
     depth: Any,
     boundary: Any = "none",
     trim: bool = True,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
     meta: Any = None,
     keywords: Mapping[str, Any] | None = None,
     **words: Any,
@@ -204,7 +206,7 @@ def coarsen(
     x: Any,
     axes: Mapping[Any, int],
     trim_excess: bool = False,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
     **keywords: Any,
 ) -> Node:
     """The array with a function of each window of elements in their place; as `LazyArray.coarsen`.
@@ -242,9 +244,9 @@ def reduction(
     x: Any,
     chunk: Callable[..., Any],
     aggregate: Callable[..., Any],
-    axis: Any = None,
+    axis: Axes = None,
     keepdims: bool = False,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
     combine: Callable[..., Any] | None = None,
     concatenate: bool = True,
     **keywords: Any,
@@ -268,9 +270,9 @@ def reduction(
 
 def from_map(
     function: Callable[..., Any],
-    shape: Any,
-    dtype: Any,
-    chunks: Any = "auto",
+    shape: Lengths,
+    dtype: DTypeLike,
+    chunks: ChunksLike = "auto",
     dims: Sequence[str | None] | None = None,
     keywords: Mapping[str, Any] | None = None,
 ) -> Node:

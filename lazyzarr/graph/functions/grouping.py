@@ -17,6 +17,7 @@ from lazyzarr.graph.ops.elementwise import astype, ufunc
 from lazyzarr.graph.ops.groups import How
 from lazyzarr.graph.ops.joining import part
 from lazyzarr.graph.ops.sources import memory
+from lazyzarr.graph.words import Axis
 
 __all__ = ["bincount", "counted", "groupby_reduce", "histogram"]
 
@@ -132,7 +133,7 @@ _KINDS = {"var": "biufc", "std": "biufc", "mean": "biufcm", "sum": "biufcm"}
 
 
 def groupby_reduce(
-    a: Any, labels: Any, how: How = "mean", axis: Any = 0, num_groups: int | None = None, ddof: float = 0
+    a: Any, labels: Any, how: How = "mean", axis: Axis = 0, num_groups: int | None = None, ddof: float = 0
 ) -> Node:
     """A reduction of the elements of each group along an axis; the result has one element a group there.
 

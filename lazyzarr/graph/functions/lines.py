@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from lazyzarr.graph.functions.arguments import as_node, axes_in, axis_in, first_or_all
 from lazyzarr.graph.functions.shapes import concatenate, expand_dims, moveaxis, ravel, reshape
@@ -23,6 +24,7 @@ from lazyzarr.graph.ops.selecting import can_select
 from lazyzarr.graph.ops.ufuncs import JOINABLE
 from lazyzarr.graph.ops.views import named, rechunk
 from lazyzarr.graph.reducing import is_text
+from lazyzarr.graph.words import Axes, Axis
 
 __all__ = [
     "accumulated",
@@ -56,22 +58,22 @@ WHOLE = 4_000_000  # bytes of a line that is one chunk of what is sorted
 MOST_RANKS = 16  # of values that are found in one go, each with counts of its own
 
 
-def cumsum(a: Any, axis: Any = None, dtype: Any = None) -> Node:
+def cumsum(a: Any, axis: Axis | None = None, dtype: DTypeLike | None = None) -> Node:
     """The running sum along an axis; None: of the raveled array."""
     return _scanned(a, axis, dtype, np.add)
 
 
-def cumprod(a: Any, axis: Any = None, dtype: Any = None) -> Node:
+def cumprod(a: Any, axis: Axis | None = None, dtype: DTypeLike | None = None) -> Node:
     """The running product along an axis; None: of the raveled array."""
     return _scanned(a, axis, dtype, np.multiply)
 
 
-def nancumsum(a: Any, axis: Any = None, dtype: Any = None) -> Node:
+def nancumsum(a: Any, axis: Axis | None = None, dtype: DTypeLike | None = None) -> Node:
     """As cumsum, NaN counted as 0."""
     return cumsum(_filled(as_node(a), 0), axis, dtype)
 
 
-def nancumprod(a: Any, axis: Any = None, dtype: Any = None) -> Node:
+def nancumprod(a: Any, axis: Axis | None = None, dtype: DTypeLike | None = None) -> Node:
     """As cumprod, NaN counted as 1."""
     return cumprod(_filled(as_node(a), 1), axis, dtype)
 
@@ -106,7 +108,7 @@ def accumulated(node: Node, axis: Any, dtype: Any, function: np.ufunc) -> Node:
     return scans.scan(operand, function, axis_in(node, axis), result)
 
 
-def ffill(a: Any, axis: Any = -1, limit: int | None = None) -> Node:
+def ffill(a: Any, axis: Axis = -1, limit: int | None = None) -> Node:
     """The values with each NaN (NaT) replaced by the last value before it along an axis, `limit` steps on at most.
 
     Raises ValueError for a limit below 1.
@@ -117,7 +119,7 @@ def ffill(a: Any, axis: Any = -1, limit: int | None = None) -> Node:
     return filling.fill(node, axis_in(node, axis), limit)
 
 
-def bfill(a: Any, axis: Any = -1, limit: int | None = None) -> Node:
+def bfill(a: Any, axis: Axis = -1, limit: int | None = None) -> Node:
     """As ffill, by the next value after each NaN."""
     node = as_node(a)
     where_ = axis_in(node, axis)
@@ -167,14 +169,14 @@ def _ordered(
     return _by_line(by_parts, node, axis, length, dtype, given)
 
 
-def sort(a: Any, axis: Any = -1, kind: Any = None, *, stable: bool | None = None) -> Node:
+def sort(a: Any, axis: Axis | None = -1, kind: str | None = None, *, stable: bool | None = None) -> Node:
     """The values in ascending order along an axis (None: raveled), NaN last."""
     node = ravel(a) if axis is None else as_node(a)
     where_ = 0 if axis is None else axis_in(node, axis)
     return _sorted(np.sort, node, where_, node.dtype, "stable" if stable else kind)
 
 
-def argsort(a: Any, axis: Any = -1, kind: Any = None, *, stable: bool | None = None) -> Node:
+def argsort(a: Any, axis: Axis | None = -1, kind: str | None = None, *, stable: bool | None = None) -> Node:
     """The positions that sort the values along an axis (None: raveled)."""
     axis = first_or_all(as_node(a), axis)
     node = ravel(a) if axis is None else as_node(a)
@@ -190,12 +192,12 @@ def _sorted(function: Callable[..., Any], node: Node, axis: int, dtype: np.dtype
     return found if count * dtype.itemsize <= WHOLE else rechunk(found, node.chunks)
 
 
-def topk(a: Any, k: int, axis: Any = -1) -> Node:
+def topk(a: Any, k: int, axis: Axis = -1) -> Node:
     """The k largest values along an axis, largest first; with k < 0 the smallest, smallest first."""
     return _topk(as_node(a), k, axis, False)
 
 
-def argtopk(a: Any, k: int, axis: Any = -1) -> Node:
+def argtopk(a: Any, k: int, axis: Axis = -1) -> Node:
     """The positions of what topk gives along an axis; of equal values the first ones."""
     return _topk(as_node(a), k, axis, True)
 
@@ -212,7 +214,12 @@ def _topk(node: Node, k: int, axis: Any, positions: bool) -> Node:
 
 
 def apply_along_axis(
-    function: Callable[..., Any], axis: Any, arr: Any, *, dtype: Any = None, shape: Any = None
+    function: Callable[..., Any],
+    axis: Axis,
+    arr: Any,
+    *,
+    dtype: DTypeLike | None = None,
+    shape: Sequence[int] | None = None,
 ) -> Node:
     """A function of one line at a time, which gives a number, or a line of `shape`."""
     node = as_node(arr)
@@ -234,32 +241,32 @@ def _line_by_line(block: Any, function: Callable[..., Any], axis: int, keep: boo
     return np.expand_dims(values, axis) if keep else values
 
 
-def median(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
+def median(a: Any, axis: Axes = None, keepdims: bool = False) -> Node:
     """The median over axes, exactly."""
     return quantile_like(a, 0.5, axis, "linear", keepdims, np.median)
 
 
-def nanmedian(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
+def nanmedian(a: Any, axis: Axes = None, keepdims: bool = False) -> Node:
     """As median, NaN passed over."""
     return quantile_like(a, 0.5, axis, "linear", keepdims, np.nanmedian)
 
 
-def quantile(a: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Node:
+def quantile(a: Any, q: Any, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Node:
     """The quantiles over axes, exactly; of several the first axis runs over `q`."""
     return quantile_like(a, q, axis, method, keepdims, np.quantile)
 
 
-def nanquantile(a: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Node:
+def nanquantile(a: Any, q: Any, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Node:
     """As quantile, NaN passed over."""
     return quantile_like(a, q, axis, method, keepdims, np.nanquantile)
 
 
-def percentile(a: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Node:
+def percentile(a: Any, q: Any, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Node:
     """The percentiles over axes, exactly; of several the first axis runs over `q`."""
     return quantile_like(a, q, axis, method, keepdims, np.percentile)
 
 
-def nanpercentile(a: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Node:
+def nanpercentile(a: Any, q: Any, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Node:
     """As percentile, NaN passed over."""
     return quantile_like(a, q, axis, method, keepdims, np.nanpercentile)
 

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from lazyzarr.graph import reducing
 from lazyzarr.graph.functions.arguments import as_node, assigned, axes_in, axis_in, first_or_all, several
@@ -17,6 +18,7 @@ from lazyzarr.graph.ops.joined import Product
 from lazyzarr.graph.ops.positions import Position
 from lazyzarr.graph.ops.reductions import accumulator, reduce_node
 from lazyzarr.graph.ops.user import UserElementwise
+from lazyzarr.graph.words import Axes
 
 __all__ = [
     "all",
@@ -44,7 +46,6 @@ __all__ = [
     "var",
 ]
 
-Axis = Any
 _NONE: Any = getattr(np, "_NoValue", None)
 
 
@@ -78,8 +79,8 @@ def _start(node: Node, function: np.ufunc, initial: Any) -> Node:
 
 def sum(
     a: Any,
-    axis: Axis = None,
-    dtype: Any = None,
+    axis: Axes = None,
+    dtype: DTypeLike | None = None,
     keepdims: bool = False,
     initial: Any = None,
     where: Any = True,
@@ -92,8 +93,8 @@ def sum(
 
 def prod(
     a: Any,
-    axis: Axis = None,
-    dtype: Any = None,
+    axis: Axes = None,
+    dtype: DTypeLike | None = None,
     keepdims: bool = False,
     initial: Any = None,
     where: Any = True,
@@ -107,7 +108,9 @@ def prod(
     return _start(product, np.multiply, initial)
 
 
-def mean(a: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False, where: Any = True) -> Node:
+def mean(
+    a: Any, axis: Axes = None, dtype: DTypeLike | None = None, keepdims: bool = False, where: Any = True
+) -> Node:
     """The arithmetic mean over axes: float64 of integers and bools, else in the values' own dtype."""
     node = as_node(a)
     plain = reducing.mean(node, axis, dtype, bool(keepdims))
@@ -120,8 +123,8 @@ def mean(a: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False, w
 
 def var(
     a: Any,
-    axis: Axis = None,
-    dtype: Any = None,
+    axis: Axes = None,
+    dtype: DTypeLike | None = None,
     ddof: float = 0,
     keepdims: bool = False,
     where: Any = True,
@@ -133,8 +136,8 @@ def var(
 
 def std(
     a: Any,
-    axis: Axis = None,
-    dtype: Any = None,
+    axis: Axes = None,
+    dtype: DTypeLike | None = None,
     ddof: float = 0,
     keepdims: bool = False,
     where: Any = True,
@@ -146,7 +149,7 @@ def std(
 
 def _variance(
     node: Node,
-    axis: Axis,
+    axis: Axes,
     dtype: Any,
     ddof: float,
     keepdims: Any,
@@ -163,18 +166,18 @@ def _variance(
     return reducing.picked_variance(node, counts, axis, dtype, ddof, bool(keepdims), root, quiet)
 
 
-def min(a: Any, axis: Axis = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Node:
+def min(a: Any, axis: Axes = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Node:
     """The minimum over axes; NaN where there is one. Raises ValueError where there is nothing to compare."""
     return _extremum(as_node(a), axis, keepdims, initial, where, np.minimum, np.minimum)
 
 
-def max(a: Any, axis: Axis = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Node:
+def max(a: Any, axis: Axes = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Node:
     """The maximum over axes; NaN where there is one. Raises ValueError where there is nothing to compare."""
     return _extremum(as_node(a), axis, keepdims, initial, where, np.maximum, np.maximum)
 
 
 def _extremum(
-    node: Node, axis: Axis, keepdims: bool, initial: Any, where: Any, function: np.ufunc, pair: np.ufunc
+    node: Node, axis: Axes, keepdims: bool, initial: Any, where: Any, function: np.ufunc, pair: np.ufunc
 ) -> Node:
     if _given(where) and where is not True and not _given(initial):
         raise ValueError(
@@ -190,13 +193,13 @@ def _extremum(
     return _start(found, pair, initial)
 
 
-def ptp(a: Any, axis: Axis = None, keepdims: bool = False) -> Node:
+def ptp(a: Any, axis: Axes = None, keepdims: bool = False) -> Node:
     """The maximum less the minimum over axes."""
     node = as_node(a)
     return ufunc(np.subtract, max(node, axis, keepdims), min(node, axis, keepdims))
 
 
-def any(a: Any, axis: Axis = None, keepdims: bool = False, where: Any = True) -> Node:
+def any(a: Any, axis: Axes = None, keepdims: bool = False, where: Any = True) -> Node:
     """Whether any value is true, over axes."""
     node = as_node(a)
     none = np.zeros((), node.dtype)[()]  # False as text is true
@@ -205,7 +208,7 @@ def any(a: Any, axis: Axis = None, keepdims: bool = False, where: Any = True) ->
     )
 
 
-def all(a: Any, axis: Axis = None, keepdims: bool = False, where: Any = True) -> Node:
+def all(a: Any, axis: Axes = None, keepdims: bool = False, where: Any = True) -> Node:
     """Whether all values are true, over axes."""
     node = as_node(a)
     return reducing.logical(
@@ -213,14 +216,14 @@ def all(a: Any, axis: Axis = None, keepdims: bool = False, where: Any = True) ->
     )
 
 
-def count_nonzero(a: Any, axis: Axis = None, keepdims: bool = False) -> Node:
+def count_nonzero(a: Any, axis: Axes = None, keepdims: bool = False) -> Node:
     """How many values are not zero, over axes."""
     node = as_node(a)
     true = node if node.dtype == bool else astype(node, np.dtype(bool))
     return sum(true, axis, np.intp, keepdims)
 
 
-def average(a: Any, axis: Axis = None, weights: Any = None, keepdims: bool = False) -> Node:
+def average(a: Any, axis: Axes = None, weights: Any = None, keepdims: bool = False) -> Node:
     """The mean over axes, with weights of the array's shape, or of that which it has along these axes."""
     node = as_node(a)
     if weights is None:
@@ -234,7 +237,7 @@ def average(a: Any, axis: Axis = None, weights: Any = None, keepdims: bool = Fal
     return ufunc(np.true_divide, total, call(UserElementwise, _some_weight, [weight], (), weight.dtype))
 
 
-def _along(weights: Node, node: Node, axis: Axis) -> Node:
+def _along(weights: Node, node: Node, axis: Axes) -> Node:
     """Weights for the axes of an array that are named, in this order, with ones for its other axes."""
     if axis is None:
         raise TypeError("Axis must be specified when shapes of a and weights differ.")
@@ -255,27 +258,27 @@ def _some_weight(weight: Any) -> Any:
     return weight
 
 
-def argmin(a: Any, axis: Axis = None, keepdims: bool = False) -> Node:
+def argmin(a: Any, axis: Axes = None, keepdims: bool = False) -> Node:
     """Where the first minimum stands along an axis; None: in the raveled array."""
     return _position(as_node(a), axis, keepdims, np.minimum, False)
 
 
-def argmax(a: Any, axis: Axis = None, keepdims: bool = False) -> Node:
+def argmax(a: Any, axis: Axes = None, keepdims: bool = False) -> Node:
     """Where the first maximum stands along an axis; None: in the raveled array."""
     return _position(as_node(a), axis, keepdims, np.maximum, False)
 
 
-def nanargmin(a: Any, axis: Axis = None, keepdims: bool = False) -> Node:
+def nanargmin(a: Any, axis: Axes = None, keepdims: bool = False) -> Node:
     """As argmin, NaN passed over. Computing raises ValueError where there is nothing else."""
     return _position(as_node(a), axis, keepdims, np.minimum, True)
 
 
-def nanargmax(a: Any, axis: Axis = None, keepdims: bool = False) -> Node:
+def nanargmax(a: Any, axis: Axes = None, keepdims: bool = False) -> Node:
     """As argmax, NaN passed over. Computing raises ValueError where there is nothing else."""
     return _position(as_node(a), axis, keepdims, np.maximum, True)
 
 
-def _position(node: Node, axis: Axis, keepdims: Any, function: np.ufunc, passes_nan: bool) -> Node:
+def _position(node: Node, axis: Axes, keepdims: Any, function: np.ufunc, passes_nan: bool) -> Node:
     axis = first_or_all(node, axis)
     axes = axes_in(node, axis)
     if axis is not None and len(axes) != 1:
@@ -296,8 +299,8 @@ def _numbers(node: Node) -> Node | None:
 
 def nansum(
     a: Any,
-    axis: Axis = None,
-    dtype: Any = None,
+    axis: Axes = None,
+    dtype: DTypeLike | None = None,
     keepdims: bool = False,
     initial: Any = None,
     where: Any = True,
@@ -309,8 +312,8 @@ def nansum(
 
 def nanprod(
     a: Any,
-    axis: Axis = None,
-    dtype: Any = None,
+    axis: Axes = None,
+    dtype: DTypeLike | None = None,
     keepdims: bool = False,
     initial: Any = None,
     where: Any = True,
@@ -320,7 +323,9 @@ def nanprod(
     return prod(_where(node, _numbers(node), 1), axis, dtype, keepdims, initial, where)
 
 
-def nanmean(a: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False, where: Any = True) -> Node:
+def nanmean(
+    a: Any, axis: Axes = None, dtype: DTypeLike | None = None, keepdims: bool = False, where: Any = True
+) -> Node:
     """As mean, NaN passed over; NaN where there is nothing else."""
     node = as_node(a)
     return mean(node, axis, dtype, keepdims, _both(_numbers(node), where))
@@ -328,8 +333,8 @@ def nanmean(a: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False
 
 def nanvar(
     a: Any,
-    axis: Axis = None,
-    dtype: Any = None,
+    axis: Axes = None,
+    dtype: DTypeLike | None = None,
     ddof: float = 0,
     keepdims: bool = False,
     where: Any = True,
@@ -343,8 +348,8 @@ def nanvar(
 
 def nanstd(
     a: Any,
-    axis: Axis = None,
-    dtype: Any = None,
+    axis: Axes = None,
+    dtype: DTypeLike | None = None,
     ddof: float = 0,
     keepdims: bool = False,
     where: Any = True,
@@ -364,11 +369,11 @@ def _both(one: Node | None, where: Any) -> Any:
     return ufunc(np.logical_and, one, as_node(where))
 
 
-def nanmin(a: Any, axis: Axis = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Node:
+def nanmin(a: Any, axis: Axes = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Node:
     """As min, NaN passed over; NaN where there is nothing else."""
     return _extremum(as_node(a), axis, keepdims, initial, where, np.fmin, np.fmin)
 
 
-def nanmax(a: Any, axis: Axis = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Node:
+def nanmax(a: Any, axis: Axes = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Node:
     """As max, NaN passed over; NaN where there is nothing else."""
     return _extremum(as_node(a), axis, keepdims, initial, where, np.fmax, np.fmax)

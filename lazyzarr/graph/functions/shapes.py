@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops import joining, padding, points, reshaping, views
 from lazyzarr.graph.ops.elementwise import astype, ufunc
 from lazyzarr.graph.ops.joining import along, part
+from lazyzarr.graph.words import Axes, Axis, Lengths
 
 __all__ = [
     "append",
@@ -61,12 +63,12 @@ __all__ = [
 ]
 
 
-def transpose(a: Any, axes: Any = None) -> Node:
+def transpose(a: Any, axes: Sequence[Axis] | None = None) -> Node:
     """Axes in another order: reversed, or as given by number or name."""
     node = as_node(a)
     order = range(node.ndim)[::-1] if axes is None else [axis_in(node, axis) for axis in axes]
     if sorted(order) != list(range(node.ndim)):
-        raise ValueError(f"transpose takes each of the {node.ndim} axes once, not {tuple(axes)}")
+        raise ValueError(f"transpose takes each of the {node.ndim} axes once, not {tuple(axes or ())}")
     return views.transpose(node, list(order))
 
 
@@ -87,7 +89,7 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Node:
     return views.transpose(node, order)
 
 
-def swapaxes(a: Any, axis1: Any, axis2: Any) -> Node:
+def swapaxes(a: Any, axis1: Axis, axis2: Axis) -> Node:
     """Two axes in each other's place."""
     node = as_node(a)
     order = list(range(node.ndim))
@@ -96,7 +98,7 @@ def swapaxes(a: Any, axis1: Any, axis2: Any) -> Node:
     return views.transpose(node, order)
 
 
-def expand_dims(a: Any, axis: Any) -> Node:
+def expand_dims(a: Any, axis: int | Sequence[int]) -> Node:
     """New axes of length 1 at these places."""
     node = as_node(a)
     places = new_axes(axis, node.ndim)
@@ -104,7 +106,7 @@ def expand_dims(a: Any, axis: Any) -> Node:
     return part(node, tuple(selection))
 
 
-def squeeze(a: Any, axis: Any = None) -> Node:
+def squeeze(a: Any, axis: Axes = None) -> Node:
     """The array without its axes of length 1, or without those given. Raises ValueError for a longer one."""
     node = as_node(a)
     axis = first_or_all(node, axis)
@@ -135,12 +137,12 @@ def atleast_3d(a: Any) -> Node:
     return expand_dims(node, 2) if node.ndim == 2 else expand_dims(node, (0, 2))
 
 
-def broadcast_to(array: Any, shape: Any) -> Node:
+def broadcast_to(array: Any, shape: Lengths) -> Node:
     """The array stretched to a shape."""
     return views.broadcast_to(as_node(array), tuple(map(operator.index, several(shape))))
 
 
-def reshape(a: Any, shape: Any, order: str = "C") -> Node:
+def reshape(a: Any, shape: Lengths, order: str = "C") -> Node:
     """The elements in C order under another shape, of which one length may be -1."""
     if order not in ("C", "A"):
         raise ValueError(f"reshape of a lazy array is in C order; order={order!r}: x.T.reshape(...).T")
@@ -161,7 +163,7 @@ def ravel(a: Any, order: str = "C") -> Node:
     return reshape(a, -1, order)
 
 
-def flip(m: Any, axis: Any = None) -> Node:
+def flip(m: Any, axis: Axes = None) -> Node:
     """The elements in reverse order along one axis, several, or all."""
     node = as_node(m)
     axes = axes_in(node, axis)
@@ -192,7 +194,7 @@ def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Node:
     return flip(turned, other) if k == 3 else turned
 
 
-def roll(a: Any, shift: Any, axis: Any = None) -> Node:
+def roll(a: Any, shift: Any, axis: Axes = None) -> Node:
     """The elements moved along axes; those that leave one come in at its other end."""
     node = as_node(a)
     if axis is None:
@@ -205,7 +207,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Node:
     return node
 
 
-def concatenate(arrays: Any, axis: Any = 0) -> Node:
+def concatenate(arrays: Any, axis: Axis | None = 0) -> Node:
     """The arrays one behind the other along an axis; None: raveled."""
     nodes = as_nodes(arrays)
     if axis is None:
@@ -271,12 +273,12 @@ def _joined(arrays: Any, depth: int, ndim: int) -> Node:
     return joining.concatenate([_joined(each, depth - 1, ndim) for each in arrays], ndim - depth)
 
 
-def append(arr: Any, values: Any, axis: Any = None) -> Node:
+def append(arr: Any, values: Any, axis: Axis | None = None) -> Node:
     """The array with values behind it along an axis; None: both raveled."""
     return concatenate([arr, values], axis)
 
 
-def array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[Node]:
+def array_split(ary: Any, indices_or_sections: Any, axis: Axis = 0) -> list[Node]:
     """The array cut in parts, which need not be of equal length."""
     node = as_node(ary)
     where = axis_in(node, axis)
@@ -293,7 +295,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[Node]
     return [along(node, where, low, high) for low, high in zip([0, *cuts], [*cuts, n], strict=True)]
 
 
-def split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[Node]:
+def split(ary: Any, indices_or_sections: Any, axis: Axis = 0) -> list[Node]:
     """The array cut in parts. Raises ValueError where a number of equal parts is asked for that there is not."""
     node = as_node(ary)
     if (
@@ -304,7 +306,7 @@ def split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[Node]:
     return array_split(node, indices_or_sections, axis)
 
 
-def take(a: Any, indices: Any, axis: Any = None) -> Node:
+def take(a: Any, indices: Any, axis: Axis | None = None) -> Node:
     """The elements at these positions along an axis; None: of the raveled array. Raises IndexError."""
     axis = first_or_all(as_node(a), axis)
     node = ravel(a) if axis is None else as_node(a)
@@ -329,7 +331,7 @@ def positions_in(positions: Any, n: int, axis: int) -> Any:
     return np.where(positions < 0, positions + n, positions)
 
 
-def delete(arr: Any, obj: Any, axis: Any = None) -> Node:
+def delete(arr: Any, obj: Any, axis: Axis | None = None) -> Node:
     """The array without the elements at these positions, or in this slice, along an axis."""
     node = ravel(arr) if axis is None else as_node(arr)
     where = 0 if axis is None else axis_in(node, axis)
@@ -337,7 +339,7 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Node:
     return points.take(node, keep, where)
 
 
-def repeat(a: Any, repeats: Any, axis: Any = None) -> Node:
+def repeat(a: Any, repeats: Any, axis: Axis | None = None) -> Node:
     """Each element several times, along an axis; None: of the raveled array."""
     axis = first_or_all(as_node(a), axis)
     node = ravel(a) if axis is None else as_node(a)
@@ -357,7 +359,7 @@ def tile(A: Any, reps: Any) -> Node:
     return node
 
 
-def diff(a: Any, n: int = 1, axis: Any = -1, prepend: Any = None, append: Any = None) -> Node:
+def diff(a: Any, n: int = 1, axis: Axis = -1, prepend: Any = None, append: Any = None) -> Node:
     """The n-th difference of neighbours along an axis."""
     node = as_node(a)
     where = axis_in(node, axis)
@@ -400,7 +402,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", constant_values: Any
     return astype(node, dtype)  # what is joined has the machine's byte order
 
 
-def sliding_window_view(x: Any, window_shape: Any, axis: Any = None) -> Node:
+def sliding_window_view(x: Any, window_shape: Lengths, axis: Axes = None) -> Node:
     """All windows of these lengths along axes, each along new axes at the end; windows of up to some hundred."""
     node = as_node(x)
     lengths = several(window_shape)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -14,6 +14,7 @@ from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops import object_states
 from lazyzarr.graph.plan import Output
 from lazyzarr.graph.run import Job, make_spec, run
+from lazyzarr.graph.words import Axis
 
 __all__ = ["Unique", "unique"]
 
@@ -98,15 +99,39 @@ class Unique:
         return len(self.compute())
 
 
+@overload
+def unique(
+    ar: Any,
+    return_index: Literal[False] = ...,
+    return_inverse: Literal[False] = ...,
+    return_counts: Literal[False] = ...,
+    axis: Axis | None = ...,
+    *,
+    equal_nan: bool = ...,
+) -> Unique: ...
+
+
+@overload
+def unique(
+    ar: Any,
+    return_index: bool = ...,
+    return_inverse: bool = ...,
+    return_counts: bool = ...,
+    axis: Axis | None = ...,
+    *,
+    equal_nan: bool = ...,
+) -> tuple[Unique, ...]: ...
+
+
 def unique(
     ar: Any,
     return_index: bool = False,
     return_inverse: bool = False,
     return_counts: bool = False,
-    axis: Any = None,
+    axis: Axis | None = None,
     *,
     equal_nan: bool = True,
-) -> Any:
+) -> Unique | tuple[Unique, ...]:
     """The different values, and where each is first and how often it occurs where asked for: as `Unique`.
 
     Raises TypeError for what is not lazy.
