@@ -38,7 +38,7 @@ ORDER = """
     format.group_arrays format.group_members format.group format.creation format.open format.saving
     format.copy_log format.copy_store format.copying format.hierarchy format.aio format.debug_info
     graph.region graph.origins graph.node graph.floating graph.ops.* graph.rules graph.chunking graph.layout graph.sink
-    graph.targets graph.program graph.access graph.below graph.reading graph.stack graph.registers
+    graph.packing graph.targets graph.program graph.access graph.below graph.reading graph.stack graph.registers
     graph.stage graph.draft
     graph.spreading graph.in_flight graph.temporary graph.order graph.long_lines graph.exchange graph.plan
     graph.blame graph.cures graph.check graph.optimize

@@ -20,6 +20,7 @@ from lazyzarr.format.stores.protocol import Store
 from lazyzarr.graph.chunking import by_axis
 from lazyzarr.graph.node import Node, walk
 from lazyzarr.graph.ops.sources import ZarrSource
+from lazyzarr.graph.packing import packing_of
 from lazyzarr.graph.sink import Sink
 
 __all__ = ["NewTarget", "TargetOptions", "new_target", "region_sink", "stored_type"]
@@ -39,6 +40,9 @@ class TargetOptions:
     attributes: Mapping[str, Any] | None
     zarr_format: int | None
     mode: str
+    pack: Any = None
+    scale_factor: float | None = None
+    add_offset: float | None = None
 
 
 @dataclass(frozen=True)
@@ -86,10 +90,16 @@ def new_target(
 ) -> NewTarget:
     """Where a node is to be written, and as what.
 
-    Raises MetadataValidationError and BaseZarrError for options that no array can have.
+    Raises MetadataValidationError and BaseZarrError for options that no array can have, ValueError and
+    DataTypeMismatchError for packing that cannot be.
     """
     store, place = resolve(target, path, storage_options=storage_options)
     _refuse_group(store, place)
+    packing = packing_of(
+        options.pack, options.scale_factor, options.add_offset, options.fill_value, options.attributes
+    )
+    if packing is not None:
+        node = packing.node(node, store.url(place))
     chunks = (
         _kept_chunks(node, options.shards)
         if isinstance(options.chunks, str) and options.chunks == "keep"
@@ -113,6 +123,8 @@ def new_target(
         "dimension_names": names,
     }
     zarr_format = options.zarr_format or format_around(store, place)
+    if packing is not None:
+        words |= packing.words(words["attributes"], zarr_format)
     return NewTarget(
         node, store, place, new_metadata(node.shape, stored_type(node), zarr_format, words), options.mode
     )
