@@ -18,12 +18,12 @@ from lazyzarr.graph.explain import Plan
 from lazyzarr.graph.functions import blockwise, gufunc
 from lazyzarr.graph.functions.arguments import as_node
 from lazyzarr.graph.functions.unique import Unique
-from lazyzarr.graph.functions.values import where
 from lazyzarr.graph.lazy import LazyArray, compute_outputs
 from lazyzarr.graph.lazy import elementwise_call as elementwise
 from lazyzarr.graph.lift import array_node, stored_node
 from lazyzarr.graph.masked import Masked
 from lazyzarr.graph.ops.elementwise import astype
+from lazyzarr.graph.packing import decoded
 from lazyzarr.graph.run import Job
 from lazyzarr.graph.storing import Wanted, known_mode, plan_store, store_nodes
 from lazyzarr.graph.targets import TargetOptions
@@ -72,14 +72,17 @@ def from_zarr(
     dtype : dtype, optional
         Values are cast to it.
     mask_and_scale : bool
-        Whether values are decoded by the CF attributes of the array, to float64: NaN where they equal
-        `_FillValue` or `missing_value`, else times `scale_factor` plus `add_offset`.
+        Whether numbers are decoded by the CF attributes of the array, to float64: NaN where they equal
+        `_FillValue` (in v2 that is the array's fill value) or `missing_value`, else times `scale_factor` plus
+        `add_offset`; integers are meant as `_Unsigned` says. An array whose attributes say nothing of this stays as
+        it is. Times are not decoded: `units` such as "days since 1970-01-01" are left to xarray.
     storage_options : mapping, optional
         Of remote stores.
     inline_array : bool
         Taken for dask's sake; nothing needs it.
 
-    Raises ArrayNotFoundError, and what reading its metadata raises.
+    Raises ArrayNotFoundError, and what reading its metadata raises; MetadataValidationError for CF attributes that
+    are no numbers.
 
     >>> path = lz.save("data.zarr/u", np.arange(6.0))
     >>> lz.from_zarr("data.zarr/u").mean().compute()
@@ -92,23 +95,10 @@ def from_zarr(
         if isinstance(store, Array)
         else open_array(store, path=component or path, mode="r", storage_options=storage_options)
     )
-    lazy = LazyArray(stored_node(array, chunks))
+    node = stored_node(array, chunks)
     if mask_and_scale:
-        lazy = _decoded(lazy, array.attrs)
-    return lazy if dtype is None else LazyArray(astype(lazy.__lazyzarr_node__, np.dtype(dtype)))
-
-
-def _decoded(lazy: LazyArray, attributes: Mapping[str, Any]) -> LazyArray:
-    """The values that CF attributes say are meant (CF conventions, section 8.1, "Packed data")."""
-    missing = [attributes[name] for name in ("_FillValue", "missing_value") if name in attributes]
-    values = lazy.astype("f8")
-    if "scale_factor" in attributes:
-        values = values * float(attributes["scale_factor"])
-    if "add_offset" in attributes:
-        values = values + float(attributes["add_offset"])
-    for value in missing:
-        values = LazyArray(where(lazy != np.asarray(value).astype(lazy.dtype)[()], values, np.nan))
-    return values
+        node = decoded(node, array)
+    return LazyArray(node if dtype is None else astype(node, np.dtype(dtype)))
 
 
 class FromArrayOptions(ArrayOptions, total=False):
@@ -480,6 +470,9 @@ def store(
     filters: Any = "auto",
     serializer: Any = "auto",
     fill_value: Any = None,
+    pack: DTypeLike | None = None,
+    scale_factor: float | None = None,
+    add_offset: float | None = None,
     dimension_names: Sequence[str | None] | None = None,
     attributes: Mapping[str, Any] | None = None,
     zarr_format: Literal[2, 3] | None = None,
@@ -511,7 +504,7 @@ def store(
         Taken for dask's sake; nothing needs it.
     mode, chunks, shards, compressors, filters, serializer, fill_value : optional
         As `to_zarr` takes them, for all new arrays.
-    dimension_names, attributes, zarr_format : optional
+    pack, scale_factor, add_offset, dimension_names, attributes, zarr_format : optional
         As `to_zarr` takes them, for all new arrays.
     overwrite, storage_options, compute, scheduler, num_workers, memory, progress, temp : optional
         As `to_zarr` takes them.
@@ -542,6 +535,9 @@ def store(
         attributes,
         zarr_format,
         known_mode("w" if overwrite else mode),
+        pack,
+        scale_factor,
+        add_offset,
     )
     job = Job(scheduler, num_workers, memory, progress, temp)
 

@@ -39,8 +39,8 @@ ORDER = """
     format.copy_log format.copy_store format.copying format.hierarchy format.aio format.debug_info
     graph.region graph.origins graph.node graph.floating graph.ops.* graph.rules graph.words graph.chunking
     graph.layout graph.sink
-    graph.attributes graph.targets graph.program graph.access graph.below graph.reading graph.stack graph.registers
-    graph.stage graph.draft
+    graph.packing graph.attributes graph.targets graph.program graph.access graph.below graph.reading graph.stack
+    graph.registers graph.stage graph.draft
     graph.spreading graph.in_flight graph.temporary graph.order graph.long_lines graph.exchange graph.plan
     graph.blame graph.cures graph.check graph.optimize
     graph.locate graph.leaves graph.ahead graph.bound graph.write graph.evaluate

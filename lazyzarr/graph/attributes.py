@@ -7,9 +7,10 @@ the user) nobody knows whether they hold, so nothing follows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from lazyzarr.errors import MetadataValidationError
 from lazyzarr.graph.node import Node, walk
 from lazyzarr.graph.ops.coarsening import Coarsen
 from lazyzarr.graph.ops.elementwise import Cast, Constant, Elementwise, Where
@@ -28,7 +29,8 @@ from lazyzarr.graph.ops.scatter import Scatter
 from lazyzarr.graph.ops.sources import Source, ZarrSource
 from lazyzarr.graph.ops.sums import Mean, Sum
 from lazyzarr.graph.ops.variances import Variance
-from lazyzarr.graph.ops.views import View
+from lazyzarr.graph.ops.views import Rechunk, View
+from lazyzarr.graph.packing import STORED_BY, decoded, stored_attributes
 
 __all__ = ["attributes_of"]
 
@@ -36,22 +38,9 @@ Attributes = Mapping[str, Any]
 
 # What the format half keeps among v2's attributes: the names of axes, which go by themselves.
 _NAMES = "_ARRAY_DIMENSIONS"
-# How numbers are stored (CF conventions, sections 2.5, 3.5 and 8.1): true of the very values alone.
 _SCALED = {"scale_factor", "add_offset"}
-_STORED = {
-    *_SCALED,
-    "_FillValue",
-    "_Unsigned",
-    "actual_range",
-    "cell_methods",
-    "flag_masks",
-    "flag_meanings",
-    "flag_values",
-    "missing_value",
-    "valid_max",
-    "valid_min",
-    "valid_range",
-}
+# What is true of the very values alone: how they are stored, and what was done to get them (CF conventions, 7.3).
+_OWN = {*STORED_BY, "cell_methods"}
 _UNITS = {"units"}
 
 _MOVED = (View, Take, Vindex, Reshape, Padded, Concatenate, Cast, Fitted, Extremum, Fill)
@@ -79,14 +68,33 @@ def attributes_of(root: Node) -> dict[str, Any]:
     """The attributes of the stored arrays that a node is made of, as far as they hold for its values."""
     found: dict[Node, Attributes | None] = {}
     for node in walk([root]):
-        found[node] = _attributes(node, found)
+        if node not in found:
+            found[node] = _attributes(node, found)
+        if isinstance(node, ZarrSource) or (
+            isinstance(node, Rechunk) and isinstance(node.inputs[0], ZarrSource)
+        ):
+            found |= _of_what_is_meant(node, found[node])
     return dict(found[root] or {})
+
+
+def _of_what_is_meant(stored: Node, attributes: Attributes | None) -> dict[Node, Attributes | None]:
+    """The attributes of the values that those of an array say are meant, which do not say how they are stored."""
+    (leaf,) = (node for node in walk([stored]) if isinstance(node, ZarrSource))
+    try:
+        meant = decoded(stored, leaf.array)
+    except MetadataValidationError:  # told where somebody asks for these values
+        return {}
+    return {} if meant is stored else {meant: _without(STORED_BY, attributes or {})}
+
+
+def _without(names: Collection[str], attributes: Attributes) -> Attributes:
+    return {key: value for key, value in attributes.items() if key not in names}
 
 
 def _attributes(node: Node, found: Mapping[Node, Attributes | None]) -> Attributes | None:
     """What is known of a node's attributes, given that of its inputs; None: no array below it has any to say."""
     if isinstance(node, ZarrSource):
-        return {key: value for key, value in node.array.attrs.items() if key != _NAMES}
+        return _without([_NAMES], stored_attributes(node.array))
     if isinstance(node, Source):
         return None
     of = [found[each] for each in _values_of(node)]
@@ -98,8 +106,7 @@ def _attributes(node: Node, found: Mapping[Node, Attributes | None]) -> Attribut
         return together
     if not _is_alike(node) or any(key in each for each in known for key in _SCALED):
         return {}
-    false = _STORED | _UNITS if node.label in _ADDED and not _all_have(node, of) else _STORED
-    return {key: value for key, value in together.items() if key not in false}
+    return _without(_OWN | _UNITS if node.label in _ADDED and not _all_have(node, of) else _OWN, together)
 
 
 def _all_have(node: Node, of: Sequence[Attributes | None]) -> bool:

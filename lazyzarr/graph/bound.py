@@ -23,6 +23,7 @@ from lazyzarr.graph.ops.computed import Box, Computed, cuts_of
 from lazyzarr.graph.ops.elementwise import Constant, Elementwise
 from lazyzarr.graph.ops.joining import Concatenate
 from lazyzarr.graph.ops.lending import anything_left, is_left
+from lazyzarr.graph.ops.packing import Packed
 from lazyzarr.graph.ops.sources import ZarrSource
 from lazyzarr.graph.program import MOST_PROGRAMS, Load, Program, Programs, Step, view_of
 
@@ -196,6 +197,8 @@ class Bound:
 
             return join
         assert isinstance(node, Elementwise)
+        if isinstance(node, Packed):
+            return self._bind_packed(step, node)
         if node.in_place and not node.params[2]:
             places = [
                 self._constant(o.value) if isinstance(o, Constant) else step.arguments[o]
@@ -221,6 +224,15 @@ class Bound:
             _renew(arena, later, slots, registers)
 
         return lend
+
+    def _bind_packed(self, step: Step, node: Packed) -> Callable[[list[Any]], None]:
+        """The closure that packs a tile, whose place errors tell."""
+        put, a, r, at = node.put, step.arguments[0], step.register, self._origin
+
+        def pack(registers: list[Any]) -> None:
+            put(registers[a], registers[r], registers[at])
+
+        return pack
 
     def _bind_call(self, step: Step, node: MapBlocks) -> Callable[[list[Any]], None]:
         """The closure that calls a user's function with the tile, which is its block."""

@@ -330,6 +330,9 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
         filters: Any = "auto",
         serializer: Any = "auto",
         fill_value: Any = None,
+        pack: DTypeLike | None = None,
+        scale_factor: float | None = None,
+        add_offset: float | None = None,
         dimension_names: Sequence[str | None] | None = None,
         attributes: Mapping[str, Any] | None = None,
         zarr_format: Literal[2, 3] | None = None,
@@ -366,6 +369,10 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
             or dimension name.
         compressors, filters, serializer, fill_value, dimension_names, attributes, zarr_format : optional
             As `lz.create_array` takes them; dimension names and attributes default to this array's `dims` and `attrs`.
+        pack, scale_factor, add_offset : dtype and float, optional
+            What a new array is to hold instead of the values: `(value - add_offset) / scale_factor`, in float64 and
+            rounded to integers, halves to even, or as floats of a dtype like "f4". NaN is stored as `fill_value`. The
+            attributes say so, by which `from_zarr(mask_and_scale=True)` and xarray read the values back.
         storage_options : mapping, optional
             Of a remote store.
         compute : bool
@@ -374,7 +381,13 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
             As `compute` takes them.
 
         Raises ContainsArrayError, ArrayNotFoundError, ShapeMismatchError, MemoryBudgetError, WriteConflictError,
-        StoreReachError before anything is written.
+        StoreReachError before anything is written; DataTypeMismatchError for values that `pack` has no number for,
+        and then there is no new array.
+
+        >>> x = lz.from_array(np.array([0.1234, np.nan, -0.5]))
+        >>> z = x.to_zarr("packed.zarr", pack="i2", scale_factor=1e-4, fill_value=-32768)
+        >>> z[...], lz.from_zarr(z, mask_and_scale=True).compute()
+        (array([  1234, -32768,  -5000], dtype=int16), array([ 0.1234,     nan, -0.5   ]))
         """
         options = TargetOptions(
             chunks,
@@ -387,6 +400,9 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
             attributes,
             zarr_format,
             known_mode("w" if overwrite else mode),
+            pack,
+            scale_factor,
+            add_offset,
         )
         wanted = [Wanted(self._node, store, component or path, region)]
         job = Job(scheduler, num_workers, memory, progress, temp)

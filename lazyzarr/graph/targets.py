@@ -21,6 +21,7 @@ from lazyzarr.graph.attributes import attributes_of
 from lazyzarr.graph.chunking import by_axis
 from lazyzarr.graph.node import Node, walk
 from lazyzarr.graph.ops.sources import ZarrSource
+from lazyzarr.graph.packing import missing_words, packing_of
 from lazyzarr.graph.sink import Sink
 
 __all__ = ["NewTarget", "TargetOptions", "new_target", "region_sink", "stored_type"]
@@ -40,6 +41,9 @@ class TargetOptions:
     attributes: Mapping[str, Any] | None
     zarr_format: int | None
     mode: str
+    pack: Any = None
+    scale_factor: float | None = None
+    add_offset: float | None = None
 
 
 @dataclass(frozen=True)
@@ -87,10 +91,17 @@ def new_target(
 ) -> NewTarget:
     """Where a node is to be written, and as what.
 
-    Raises MetadataValidationError and BaseZarrError for options that no array can have.
+    Raises MetadataValidationError and BaseZarrError for options that no array can have, ValueError and
+    DataTypeMismatchError for packing that cannot be.
     """
     store, place = resolve(target, path, storage_options=storage_options)
     _refuse_group(store, place)
+    packing = packing_of(
+        options.pack, options.scale_factor, options.add_offset, options.fill_value, options.attributes
+    )
+    attributes = attributes_of(node) if options.attributes is None else options.attributes
+    if packing is not None:
+        node = packing.node(node, store.url(place))
     chunks = (
         _kept_chunks(node, options.shards)
         if isinstance(options.chunks, str) and options.chunks == "keep"
@@ -110,10 +121,14 @@ def new_target(
         "filters": options.filters,
         "serializer": options.serializer,
         "fill_value": DEFAULT if options.fill_value is None else options.fill_value,
-        "attributes": attributes_of(node) if options.attributes is None else options.attributes,
+        "attributes": attributes,
         "dimension_names": names,
     }
     zarr_format = options.zarr_format or format_around(store, place)
+    if packing is not None:
+        words |= packing.words(attributes, zarr_format)
+    elif options.fill_value is None:
+        words |= missing_words(attributes, node.dtype, zarr_format, names is not None)
     return NewTarget(
         node, store, place, new_metadata(node.shape, stored_type(node), zarr_format, words), options.mode
     )

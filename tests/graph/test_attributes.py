@@ -145,3 +145,47 @@ def test_xarray_takes_names_and_attributes():
     array = xr.DataArray(stored("tas", OWN, dimension_names=("time", "y", "x")))
     assert array.dims == ("time", "y", "x")
     assert array.attrs == OWN
+
+
+SCALE = {"scale_factor": 0.01, "add_offset": 273.15}
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_what_packed_numbers_mean_keeps_its_units(zarr_format):
+    tas = stored("packed", {**RAW, **SCALE}, "i2", zarr_format=zarr_format)
+    z = lz.open("in.zarr/packed")
+    for chunks in (None, (24, 2, 6)):
+        meant = lz.from_zarr(z, mask_and_scale=True, chunks=chunks)
+        assert followed(meant) == {**OWN, "cell_methods": "time: mean"}
+        assert followed(meant - meant.mean(0)) == OWN
+        assert followed(meant[:3].astype("f4") * 2) == {}
+    assert {**tas.attrs} == {**RAW, **SCALE}
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("source_format", [2, 3])
+@pytest.mark.parametrize("dtype", ["i2", "f4"])
+def test_copies_are_missing_the_same_values_to_xarray(source_format, zarr_format, dtype):
+    xr = pytest.importorskip("xarray")
+    values = xr.Dataset({"tas": (("y", "x"), np.array([[1.5, np.nan], [0.0, -2.0]]))}, attrs={"title": "t"})
+    values.tas.attrs["units"] = "K"
+    encoding = {"tas": {"dtype": dtype, "_FillValue": np.dtype(dtype).type(-999), "scale_factor": 0.5}}
+    values.to_zarr("source.zarr", zarr_format=source_format, encoding=encoding, consolidated=False)
+    lz.create_group("copy.zarr", zarr_format=zarr_format)
+    copy = lz.from_zarr("source.zarr/tas").to_zarr("copy.zarr/tas")
+    assert copy.metadata.zarr_format == zarr_format
+    read = xr.open_zarr("copy.zarr", consolidated=False)
+    xr.testing.assert_identical(read.tas.load(), values.tas)
+    np.testing.assert_array_equal(
+        lz.from_zarr("copy.zarr/tas", mask_and_scale=True).compute(), values.tas.values
+    )
+
+
+@pytest.mark.parametrize("dtype", ["i2", "u4", "f4", "f8"])
+def test_zeros_are_not_missing_to_xarray(dtype):
+    """It takes the fill value of v2 for what is missing."""
+    xr = pytest.importorskip("xarray")
+    x = lz.from_array(np.array([0, 1, 2], dtype), dims=("n",))
+    lz.create_group("v2.zarr", zarr_format=2)
+    x.to_zarr("v2.zarr/x")
+    assert xr.open_zarr("v2.zarr", consolidated=False).x.values.tolist() == [0, 1, 2]

@@ -1,4 +1,4 @@
-"""The verbs: opened with chunks, names and scales; computed in one pass; stored in place, cast and broadcast."""
+"""The verbs: opened with chunks and names; computed in one pass; stored in place, cast and broadcast."""
 
 from __future__ import annotations
 
@@ -208,32 +208,8 @@ def test_from_zarr_of_shards_reads_inner_chunks_or_whole_shards():
     ).chunks == ((2, 2),)
 
 
-@pytest.mark.parametrize(
-    ("attributes", "truth"),
-    [
-        ({}, lambda a: a.astype("f8")),
-        ({"scale_factor": 0.5}, lambda a: a * 0.5),
-        ({"add_offset": 10}, lambda a: a + 10.0),
-        (
-            {"scale_factor": 0.5, "add_offset": 10, "_FillValue": 7},
-            lambda a: np.where(a != 7, a * 0.5 + 10, np.nan),
-        ),
-        ({"missing_value": 3, "_FillValue": 7}, lambda a: np.where((a != 7) & (a != 3), a, np.nan)),
-        ({"scale_factor": "0.5"}, lambda a: a * 0.5),
-    ],
-    ids=lambda value: str(value) if isinstance(value, dict) else "",
-)
-def test_mask_and_scale(z, attributes, truth):
-    z.attrs.update(attributes)
-    x = lz.from_zarr(z, mask_and_scale=True)
-    assert x.dtype == np.float64
-    assert x.dims == ("time", "x")
-    np.testing.assert_array_equal(x.compute(), truth(values()))
-    assert lz.from_zarr(z).dtype == np.int32
-
-
 def test_from_zarr_casts(z):
-    x = lz.from_zarr(z, dtype="f4", mask_and_scale=True)
+    x = lz.from_zarr(z, dtype="f4")
     assert x.dtype == np.float32
     assert lz.from_zarr(z, dtype="i4").__lazyzarr_node__ is lz.from_zarr(z).__lazyzarr_node__
 
