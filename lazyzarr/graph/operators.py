@@ -11,7 +11,8 @@ from lazyzarr.graph.functions.alike import full_like
 from lazyzarr.graph.functions.lines import matmul
 from lazyzarr.graph.lift import lift
 from lazyzarr.graph.node import Node
-from lazyzarr.graph.ops.elementwise import compared, power, ufunc
+from lazyzarr.graph.ops.elementwise import compared, power
+from lazyzarr.graph.wrapping import called
 
 __all__ = ["Operators"]
 
@@ -28,7 +29,7 @@ class Lazy(Protocol):
 
 def _unary(function: np.ufunc) -> Callable[[Any], Any]:
     def method(self: Lazy) -> Any:
-        return self._of(ufunc(function, self.__lazyzarr_node__))
+        return self._of(called(function, self.__lazyzarr_node__))
 
     return method
 
@@ -38,7 +39,7 @@ def _binary(function: np.ufunc, swapped: bool = False) -> Callable[[Any, Any], A
         if not _liftable(other):
             return NotImplemented
         one, two = self.__lazyzarr_node__, lift(other)
-        return self._of(ufunc(function, two, one) if swapped else ufunc(function, one, two))
+        return self._of(called(function, two, one) if swapped else called(function, one, two))
 
     return method
 
