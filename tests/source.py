@@ -42,8 +42,8 @@ ORDER = """
     graph.registers graph.stage graph.draft
     graph.spreading graph.in_flight graph.temporary graph.order graph.long_lines graph.exchange graph.plan
     graph.blame graph.cures graph.check graph.optimize
-    graph.locate graph.leaves graph.ahead graph.bound graph.write graph.evaluate
-    graph.given graph.spec graph.combine graph.tasks graph.identity
+    graph.locate graph.leaves graph.ahead graph.spoiled graph.bound graph.write graph.evaluate
+    graph.given graph.findings graph.spec graph.combine graph.tasks graph.identity
     graph.cluster graph.processes graph.schedule graph.tally graph.progress graph.direct graph.run
     graph.outline graph.law graph.plan_text graph.svg graph.picture graph.display graph.drawing graph.explain
     graph.writing graph.storing graph.reducing graph.lift graph.wrapping graph.functions.*

@@ -11,26 +11,19 @@ __all__ = ["tell"]
 _told: dict[str, dict[Any, Any]] = {}
 
 
-def tell(
-    texts: str | list[str], category: type[Warning], file: str, line: int, same: str | None = None
-) -> None:
-    """Warns at a line, of several things that `same` names where their texts differ by numbers alone.
+def tell(text: str, category: type[Warning], file: str, line: int, same: str | None = None) -> None:
+    """Warns at a line; texts that `same` names alike differ by numbers alone.
 
-    What was told of a line by the same name before, in other numbers, is told again only if filters say "always".
+    Of those but the first is shown, other than by a filter that shows each warning.
     """
-    texts = [texts] if isinstance(texts, str) else texts
     registry = _told.setdefault(file, {})
-    name = (same or texts[0], category, line)
-    known = registry.get(name)
-    for text in texts:
-        key = (text, category, line)
-        new = key not in registry
-        if known and new:
-            registry[key] = known  # Python forgets it, as all that is there, when filters change
-        try:
-            warnings.warn_explicit(text, category, file, line, registry=registry)
-        finally:
-            if registry.get(key) and same is not None:
-                registry[name] = registry[key]
-            if known and new and key != name:
-                registry.pop(key, None)
+    key, name = (text, category, line), (same or text, category, line)
+    before, like = registry.get(key), registry.get(name)
+    if like is not None:
+        registry[key] = like  # gone, as all that Python keeps there, where filters have changed
+    warnings.warn_explicit(text, category, file or "<sys>", line, registry=registry)
+    shown = registry.get(key)
+    if shown is not None:
+        registry[name] = shown
+        if before is None and key != name:
+            registry.pop(key, None)  # numbers are many
