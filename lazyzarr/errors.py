@@ -38,6 +38,7 @@
 
     ZarrUserWarning (UserWarning)
     └── DamagedNodeWarning                    a member of a group that cannot be read, and was left out
+    UnsignedWrapWarning (RuntimeWarning)      a difference of unsigned integers, which can wrap around below 0
     ZarrDeprecationWarning, ZarrFutureWarning, UnstableSpecificationWarning, ZarrRuntimeWarning: zarr-python's names
 
 zarr-python's other names stand for those above: ArrayIndexError is BoundsCheckError, NegativeStepError and
@@ -95,6 +96,7 @@ __all__ = [
     "UnfinishedWriteError",
     "UnknownCodecError",
     "UnknownDataTypeError",
+    "UnsignedWrapWarning",
     "UnstableSpecificationWarning",
     "VindexInvalidSelectionError",
     "WriteConflictError",
@@ -320,6 +322,10 @@ class ZarrUserWarning(UserWarning):
 
 class DamagedNodeWarning(ZarrUserWarning):
     """A member of a group has metadata that cannot be read: it was left out where members are listed."""
+
+
+class UnsignedWrapWarning(RuntimeWarning):
+    """A difference of unsigned integers is unsigned, too: below 0 it wraps around to large numbers, as in NumPy."""
 
 
 class ZarrDeprecationWarning(DeprecationWarning):

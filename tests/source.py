@@ -37,17 +37,17 @@ ORDER = """
     format.array_open format.array_forms format.array format.making
     format.group_arrays format.group_members format.group format.creation format.open format.saving
     format.copy_log format.copy_store format.copying format.hierarchy format.aio format.debug_info
-    graph.region graph.origins graph.node graph.floating graph.ops.* graph.rules graph.words graph.chunking
-    graph.layout graph.sink
+    graph.region graph.origins graph.telling graph.node graph.floating graph.ops.* graph.rules graph.words
+    graph.chunking graph.layout graph.sink
     graph.packing graph.attributes graph.targets graph.program graph.access graph.below graph.reading graph.stack
     graph.registers graph.stage graph.draft
     graph.spreading graph.in_flight graph.temporary graph.order graph.long_lines graph.exchange graph.plan
     graph.blame graph.cures graph.check graph.optimize
-    graph.locate graph.leaves graph.ahead graph.bound graph.write graph.evaluate
-    graph.given graph.spec graph.combine graph.tasks graph.identity
+    graph.locate graph.leaves graph.ahead graph.spoiled graph.bound graph.write graph.evaluate
+    graph.given graph.findings graph.spec graph.combine graph.tasks graph.identity
     graph.cluster graph.processes graph.schedule graph.tally graph.progress graph.direct graph.run
     graph.outline graph.law graph.plan_text graph.svg graph.picture graph.display graph.drawing graph.explain
-    graph.writing graph.storing graph.reducing graph.lift graph.functions.*
+    graph.writing graph.storing graph.reducing graph.lift graph.wrapping graph.functions.*
     graph.facts graph.whole graph.operators graph.methods graph.block_methods graph.brackets
     graph.numpy_dispatch graph.missing graph.mixed graph.masked graph.collection graph.lazy
     storage codecs zarr2 verbs creating numpy_names numpy __init__ demo cli

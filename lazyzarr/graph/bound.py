@@ -26,6 +26,7 @@ from lazyzarr.graph.ops.lending import anything_left, is_left
 from lazyzarr.graph.ops.packing import Packed
 from lazyzarr.graph.ops.sources import ZarrSource
 from lazyzarr.graph.program import MOST_PROGRAMS, Load, Program, Programs, Step, view_of
+from lazyzarr.graph.spoiled import Damage
 
 __all__ = ["Arena", "Array", "Bound", "Evaluator", "Leaves", "Values"]
 
@@ -165,6 +166,7 @@ class Bound:
         # A register, for who calls functions: a closure over what holds it would outlive the run.
         self._origin = self._constant(())
         self._steps = [(step.node, self._bind(step)) for step in program.steps]
+        self._damage = Damage(program, self._steps, domain if leaves.tiled else None, self._origin)
         self._sparse = _sparse_loads(program, leaves)
         self._constants: list[Array] | None = None
 
@@ -257,14 +259,20 @@ class Bound:
             registers[register] = load(origin)
         if self._sparse and self._nothing_stored():
             if self._constants is None:
-                self._constants = [uniform(value) for value in self._run(registers)]
+                with self._damage.noting():
+                    self._constants = [uniform(value) for value in self._run(registers)]
+            else:
+                self._damage.repeat(origin)
             return self._constants
         return self._run(registers)
 
     def _run(self, registers: list[Any]) -> list[Array]:
         """The roots' values, from what was loaded."""
+        flags = now.flags
         for now.node, step in self._steps:
             step(registers)
+            if flags:
+                self._damage.take(registers, flags)
         return [registers[register] for register in self._roots]
 
     def _nothing_stored(self) -> bool:

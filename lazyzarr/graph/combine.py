@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lazyzarr.graph.evaluate import BlockResult
-from lazyzarr.graph.floating import floating_errors, now
+from lazyzarr.graph.floating import now
 from lazyzarr.graph.node import Node, walk
 from lazyzarr.graph.ops.reductions import Reduce
 from lazyzarr.graph.region import place
@@ -82,7 +82,7 @@ def stage_values(spec: Spec, joined: Joined) -> Mapping[Node, Array]:
 
 def merge_blocks(spec: Spec, number: int, first: int, parts: Sequence[Any]) -> tuple[Totals, ...]:
     """What some blocks of a stage amount to: the one of a number, and those after it; or merged ones."""
-    with floating_errors(spec.errors):
+    with spec.watched(number, ("merge", first, len(parts))):
         return _merge(spec.stages.stages[number], first, parts)
 
 
@@ -91,7 +91,7 @@ def join_blocks(spec: Spec, number: int, parts: Sequence[Any]) -> list[Array] | 
     stage = spec.stages.stages[number]
     places = None if spec.shared is None else spec.shared.values
     results = []
-    with floating_errors(spec.errors):
+    with spec.watched(number, ("join",)):
         for reduce, totals in zip(stage.reduces, _merge(stage, 0, parts), strict=True):
             now.node = reduce
             out = np.empty(reduce.kept_shape, reduce.dtype) if places is None else places[reduce]

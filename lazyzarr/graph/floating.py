@@ -6,7 +6,6 @@ NumPy tells of them where it computes, which is a line of ours, in another threa
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,16 +14,30 @@ import numpy as np
 
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.origins import line_of_code, users_line
+from lazyzarr.graph.telling import tell
 
-__all__ = ["elsewhere", "floating_errors", "how_set", "now"]
+__all__ = ["Found", "added", "elsewhere", "encountered", "floating_errors", "how_set", "now"]
 
 Errors = dict[str, Any]
 """What is to be done about each kind of error, as np.errstate takes it."""
 
-_OURS, _LEFT_TO_OTHERS = {"warn", "raise"}, {"call", "log"}
+# At once: what a process warns of itself, for nobody else can be called for it there.
+_OURS, _LEFT_TO_OTHERS, _AT_ONCE = {"warn", "raise", "at once"}, {"call", "log"}, "at once"
 _KINDS = {"divide by zero": "divide", "overflow": "over", "underflow": "under", "invalid value": "invalid"}
-# What Python keeps in each module, so that a line warns once; for lines of modules that we do not know.
-_warned: dict[str, dict[Any, Any]] = {}
+
+
+class Found(dict[tuple[Node | None, str], tuple[int | None, int]]):
+    """Errors by node and kind: how many values they spoiled, None where nobody can say; and of how many."""
+
+    def add(self, node: Node | None, kind: str, count: int | None, of: int) -> None:
+        """Counts more values, or what cannot be counted."""
+        self[node, kind] = added(self.get((node, kind), (0, 0)), count, of)
+
+
+def added(before: tuple[int | None, int], count: int | None, of: int) -> tuple[int | None, int]:
+    """Two counts of the same values as one."""
+    both = None if before[0] is None or count is None else before[0] + count
+    return both, max(before[1], of)
 
 
 class Now(threading.local):
@@ -32,6 +45,10 @@ class Now(threading.local):
 
     node: Node | None = None
     errors: Errors = {}  # noqa: RUF012  it is never changed in place
+    found: Found | None = None
+    """Where errors go that are told of when all is over; None: they are told of at once."""
+    flags: list[tuple[Node | None, str]] | None = None
+    """Errors that nobody has counted yet: the node and the kind."""
 
 
 now = Now()
@@ -46,21 +63,27 @@ def how_set() -> Errors:
 def elsewhere(errors: Errors) -> Errors:
     """The same for another process, where nobody can be called."""
     modes = {kind: mode for kind, mode in errors.items() if kind != "call"}
-    return {kind: "warn" if mode in _LEFT_TO_OTHERS else mode for kind, mode in modes.items()}
+    return {kind: _AT_ONCE if mode in _LEFT_TO_OTHERS else mode for kind, mode in modes.items()}
 
 
 @contextmanager
-def floating_errors(errors: Errors) -> Iterator[None]:
-    """Within: floating point errors are dealt with as said, and told of the node that this thread is at work on."""
-    before = now.errors, now.node
-    now.errors, now.node = errors, None
+def floating_errors(errors: Errors, found: Found | None = None) -> Iterator[None]:
+    """Within: floating point errors are dealt with as said, and told of the node that this thread is at work on.
+
+    Warnings are put into `found` instead, where it is given.
+    """
+    before = now.errors, now.node, now.found, now.flags
+    now.errors, now.node, now.found, now.flags = errors, None, found, None if found is None else []
     told: Errors = {kind: "call" if mode in _OURS else mode for kind, mode in errors.items()}
     told["call"] = _TELLER
     try:
         with np.errstate(**told):
             yield
     finally:
-        now.errors, now.node = before
+        if found is not None:
+            for node, kind in now.flags or ():
+                found.add(node, kind, None, 0)
+        now.errors, now.node, now.found, now.flags = before
 
 
 class _Teller:
@@ -68,23 +91,27 @@ class _Teller:
 
     def __call__(self, kind: str, flag: int) -> None:
         """Warns or raises, or leaves it to whom the user named."""
-        mode = now.errors.get(_KINDS.get(kind, ""), "warn")
+        mode, node = now.errors.get(_KINDS.get(kind, ""), "warn"), now.node
         if mode not in _OURS:
             now.errors["call"](kind, flag)
             return
-        node = now.node
-        text = f"{kind} encountered" + (f" in {node.label}" if node is not None else "")
+        text = encountered(kind, "" if node is None else node.label)
         if mode == "raise":
             raise FloatingPointError(text + (f", {node.place}" if node is not None and node.place else ""))
-        file, line = users_line(2) or line_of_code(None if node is None else node.origin)
-        if file:
-            warnings.warn_explicit(text, RuntimeWarning, file, line, registry=_warned.setdefault(file, {}))
+        users = users_line(2)
+        if now.flags is not None and users is None and mode != _AT_ONCE:
+            now.flags.append((node, kind))
         else:
-            warnings.warn(text, RuntimeWarning, stacklevel=2)
+            tell(text, RuntimeWarning, *(users or line_of_code(None if node is None else node.origin)))
 
     def write(self, text: str) -> None:
         """Writes to what the user named."""
         now.errors["call"].write(text)
+
+
+def encountered(kind: str, label: str) -> str:
+    """An error in NumPy's words, with the operation in ours."""
+    return f"{kind} encountered" + (f" in {label}" if label else "")
 
 
 _TELLER = _Teller()

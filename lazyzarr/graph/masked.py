@@ -16,9 +16,10 @@ from lazyzarr.graph.functions.values import where
 from lazyzarr.graph.lift import lift
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops import elementwise
-from lazyzarr.graph.ops.elementwise import Constant, ufunc
+from lazyzarr.graph.ops.elementwise import Constant
 from lazyzarr.graph.ops.elementwise import call as elementwise_node
 from lazyzarr.graph.ops.user import UserElementwise
+from lazyzarr.graph.wrapping import called
 
 __all__ = ["Masked"]
 
@@ -163,7 +164,7 @@ class Masked(Generic[A]):
         nodes = [self._operand(operand) for operand in operands]
         if function not in _DEFINED:
             nodes = [self._defined(node) for node in nodes]
-        return Masked(ufunc(function, *nodes, **keywords), self._mask, self._make, self._compute)
+        return Masked(called(function, *nodes, **keywords), self._mask, self._make, self._compute)
 
     def _defined(self, node: Node | Constant) -> Node | Constant:
         """An operand with ones where nothing is picked: NumPy is not to warn of what nobody asked for."""

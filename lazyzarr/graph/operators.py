@@ -11,8 +11,9 @@ from lazyzarr.graph.functions.alike import full_like
 from lazyzarr.graph.functions.lines import matmul
 from lazyzarr.graph.lift import lift
 from lazyzarr.graph.node import Node
-from lazyzarr.graph.ops.elementwise import Constant, compared, power, ufunc
+from lazyzarr.graph.ops.elementwise import Constant, compared, power
 from lazyzarr.graph.whole import Whole
+from lazyzarr.graph.wrapping import called
 
 __all__ = ["Operators"]
 
@@ -22,14 +23,14 @@ W = TypeVar("W", bound=Whole)
 
 def _unary(function: np.ufunc) -> Callable[[W], W]:
     def method(self: W) -> W:
-        return self._of(ufunc(function, self.__lazyzarr_node__))
+        return self._of(called(function, self.__lazyzarr_node__))
 
     return method
 
 
 def _binary(function: np.ufunc, swapped: bool = False) -> Callable[[W, Any], W]:
     def apply(one: Node, two: Node | Constant) -> Node:
-        return ufunc(function, two, one) if swapped else ufunc(function, one, two)
+        return called(function, two, one) if swapped else called(function, one, two)
 
     def method(self: W, other: Any) -> W:
         return self._of(apply(self.__lazyzarr_node__, lift(other))) if _liftable(other) else NotImplemented

@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import dask.multiprocessing
 import dask.threaded
 from dask.callbacks import Callback
 
-from lazyzarr.graph.spec import obey
+from lazyzarr.graph.findings import Findings, Told
+from lazyzarr.graph.spec import found_for, obey
 
 __all__ = ["run_in_processes"]
 
@@ -46,9 +48,9 @@ class Pool:
         self._next += 1
 
     @contextmanager
-    def run(self, token: str) -> Iterator[Submitted]:
+    def run(self, token: str, findings: Findings) -> Iterator[Submitted]:
         """Within: the pool as one run sees it. Where that fails it has no task left when this is over."""
-        submitted = Submitted(self._executor)
+        submitted = Submitted(self._executor, token, findings)
         try:
             yield submitted
         except BaseException:
@@ -62,19 +64,34 @@ class Pool:
 
 
 class Submitted:
-    """An executor, as Dask asks of one, that knows which of its tasks are not over."""
+    """An executor, as Dask asks of one, that knows which of its tasks are not over, and takes what they have found."""
 
-    def __init__(self, executor: ProcessPoolExecutor) -> None:
-        self._executor = executor
+    def __init__(self, executor: ProcessPoolExecutor, token: str, findings: Findings) -> None:
+        self._executor, self._token, self._findings = executor, token, findings
         self._futures: set[Future[Any]] = set()
         self._max_workers = executor._max_workers  # type: ignore[attr-defined]
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
         """Lets a process call a function."""
-        future = self._executor.submit(function, *args)
+        answer: Future[Any] = Future()
+        future = self._executor.submit(_called, self._token, function, *args)
         self._futures.add(future)
-        future.add_done_callback(self._futures.discard)
-        return future
+        future.add_done_callback(partial(self._hand_on, answer))
+        return answer
+
+    def _hand_on(self, answer: Future[Any], future: Future[Any]) -> None:
+        """Gives a task's answer to whoever waits for it, when all else of the task is here."""
+        self._futures.discard(future)
+        if future.cancelled():
+            answer.cancel()
+            return
+        error = future.exception()
+        if error is not None:
+            answer.set_exception(error)
+            return
+        value, told = future.result()
+        self._findings.take(told)
+        answer.set_result(value)
 
     def settle(self) -> None:
         """Waits until no task is under way; an interrupt meanwhile is raised after that."""
@@ -92,6 +109,11 @@ class Submitted:
             raise interrupted
 
 
+def _called(token: str, function: Callable[..., Any], *args: Any) -> tuple[Any, Told]:
+    """What a function gives, and what it has found for a run meanwhile."""
+    return function(*args), found_for(token)
+
+
 _pools: dict[int, Pool] = {}
 _making = threading.Lock()
 # Pools of the process that this one was forked from: its processes are not ours to end.
@@ -99,16 +121,19 @@ _of_the_parent: list[Any] = []
 
 
 def run_in_processes(
-    workers: int, graph: Mapping[Any, Any], keys: Sequence[Any], token: str, take: Take
+    workers: int, graph: Mapping[Any, Any], keys: Sequence[Any], token: str, take: Take, findings: Findings
 ) -> None:
-    """Runs a graph in a kept pool and hands over the value of each task; one that was taken is not kept."""
+    """Runs a graph in a kept pool and hands over the value of each task; one that was taken is not kept.
+
+    What goes wrong in floating point is put into `findings`.
+    """
 
     def taken(key: Any, value: Any, _graph: Any, state: Any, _worker: Any) -> None:
         if take(key, value):
             state["cache"][key] = None
 
     callbacks = [*Callback.active, (None, None, None, taken, None)]  # Dask's progress bar is one
-    with _pool(workers).run(token) as pool:
+    with _pool(workers).run(token, findings) as pool:
         try:
             dask.multiprocessing.get(
                 graph, list(keys), pool=pool, chunksize=1, optimize_graph=False, callbacks=callbacks

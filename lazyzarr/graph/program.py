@@ -67,6 +67,8 @@ class Step:
     dtype: np.dtype[Any]
     part: tuple[slice, ...] | None = None
     slot: int | None = None
+    region: Region = ()
+    """The values of its node, as they move with the tile."""
 
     @property
     def is_view(self) -> bool:
@@ -295,7 +297,8 @@ class _Builder:
             self.held.setdefault(node, []).append((region, arguments[0]))
             return
         shape = tuple(span.count for span in region)
-        self.steps.append(Step(self._register(node, region), node, arguments, shape, node.dtype))
+        register = self._register(node, region)
+        self.steps.append(Step(register, node, arguments, shape, node.dtype, region=region))
 
     def find(self, node: Node, region: Region) -> int:
         """The register of a region: a node's own, or a part of the one that holds it."""

@@ -8,7 +8,7 @@ import pickle
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from lazyzarr.graph.check import check
 from lazyzarr.graph.cluster import Cluster, count_finished, gather, look_around, on_all_workers, within_task
 from lazyzarr.graph.combine import Commit, commit_run, run_inline
 from lazyzarr.graph.direct import direct_read
+from lazyzarr.graph.findings import Findings, Told
 from lazyzarr.graph.floating import how_set
 from lazyzarr.graph.node import Node, token_of, walk
 from lazyzarr.graph.ops.sources import FACTS, DaskBlocks, MemorySource, ZarrSource, facts_of, from_dask
@@ -154,6 +155,8 @@ def run(
     spec = _spec_for(scheduler, outputs, job)
     check(spec.stages, scheduler.reach)
     _refuse_futures_elsewhere(_roots(spec), scheduler.cluster)
+    if scheduler.get is None or scheduler.shares_memory:
+        spec.findings = Findings()
     cluster, temporary = scheduler.cluster, spec.stages.folder if spec.stages.spills else ""
     folder = temporary_folder(temporary) if temporary else nullcontext()
     with folder, progress_shown(spec.stages, job.progress, stored) as tally:
@@ -162,19 +165,35 @@ def run(
         if tally is not None:
             _follow(spec, scheduler, tally)
         try:
-            answers = _run(spec, scheduler, commit)
+            answers = _run(
+                spec, scheduler, None if commit is None else partial(_commit_after_telling, spec, commit)
+            )
+            spec.tell()
+            return answers
         except BaseException:
             try:
                 spec.stop()
             finally:
                 if cluster is not None:
-                    on_all_workers(cluster, stop_run, spec.token)
+                    _ask_workers(cluster, stop_run, spec)
+            with suppress(Warning):  # what went wrong first is raised
+                spec.tell()
             raise
         finally:
             spec.release()
-        if cluster is not None:
-            on_all_workers(cluster, end_run, spec.token)
-        return answers
+
+
+def _commit_after_telling(spec: Spec, commit: Commit) -> None:
+    """What warnings are errors for is not published."""
+    spec.tell()
+    commit()
+
+
+def _ask_workers(cluster: Cluster, function: Callable[[str], Told], spec: Spec) -> None:
+    """Lets each worker end or stop a run, and takes over what it has found."""
+    for told in on_all_workers(cluster, function, spec.token).values():
+        if spec.findings is not None and not isinstance(told, BaseException):
+            spec.findings.take(told)
 
 
 def _follow(spec: Spec, scheduler: Scheduler, tally: Tally) -> None:
@@ -210,9 +229,13 @@ def _run_elsewhere(spec: Spec, scheduler: Scheduler, commit: Commit | None) -> l
     if scheduler.cluster is not None:
         sent = RunExpr(f"run-{spec.token}", spec, foreign_tasks(_roots(spec), here=False))  # type: ignore[no-untyped-call]
         gather(scheduler.cluster, sent, keys, answers.take)
+        _ask_workers(scheduler.cluster, end_run, spec)
     else:
         graph = build_graph(spec, gathered=True) | foreign_tasks(_roots(spec))
-        run_in_processes(spec.stages.workers, graph, keys, spec.token, _told(spec, answers.take))
+        assert spec.findings is not None
+        run_in_processes(
+            spec.stages.workers, graph, keys, spec.token, _told(spec, answers.take), spec.findings
+        )
     if commit is not None:
         # In a thread of its own an interrupt does not cut it in two; leaving the pool waits for it.
         with ThreadPoolExecutor(1) as pool:

@@ -17,7 +17,8 @@ import numpy as np
 
 from lazyzarr.errors import PlanError
 from lazyzarr.graph.evaluate import BlockResult, StageRunner, Stopped
-from lazyzarr.graph.floating import elsewhere, floating_errors
+from lazyzarr.graph.findings import Findings, Told
+from lazyzarr.graph.floating import Found, elsewhere, floating_errors
 from lazyzarr.graph.given import Needs
 from lazyzarr.graph.node import Flat, Node, flatten, pack, unflatten, unpack
 from lazyzarr.graph.ops.reductions import Reduce
@@ -25,7 +26,7 @@ from lazyzarr.graph.plan import Output, Stages, plan_stages
 from lazyzarr.graph.sink import Sink
 from lazyzarr.graph.stage import Budget, Stage
 
-__all__ = ["Shared", "Spec", "end_run", "load_spec", "obey", "stop_run"]
+__all__ = ["Shared", "Spec", "end_run", "found_for", "load_spec", "obey", "stop_run"]
 
 Array = np.ndarray[Any, Any]
 
@@ -61,8 +62,11 @@ class Spec:
         token: str,
         errors: Mapping[str, Any],
         expected: str | None = None,
+        findings: Findings | None = None,
     ) -> None:
         self._expected = expected
+        self.findings = findings
+        """What goes wrong in floating point, where somebody tells of it after the run; None: each task does."""
         self.outputs, self.budget, self.token = tuple(outputs), budget, token
         self.errors = dict(errors)
         self.shared: Shared | None = None
@@ -93,7 +97,8 @@ class Spec:
         sinks = [_packed(output.sink, pack) for output in self.outputs]
         digest = _blocks_digest(self.stages)
         errors = elsewhere(self.errors)
-        return cloudpickle.dumps((flat, roots, sinks, self.budget, self.token, errors, digest))  # type: ignore[no-any-return]
+        asked = self.findings is not None
+        return cloudpickle.dumps((flat, roots, sinks, self.budget, self.token, errors, digest, asked))  # type: ignore[no-any-return]
 
     def __reduce__(self) -> tuple[Any, tuple[str, bytes]]:
         return load_spec, (self.token, self.pickled)
@@ -133,7 +138,7 @@ class Spec:
             runner, read = idle.pop() if idle else (None, {})
         read.update(values)
         runner = runner or StageRunner(stage, read, self.is_stopped)
-        with floating_errors(self.errors):
+        with self.watched(number, index):
             result = runner.run(index, self._places(stage))
         with self._changed:
             # Kept for the next block, with its buffers; one whose block failed is dropped.
@@ -141,6 +146,24 @@ class Spec:
         if self.on_block is not None:
             self.on_block(number)
         return result
+
+    @contextmanager
+    def watched(self, number: int, task: tuple[int | str, ...]) -> Iterator[None]:
+        """Within: floating point errors are dealt with as the caller wants, for a task of a stage."""
+        found = None if self.findings is None else Found()
+        try:
+            with floating_errors(self.errors, found):
+                yield
+        finally:
+            if found and self.findings is not None:
+                # Only a cluster runs a task again.
+                once = self.shared is not None or _told is not None
+                self.findings.add((number, () if once else task), self.stages.stages[number], found)
+
+    def tell(self) -> None:
+        """Warns of what was found until now, at the lines of the user's program."""
+        if self.findings is not None:
+            self.findings.tell(self.stages.stages)
 
     def is_stopped(self) -> bool:
         """Whether the run was stopped, here or, where this process obeys another one, there."""
@@ -196,6 +219,9 @@ _stopped: deque[str] = deque(maxlen=1000)
 _loaded: weakref.WeakValueDictionary[str, Spec] = weakref.WeakValueDictionary()
 # The last ones are kept between their tasks.
 _kept: OrderedDict[str, Spec] = OrderedDict()
+# What was found for runs of other processes, until these ask for it.
+_findings: OrderedDict[str, Findings] = OrderedDict()
+_MOST_FINDINGS = 1000
 _MOST_KEPT = 8
 _loading = threading.RLock()
 
@@ -227,25 +253,36 @@ def _unpickled(pickled: bytes) -> Spec:
     flat: Flat
     roots: list[int]
     sinks: list[Sink | None]
-    flat, roots, sinks, budget, token, errors, digest = cloudpickle.loads(pickled)
+    flat, roots, sinks, budget, token, errors, digest, asked = cloudpickle.loads(pickled)
     nodes = unflatten(flat, roots)
     outputs = [Output(node, _packed(sink, unpack)) for node, sink in zip(nodes, sinks, strict=True)]
-    return Spec(outputs, budget, token, errors, digest)
+    findings = _findings.setdefault(token, Findings()) if asked else None
+    if len(_findings) > _MOST_FINDINGS:
+        _findings.popitem(last=False)
+    return Spec(outputs, budget, token, errors, digest, findings)
 
 
-def stop_run(token: str) -> None:
-    """Lets a run begin and write nothing more in this process, and waits for what it is at."""
+def stop_run(token: str) -> Told:
+    """Lets a run begin and write nothing more in this process, and waits for what it is at; what it has found."""
     _stopped.append(token)
     spec = _loaded.get(token)
     if spec is not None:
         spec.stop()
+    return found_for(token, last=True)
 
 
-def end_run(token: str) -> None:
-    """Lets go of what a run that is over holds in this process."""
+def end_run(token: str) -> Told:
+    """Lets go of what a run that is over holds in this process; what it has found."""
     spec = _kept.pop(token, None) or _loaded.get(token)
     if spec is not None:
         spec.rest()
+    return found_for(token, last=True)
+
+
+def found_for(token: str, last: bool = False) -> Told:
+    """What tasks in this process have found for a run of another one since it was asked; `last`: no more will ask."""
+    findings = _findings.pop(token, None) if last else _findings.get(token)
+    return {} if findings is None else findings.hand_over()
 
 
 def _blocks_digest(planned: Stages) -> str:

@@ -38,9 +38,10 @@ def here(offset=0):
 def test_each_operation_is_told_of_at_its_own_line(zeros, told):
     first, line = zeros / zeros, here()
     second = np.log(zeros - 1) + first
+    spoiled = "1,600 of 1,600 values (100 %) became NaN"
     assert told(second) == {
-        ("invalid value encountered in divide", __file__, line),
-        ("invalid value encountered in log", __file__, line + 1),
+        (f"invalid value encountered in divide: {spoiled} (test_floating.py:{line})", __file__, line),
+        (f"invalid value encountered in log: {spoiled} (test_floating.py:{line + 1})", __file__, line + 1),
     }
 
 

@@ -25,6 +25,7 @@ from lazyzarr.graph.ops import joining, padding, points, reshaping, views
 from lazyzarr.graph.ops.elementwise import astype, ufunc
 from lazyzarr.graph.ops.joining import along, part
 from lazyzarr.graph.words import Axes, Axis, Lengths
+from lazyzarr.graph.wrapping import tell_of_wrapping
 
 __all__ = [
     "append",
@@ -369,6 +370,8 @@ def diff(a: Any, n: int = 1, axis: Axis = -1, prepend: Any = None, append: Any =
     if n:
         node = joining.concatenate([e for e in (ends[0], node, ends[1]) if e is not None], where)
     function = np.not_equal if node.dtype == bool else np.subtract
+    if n and node.dtype.kind == "u":
+        tell_of_wrapping("diff", node.dtype)
     for _ in range(n):
         node = ufunc(function, along(node, where, 1, None), along(node, where, None, -1))
     return node

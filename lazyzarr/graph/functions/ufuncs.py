@@ -17,6 +17,7 @@ from lazyzarr.graph.ops import views
 from lazyzarr.graph.ops.elementwise import Constant, astype, ufunc
 from lazyzarr.graph.ops.joining import part
 from lazyzarr.graph.ops.ufuncs import ufunc_outputs
+from lazyzarr.graph.wrapping import called
 
 __all__ = ["METHODS", "apply_ufunc"]
 
@@ -50,7 +51,7 @@ def _called(function: np.ufunc, *inputs: Any, **keywords: Any) -> Answer:
         return ufunc(np.floor_divide, *operands), ufunc(np.remainder, *operands)
     if function.nout > 1 and not keywords:
         return ufunc_outputs(function, *operands)
-    return ufunc(function, *operands, **keywords)
+    return called(function, *operands, **keywords)
 
 
 _NAMED: dict[np.ufunc, Callable[..., Node]] = {
