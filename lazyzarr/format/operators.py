@@ -89,13 +89,24 @@ def _reflected(function: Operator) -> Callable[[LazyOperators, Any], Lazy]:
 
 def _in_place(sign: str) -> Callable[[LazyOperators, Any], NoReturn]:
     def method(self: LazyOperators, other: Any) -> NoReturn:
+        value = _spelled(other)
+        held, streamed = (
+            f"z[...] = z[...] {sign} {value}",
+            f'z = (z {sign} {value}).to_zarr(z.store_path, mode="w")',
+        )
+        width = max(len(held), len(streamed))
         raise TypeError(
-            f"z {sign}= ... on the stored {self!r} would rebind z to a lazy array and write nothing. Write\n"
-            f"  z[...] = z[...] {sign} ...                            in memory, or\n"
-            f'  (z {sign} ...).to_zarr(z.store_path, mode="w")      piece by piece, swapped in at the end'
+            f"z {sign}= {value} on the stored {self!r} would rebind z to a lazy array and write nothing. Write\n"
+            f"  {held:{width}}  in memory, or\n"
+            f"  {streamed:{width}}  piece by piece, swapped in at the end"
         )
 
     return method
+
+
+def _spelled(other: Any) -> str:
+    """A number as it is typed, and a name for anything else."""
+    return str(other) if isinstance(other, (bool, int, float, complex, np.number)) else "other"
 
 
 def lifted(value: Any) -> Any:

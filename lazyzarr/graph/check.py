@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import textwrap
 from collections.abc import Sequence
 
@@ -201,12 +202,34 @@ def enough_memory(planned: Stages, reach: str) -> None:
 
 
 def cure_lines(cures: Sequence[Cure]) -> list[str]:
-    """Cures as aligned lines."""
-    width = max((len(cure.text) for cure in cures), default=0)
-    heads = ["What fits:", *[""] * len(cures)]
-    return [
-        f"  {head:10}  {cure.text:{width}}  {cure.effect}" for head, cure in zip(heads, cures, strict=False)
-    ]
+    """Cures as aligned lines, the effect of one that is too long below it."""
+    indent = " " * 14
+    room = WIDTH - len(indent) - 2 - max((len(cure.effect) for cure in cures), default=0)
+    width = max((len(cure.text) for cure in cures if len(cure.text) <= room), default=0)
+    lines: list[str] = []
+    for cure in cures:
+        *first, last = _at_commas(cure.text, WIDTH - len(indent))
+        lines += [f"{indent}{part}" for part in first]
+        if not first and len(last) <= width:
+            lines.append(f"{indent}{last:{width}}  {cure.effect}")
+        else:
+            lines += [f"{indent}{last}", f"{indent}{'':{width}}  {cure.effect}"]
+    if lines:
+        lines[0] = "  What fits:" + lines[0][12:]
+    return lines
+
+
+def _at_commas(text: str, width: int) -> list[str]:
+    """A call in lines, cut where it can be pasted all the same.
+
+    >>> _at_commas('x.rechunk({"time": -1, "lat": 240, "lon": 360})', 40)
+    ['x.rechunk({"time": -1, "lat": 240,', '"lon": 360})']
+    """
+    lines = [""]
+    for part in re.split(r"(?<=,) ", text):
+        longer = f"{lines[-1]} {part}".lstrip()
+        lines[-1:] = [longer] if len(longer) <= width or not lines[-1] else [lines[-1], part]
+    return lines
 
 
 def enough_space(planned: Stages, reach: str) -> None:

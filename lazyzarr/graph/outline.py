@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,13 +11,14 @@ from lazyzarr.graph.blame import blame, nearby
 from lazyzarr.graph.node import Node, walk
 from lazyzarr.graph.ops.computed import Computed
 from lazyzarr.graph.ops.reductions import Reduce
+from lazyzarr.graph.ops.sources import ZarrSource
 from lazyzarr.graph.origins import Place
 from lazyzarr.graph.plan import Stages
 from lazyzarr.graph.reading import sources
 from lazyzarr.graph.stage import Stage
 from lazyzarr.settings import format_bytes
 
-__all__ = ["StageFacts", "decoded_once", "expression", "line_of", "outline", "target_name"]
+__all__ = ["StageFacts", "decoded_once", "expression", "line_of", "outline", "source_name", "target_name"]
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,15 @@ def _gives(stage: Stage) -> tuple[str, ...]:
 def target_name(url: str) -> str:
     """A URL as a plan prints it."""
     return url.removeprefix("file://")
+
+
+def source_name(leaf: ZarrSource) -> str:
+    """A stored array by its path as its user knows it: from the working folder where it lies below that."""
+    url = target_name(leaf.handle.url)
+    if "memory://" in url:
+        return leaf_name(leaf)
+    here = os.path.join(os.getcwd(), "")
+    return url if here == os.sep else url.removeprefix(here)
 
 
 def _maker(stage: Stage) -> Place | None:

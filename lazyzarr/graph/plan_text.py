@@ -17,19 +17,21 @@ from lazyzarr.graph.ops.overlap import MapOverlap
 from lazyzarr.graph.ops.reductions import Reduce
 from lazyzarr.graph.ops.sources import ZarrSource
 from lazyzarr.graph.origins import Place
-from lazyzarr.graph.outline import StageFacts, decoded_once, expression, line_of, target_name
+from lazyzarr.graph.outline import StageFacts, decoded_once, expression, line_of, source_name, target_name
 from lazyzarr.graph.plan import Stages
 from lazyzarr.graph.stage import Stage
 from lazyzarr.graph.temporary import free_bytes
 from lazyzarr.settings import format_bytes
 
-__all__ = ["COLUMNS", "heading", "notes", "plan_text", "rows"]
+__all__ = ["COLUMNS", "heading", "in_one_pass", "notes", "plan_text", "rows"]
 
 COLUMNS = ("", "stage", "tasks", "decode", "amp", "write", "peak", "what it does")
 # Words stand to the left in their columns, numbers to the right.
 _WORDS = {1, len(COLUMNS) - 1}
+_NAME = 1
 # What a column of words has at least, however long the names before it are.
 _LEAST = 30
+_SHORT = len("total")
 # Of what takes fewer seconds nobody asks what bounds it.
 _AT_ONCE = 1e-3
 # How often a stage decodes its chunks when a plan says so in words.
@@ -50,7 +52,7 @@ def plan_text(
         lines += cure_lines(cures)
     elif refusal:
         first, *more = refusal.splitlines()
-        lines += [*_wrapped(f"refused: {first}"), *(f"  {line}" for line in more)]
+        lines += [*_wrapped(f"refused: {first}"), *(part for line in more for part in _wrapped(line))]
     return "\n".join(lines)
 
 
@@ -73,9 +75,12 @@ def heading(planned: Stages) -> list[str]:
         target = f"{target_name(output.sink.url)} <- " if output.sink else ""
         facts = f"{output.node.shape} {output.node.dtype}, {format_bytes(output.node.nbytes)}"
         whole = "   ".join(filter(None, [f"{target}{words}", facts, str(place or "")]))
-        lines += (
-            [whole] if len(whole) <= WIDTH else [f"{target}{words}", f"  {facts}   {place or ''}".rstrip()]
-        )
+        if len(whole) <= WIDTH:
+            lines.append(whole)
+            continue
+        apart = target and len(target) + len(words) > WIDTH
+        lines += [target.rstrip(), f"  {words}"] if apart else [f"{target}{words}"]
+        lines.append(f"  {facts}   {place or ''}".rstrip())
     return lines
 
 
@@ -113,13 +118,18 @@ def _sizes(decode: int, least: float, write: int) -> tuple[str, str, str]:
 
 
 def _table(cells: Sequence[Sequence[str]]) -> list[str]:
-    """Rows as aligned lines, the last column wrapped."""
+    """Rows as aligned lines, the last column wrapped; names too long for their column have a line of their own."""
     cells = [COLUMNS, *cells]
     widths = [max(len(row[column]) for row in cells) for column in range(len(COLUMNS) - 1)]
+    most = WIDTH - _LEAST - (2 + sum(widths) + 2 * len(widths)) + widths[_NAME]
+    widths[_NAME] = max(len(row[_NAME]) for row in cells if len(row[_NAME]) <= max(most, _SHORT))
     indent = " " * (2 + sum(widths) + 2 * len(widths))
     room = max(WIDTH - len(indent), _LEAST)
     lines = []
     for *row, what in cells:
+        if len(row[_NAME]) > widths[_NAME]:
+            lines.append(f"  {row[0].rjust(widths[0])}  {row[_NAME]}")
+            row[: _NAME + 1] = [""] * (_NAME + 1)
         start = "  ".join(
             cell.ljust(w) if i in _WORDS else cell.rjust(w)
             for i, (cell, w) in enumerate(zip(row, widths, strict=True))
@@ -137,7 +147,7 @@ def notes(planned: Stages, facts: Sequence[StageFacts], bound: Bound | None) -> 
     found += _decoded_again(planned.stages)
     found += _halos(planned.stages)
     found += _over_and_over(planned) if fits else []
-    found += _in_one_pass(planned)
+    found += in_one_pass(planned)
     found += _ends_within(planned)
     writers = sum(stage.writers for stage in facts)
     if writers:
@@ -159,18 +169,26 @@ def _temporary(planned: Stages) -> list[str]:
     return [*planned.spills_why, f"{os.path.dirname(planned.folder)}: needs {needs}, {free} free"]
 
 
-def _in_one_pass(planned: Stages) -> list[str]:
+def in_one_pass(planned: Stages) -> list[str]:
     """A line for several arrays that are written while their sources are decoded once."""
     written = {output.sink.handle.place for output in planned.outputs if output.sink is not None}
-    read: dict[Node, float] = {}
+    read: dict[ZarrSource, float] = {}
+    word = "arrays"
     for stage in planned.stages:
         for reading in stage.readings:
-            if not (isinstance(reading.leaf, ZarrSource) and reading.leaf.handle.place in written):
+            if not isinstance(reading.leaf, ZarrSource):
+                continue
+            if reading.leaf.handle.place in written:
+                word = "levels"
+            else:
                 read[reading.leaf] = read.get(reading.leaf, 0) + reading.nbytes / max(reading.least, 1)
     if len(written) < 2 or not read or max(read.values()) > LITTLE_MORE:
         return []
-    names = list(dict.fromkeys(map(leaf_name, read)))
-    return [f"{len(written)} arrays in one pass: {', '.join(names[:MOST_NAMES])} decoded once"]
+    names = list(dict.fromkeys(map(source_name, read)))
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    tasks = sum(stage.layout.tasks for stage in planned.stages)
+    once = f"{', '.join(names[:MOST_NAMES])}{more} decoded once ({max(read.values()):.2f}x)"
+    return [f"{len(written)} {word} in one pass: {once}, {tasks:,} task{'s' * (tasks != 1)}"]
 
 
 def _ends_within(planned: Stages) -> list[str]:

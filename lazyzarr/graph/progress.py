@@ -6,14 +6,14 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from lazyzarr.graph.plan import Stages
 from lazyzarr.graph.tally import Tally, bar_line, last_line, log_line
 from lazyzarr.settings import setting
 
-__all__ = ["progress_shown", "progress_wanted"]
+__all__ = ["progress_shown", "progress_wanted", "say"]
 
 # How often a log gets a line, a terminal's is drawn again, and memory is looked at.
 LINE_SECONDS, BAR_SECONDS, METER_SECONDS = 10.0, 0.2, 0.05
@@ -22,6 +22,12 @@ LINE_SECONDS, BAR_SECONDS, METER_SECONDS = 10.0, 0.2, 0.05
 def progress_wanted(wanted: bool | None) -> bool:
     """Whether progress is to be shown: as said, else as set."""
     return bool(setting("progress") if wanted is None else wanted)
+
+
+def say(lines: Iterable[str]) -> None:
+    """Prints lines where progress is shown."""
+    for line in lines:
+        print(line, file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -291,8 +291,8 @@ def _refuse_large_answers(planned: Stages) -> None:
     """Raises MemoryBudgetError where this process, to which workers hand the answers, cannot hold them."""
     if planned.answers > available_memory():
         raise MemoryBudgetError(
-            f"the result takes {format_bytes(planned.answers)}, and this process, which is handed it by the workers, "
-            f"has {format_bytes(available_memory())}: y.to_zarr(...) instead of y.compute()"
+            f"the result takes {format_bytes(planned.answers)}; this process, which workers hand it to, has "
+            f"{format_bytes(available_memory())}.\n  What fits:  y.to_zarr(...) instead of y.compute()"
         )
 
 

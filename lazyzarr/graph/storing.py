@@ -28,6 +28,8 @@ from lazyzarr.graph.explain import Plan
 from lazyzarr.graph.node import Node, make, walk
 from lazyzarr.graph.ops.sources import Source, stored
 from lazyzarr.graph.plan import Output, Stages
+from lazyzarr.graph.plan_text import in_one_pass
+from lazyzarr.graph.progress import progress_wanted, say
 from lazyzarr.graph.run import Job, make_spec, refuse_changed_sources, run, where_it_runs
 from lazyzarr.graph.schedule import Scheduler
 from lazyzarr.graph.sink import Sink
@@ -73,7 +75,9 @@ def store_nodes(
     places = _places(wanted, options, storage_options)
     turns = _turns(places)
     if len(turns) > 1:
-        _refuse_turns(places, turns, job)
+        planned = _refuse_turns(places, turns, job)
+        if progress_wanted(job.progress):
+            say(in_one_pass(planned))
     staged: dict[int, commit.StagedArray] = {}
     try:
         for i, place in enumerate(places):
@@ -149,14 +153,18 @@ def _together(specs: Sequence[tuple[Spec, Scheduler]]) -> Stages:
     return planned
 
 
-def _refuse_turns(places: Sequence[Place], turns: Sequence[Sequence[int]], job: Job) -> None:
-    """Raises what a later turn would, and where it would read or write what an earlier one has written to."""
+def _refuse_turns(places: Sequence[Place], turns: Sequence[Sequence[int]], job: Job) -> Stages:
+    """All turns as one plan. Raises what a later one would, and where it would read or write what an earlier one has
+    written to.
+    """
     specs = _make_specs(places, turns, job)
     for spec, chosen in specs:
         check(spec.stages, chosen.reach)
+    planned = _together(specs)
     for law in (one_writer, target_is_no_source):
-        law(_together(specs), specs[0][1].reach)
+        law(planned, specs[0][1].reach)
     refuse_changed_sources([Output(_node(place)) for place in places])
+    return planned
 
 
 def known_mode(mode: str) -> str:

@@ -277,12 +277,16 @@ def test_a_plan_names_the_ends_of_a_region_that_share_a_chunk(tmp_path):
         assert text.count("inside chunk") == len(said)
 
 
-def test_a_plan_says_that_several_arrays_take_one_pass(tmp_path):
+def test_a_plan_says_that_several_arrays_take_one_pass(tmp_path, monkeypatch):
     z = lz.create_array(tmp_path / "scan", name="0", shape=(8, 32, 32), chunks=(4, 16, 16), dtype="f4")
     x = lz.from_zarr(z)
     half = x.coarsen(np.mean, {1: 2, 2: 2})
     targets = [str(tmp_path / "scan" / name) for name in "12"]
     one = lz.store([half, half.coarsen(np.mean, {1: 2, 2: 2})], targets, compute=False)
-    assert "2 arrays in one pass: 0 decoded once" in str(one)
+    assert "2 levels in one pass: scan/0 decoded once (1.00x), 2 tasks" in str(one)
+    two = lz.store([half, half + 1], targets, compute=False)
+    assert "2 arrays in one pass: scan/0 decoded once (1.00x), 1 task\n" in str(two)
+    monkeypatch.chdir("/")
+    assert f"2 levels in one pass: {tmp_path}/scan/0 decoded once" in " ".join(str(one).split())
     assert "in one pass" not in str(lz.store([half], targets[:1], compute=False))
     assert "in one pass" not in str(lz.store([half, x - x.mean(0)], targets, compute=False))

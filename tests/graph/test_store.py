@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 import numpy as np
 import pytest
@@ -82,6 +83,20 @@ def test_a_pyramid_says_so_before(source):
     assert "1 -> scan.zarr/2" in repr(plan)
     plan.run()
     np.testing.assert_array_equal(lz.open_array("scan.zarr/2", mode="r")[...], levels[2].compute())
+
+
+def test_a_pyramid_says_so_while_it_is_written(source, capsys):
+    x = lz.from_zarr(
+        lz.create_array("scan.zarr/0", data=A, chunks=(4, 8, 8), dimension_names=["z", "y", "x"])
+    )
+    levels = pyramid(x)
+    targets = {f"scan.zarr/{i}": level for i, level in enumerate(levels) if i}
+    lz.store(targets)
+    assert capsys.readouterr().err == ""
+    lz.store(targets, overwrite=True, progress=True)
+    first, *each = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"3 levels in one pass: scan\.zarr/0 decoded once \(1\.00x\), \d+ tasks", first)
+    assert [line.split(":")[0] for line in each] == ["scan.zarr/1", "scan.zarr/2", "scan.zarr/3"]
 
 
 def test_rounded_levels_are_made_of_rounded_ones():

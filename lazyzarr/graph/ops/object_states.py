@@ -165,8 +165,8 @@ class UniqueValues(ObjectReduce):
         size = sum(part.nbytes for part in more)
         if size > most:
             raise MemoryBudgetError(
-                f"unique: {len(more.values):,} different values so far take {format_bytes(size)}, and memory= leaves "
-                f"{format_bytes(most)} for them. A larger memory=, or x.astype(...) to coarser values, makes them fit"
+                f"unique: {len(more.values):,} different values so far take {format_bytes(size)}; memory= leaves them "
+                f"{format_bytes(most)}.\n  What fits:  a larger memory=, or coarser values: x.astype(...), x.round(1)"
             )
         cell[place] = more
 
