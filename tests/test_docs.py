@@ -16,13 +16,23 @@ from tests import house_map, source
 
 DOCUMENTS = [
     source.ROOT / name
-    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/support.md", "docs/operations.md")
+    for name in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "docs/jobs.md",
+        "docs/support.md",
+        "docs/operations.md",
+    )
 ]
 EXAMPLES = sorted((source.ROOT / "examples").glob("*.py"))
 # A python block, and the text block that shows what it prints, if one follows at once.
 BLOCK = re.compile(r"```python\n(?P<code>.*?)```\n(?:\n*```text\n(?P<output>.*?)```)?", re.DOTALL)
-# What differs from run to run: durations, rates, the peak that was measured, folders of the user.
-VOLATILE = re.compile(r"\d[\d.,]*(?= ?(?:ms|s|min|MB/s|GB/s|kB/s)\b)|(?<=peak )[\d.]+|━+╸?━*")
+# What differs from run to run: durations, rates, the peak that was measured, what is free, what compression leaves.
+VOLATILE = re.compile(
+    r"\d[\d.,]*(?= ?(?:ms|s|min|MB/s|GB/s|kB/s)\b)|(?<=peak )[\d.]+ (?:MB|kB|B)\b|[\d.]+ .B(?= are free)"
+    r"|[\d.]+(?= MB stored)|━+╸?━*"
+)
 
 
 def blocks(path: Path) -> list[re.Match[str]]:

@@ -205,10 +205,12 @@ def _smaller_chunks(planned: Stages, holding: Holding) -> Iterator[Cure]:
             lengths[axis] = -(-lengths[axis] // 2)
             if math.prod(lengths) * (node.dtype.itemsize + source.dtype.itemsize) > planned.memory:
                 continue
-            again = _again(planned, _with_chunks(planned.outputs, node, lengths))
-            if again is not None and _fits(again):
-                yield Cure(_rechunk_text(base, kept, lengths), _effect(again))
-                return
+            outputs = _with_chunks(planned.outputs, node, lengths)
+            for changed, kept_too in _with_kept_chunks(planned.outputs, outputs):
+                again = _again(planned, changed)
+                if again is not None and _fits(again):
+                    yield Cure(_rechunk_text(base, kept, lengths) + kept_too, _effect(again))
+                    return
 
 
 def _may_be_cut(planned: Stages, node: MapBlocks) -> bool:
@@ -250,6 +252,28 @@ def _with_chunks(outputs: Sequence[Output], node: MapBlocks, lengths: Sequence[i
                 other if changed == other.inputs else make(type(other), changed, other.params, other.origin)
             )
     return [Output(made[output.node], output.sink) for output in outputs]
+
+
+def _with_kept_chunks(
+    before: Sequence[Output], after: Sequence[Output]
+) -> Iterator[tuple[Sequence[Output], str]]:
+    """The changed outputs as they are; and with new arrays that have their chunks, where they had those of before."""
+    yield after, ""
+    kept = [
+        Output(new.node, _cut(new.sink, _largest(new.node)) if _keeps_chunks(old) else new.sink)
+        for old, new in zip(before, after, strict=True)
+    ]
+    if kept != list(after):
+        yield kept, ', chunks="keep"'
+
+
+def _keeps_chunks(output: Output) -> bool:
+    sink = output.sink
+    return sink is not None and sink.staged and sink.edges is None and sink.unit == _largest(output.node)
+
+
+def _largest(node: Node) -> tuple[int, ...]:
+    return tuple(max(sizes, default=1) for sizes in node.chunks)
 
 
 def _rechunk_text(base: Node, kept: frozenset[int], lengths: Sequence[int]) -> str:

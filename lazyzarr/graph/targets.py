@@ -193,5 +193,12 @@ def region_sink(array: Array, start: tuple[int, ...], url: str | None = None) ->
     """The sink of a region of an array that others can see, or that will be found at a URL."""
     unit, edges = array.metadata.chunk_shape, array.metadata.edges
     return Sink(
-        array.handle, url or array.handle.url, array.shape, unit, array.dtype.itemsize, start, False, edges
+        array.handle,
+        url or str(array.store_path),
+        array.shape,
+        unit,
+        array.dtype.itemsize,
+        start,
+        False,
+        edges,
     )

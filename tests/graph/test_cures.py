@@ -146,3 +146,14 @@ def test_elsewhere_memory_is_a_workers():
 def test_what_no_change_mends_has_no_advice_but_memory():
     plan = lz.from_array(np.zeros(3)).explain(memory="1MB")
     assert [c.text for c in plan.advice] == ['memory="32.1MB"']
+
+
+def test_smaller_chunks_are_written_as_they_are_computed():
+    """Where a new array has the chunks of what is computed, as it has unless others are named."""
+    x = lz.from_array(np.zeros((64, 512, 512), "f4"), chunks=(8, 512, 512)).rechunk({0: -1})
+    y = x.map_blocks(np.positive, dtype="f4")
+    plan = y.to_zarr("out.zarr", memory="150MB", num_workers=2, compute=False)
+    text = plan.advice[0].text
+    assert text.endswith(', chunks="keep"')
+    again = eval(text.removesuffix(', chunks="keep"'), {"x": x}).map_blocks(np.positive, dtype="f4")
+    assert again.to_zarr("out.zarr", memory="150MB", num_workers=2, compute=False).fits
