@@ -14,7 +14,7 @@ PACKAGE = ROOT / "lazyzarr"
 # The modules that a star stands for share one place: they may import each other, in one direction only.
 ORDER = """
     errors meant settings
-    format.keys format.grid format.chunk_grids format.selection format.fancy format.pieces format.fills
+    format.keys format.grid format.chunk_grids format.selection format.fancy format.axes format.pieces format.fills
     format.data_types.* format.dtypes format.documents
     format.metadata format.metadata_v2 format.metadata_v3
     format.os_calls format.stores.lru format.stores.protocol format.stores.keyed format.stores.memory
@@ -35,6 +35,7 @@ ORDER = """
     format.options format.layout format.views format.new_nodes
     format.attributes format.member format.array_codecs format.array_config format.array_facts format.indexing
     format.array_open format.array_forms format.array format.making
+    format.likeness
     format.group_arrays format.group_members format.group format.creation format.open format.saving
     format.copy_log format.copy_store format.copying format.hierarchy format.aio format.debug_info
     graph.region graph.origins graph.telling graph.node graph.floating graph.ops.* graph.rules graph.words

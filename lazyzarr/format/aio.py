@@ -10,7 +10,7 @@ import functools
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +23,7 @@ from .info import Info
 from .lookup import ZarrFormat
 from .metadata import ArrayMetadata, GroupMetadata
 from .open import open_array, open_group
+from .options import DEFAULT, ArrayOptions, spelled_out
 from .resolve import StoreLike, StorePath
 from .stores.protocol import Store
 from .tree import Tree
@@ -413,9 +414,22 @@ class AsyncGroup(_AsyncNode[Group]):
         async for item in _stream(made):
             yield item
 
-    async def create_array(self, name: str, *, shape: Any = None, **options: Any) -> AsyncArray:
-        """A new array of a shape, or of `data`; chunks and so on as `Group.create_array` takes them."""
-        return AsyncArray(await _run(self._node.create_array, name, shape=shape, **options))
+    @spelled_out
+    async def create_array(
+        self,
+        name: str,
+        *,
+        shape: Any = None,
+        data: Any = None,
+        like: Any = None,
+        fill_value: Any = DEFAULT,
+        write_data: bool = True,
+        **options: Unpack[ArrayOptions],
+    ) -> AsyncArray:
+        """A new array of a shape, of `data`, or like another; chunks and so on as `Group.create_array` takes them."""
+        words: dict[str, Any] = {"data": data, "like": like, "fill_value": fill_value, **options}
+        made = await _run(self._node.create_array, name, shape=shape, write_data=write_data, **words)
+        return AsyncArray(made)
 
     async def create_dataset(self, name: str, *, shape: Any = None, **options: Any) -> AsyncArray:
         """As `create_array`, with zarr-python 2's name and, behind the shape, its words for chunks and so on."""

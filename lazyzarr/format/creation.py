@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from .array import Array
 from .group import Group
+from .likeness import likeness, translated, words_like
 from .lookup import ZarrFormat
-from .making import kept_words, make_array, make_group, require_group
+from .making import group_format, kept_words, make_array, make_group, require_group
+from .member import placed
 from .options import DEFAULT, ArrayOptions, PlacedOptions, modern, spelled_out
 from .resolve import StoreLike, resolve
 
@@ -40,15 +41,20 @@ def create_array(
     name: str | None = None,
     shape: Any = None,
     data: Any = None,
+    like: Any = None,
     fill_value: Any = DEFAULT,
     write_data: bool = True,
     storage_options: Mapping[str, Any] | None = None,
     **options: Unpack[ArrayOptions],
 ) -> Array:
-    """A new array of a shape, or of the data, in a store or group, under a name.
+    """A new array of a shape, or of the data, or like another one, in a store or group, under a name.
 
     The array appears complete: a reader sees it with all its data, or not at all. With `write_data=False`
     only the shape and dtype of the data are taken. What else can be chosen, chunks among it, stands below.
+
+    `like` is an array of any kind. Its shape, dtype, names of dimensions and chunks are taken where nothing else is
+    given, but not its values; of a stored array also shards, codecs, fill value and attributes. With another dtype
+    what only holds for its own is left: filters, and attributes as `scale_factor`.
 
     Raises ContainsArrayError or ContainsGroupError where a node is, ReadOnlyStoreError, StoreError, and
     BaseZarrError or one of its kinds for what cannot be made; nothing is made then.
@@ -57,14 +63,23 @@ def create_array(
     <Array file://data.zarr/u shape=(100, 100) dtype=float32>
     >>> lz.create_array("data.zarr/v", data=np.arange(3), compressors="blosc-lz4")[1:]
     array([1, 2])
+    >>> lz.create_array("data.zarr/w", like=lz.open("data.zarr/u"), dtype="i2").chunks
+    (10, 10)
     """
     chunk_store = options.pop("chunk_store", None)
     place, path = resolve(store, name, storage_options=storage_options, chunk_store=chunk_store)
+    words: Mapping[str, Any] = options
+    if like is not None:
+        around = {"zarr_format": group_format(place, path)}
+        with placed(place.url(path), "nothing was made"):
+            words, shape, fill_value = words_like(
+                like, {**around, **options}, "create_array", shape, data, fill_value
+            )
     return make_array(
         place,
         path,
         "create_array",
-        options,
+        words,
         shape=shape,
         data=data,
         fill_value=fill_value,
@@ -180,9 +195,8 @@ def full_like(a: Any, fill_value: Any = DEFAULT, **options: Unpack[PlacedOptions
 
 
 def _like(caller: str, a: Any, options: Mapping[str, Any], fill_value: Any) -> Array:
-    source = a if hasattr(a, "shape") and hasattr(a, "dtype") else np.asarray(a)
-    words = {"dtype": source.dtype, **kept_words(source), **options}
-    return _make(caller, words, shape=source.shape, fill_value=fill_value)
+    like = likeness(a, options, caller)
+    return _make(caller, like.words, shape=like.shape, fill_value=fill_value)
 
 
 @spelled_out
@@ -211,7 +225,7 @@ def from_array(
         fill_value = data.fill_value if fill_value is DEFAULT else fill_value
     given = {word: value for word, value in options.items() if not _is_keep(value)}
     if kept and given.get("zarr_format", kept["zarr_format"]) != kept["zarr_format"]:
-        kept = _translated(kept)
+        kept = translated(kept, data, given["zarr_format"])
     chunk_store: Any = given.pop("chunk_store", None)
     place, path = resolve(store, name, storage_options=storage_options, chunk_store=chunk_store)
     words = {**kept, **given}
@@ -222,12 +236,6 @@ def from_array(
 
 def _is_keep(value: Any) -> bool:
     return isinstance(value, str) and value == "keep"
-
-
-def _translated(kept: dict[str, Any]) -> dict[str, Any]:
-    """The layout in the other version of the format: chunk keys and the codec to bytes are its own."""
-    own = ("serializer", "chunk_key_encoding")
-    return {word: value for word, value in kept.items() if word not in own}
 
 
 def create_group(

@@ -13,9 +13,10 @@ from .array import Array
 from .dtypes import data_type_of
 from .keys import join_path, normalize_path
 from .layout import shape_of
+from .likeness import likeness, words_like
 from .lookup import NodeMetadata, read_node
-from .making import kept_words, make_array
-from .member import Member
+from .making import make_array
+from .member import Member, placed
 from .metadata import ArrayMetadata, GroupMetadata
 from .options import DEFAULT, ArrayOptions, spelled_out
 
@@ -49,22 +50,30 @@ class ArrayMaker(Member[GroupMetadata]):
         *,
         shape: Any = None,
         data: Any = None,
+        like: Any = None,
         fill_value: Any = DEFAULT,
         write_data: bool = True,
         **options: Unpack[ArrayOptions],
     ) -> Array:
-        """A new array of a shape, or of the data; raises ContainsNodeError where a node is.
+        """A new array of a shape, or of the data, or like another one; raises ContainsNodeError where a node is.
 
-        With `write_data=False` only the shape and dtype of the data are taken. What else can be chosen,
-        chunks among it, stands below.
+        With `write_data=False` only the shape and dtype of the data are taken; of `like`, an array of any kind, what
+        `lz.create_array` takes. What else can be chosen, chunks among it, stands below.
 
         >>> lz.group().create_array("u", data=[[1, 2], [3, 4]], chunks=(1, 2))[1]
         array([3, 4])
         """
+        words: Mapping[str, Any] = options
+        if like is not None:
+            given = {"zarr_format": self.zarr_format, **options}
+            with placed(self._store.url(self._path_of(name)), "nothing was made"):
+                words, shape, fill_value = words_like(
+                    like, given, "Group.create_array", shape, data, fill_value
+                )
         return self._make(
             "create_array",
             name,
-            options,
+            words,
             shape=shape,
             data=data,
             fill_value=fill_value,
@@ -193,9 +202,8 @@ class ArrayMaker(Member[GroupMetadata]):
         return self._like("full_like", name, data, options, fill_value)
 
     def _like(self, caller: str, name: str, data: Any, options: Mapping[str, Any], fill_value: Any) -> Array:
-        source = data if hasattr(data, "shape") and hasattr(data, "dtype") else np.asarray(data)
-        words = {"dtype": source.dtype, **kept_words(source), **options}
-        return self._make(caller, name, words, shape=source.shape, fill_value=fill_value)
+        like = likeness(data, {"zarr_format": self.zarr_format, **options}, f"Group.{caller}")
+        return self._make(caller, name, like.words, shape=like.shape, fill_value=fill_value)
 
 
 def _required(

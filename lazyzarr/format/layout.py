@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike
 from ..errors import BaseZarrError, MetadataValidationError
 from ..settings import setting
 from . import metadata_v2, metadata_v3
+from .axes import by_axis
 from .chunk_grids import AxisEdges, longest, merged
 from .codecs.parse import codec_document, parse_codecs
 from .dtypes import DataType, data_type_of
@@ -22,7 +23,15 @@ from .lookup import ZarrFormat
 from .metadata import ArrayMetadata, shown
 from .options import DEFAULT
 
-__all__ = ["checked_format", "chunk_lengths", "lengths", "new_metadata", "shape_of"]
+__all__ = [
+    "by_dimension",
+    "checked_format",
+    "chunk_lengths",
+    "lengths",
+    "new_metadata",
+    "shape_of",
+    "wanted_type",
+]
 
 
 def new_metadata(
@@ -36,7 +45,7 @@ def new_metadata(
     (10, 10)
     """
     version = checked_format(zarr_format)
-    data_type = _data_type(dtype, words)
+    data_type = wanted_type(dtype, words)
     if version == 3:
         _ = data_type.v3_name  # refused before its codecs are looked at
     shards = words.get("shards")
@@ -85,7 +94,7 @@ def new_metadata(
     )
 
 
-def _data_type(dtype: Any, words: Mapping[str, Any]) -> DataType:
+def wanted_type(dtype: Any, words: Mapping[str, Any]) -> DataType:
     """The data type; how objects are stored `object_codec` says, or the first of v2's filters."""
     given = words.get("object_codec")
     filters = words.get("filters", "auto")
@@ -158,6 +167,23 @@ def _lists_edges(value: Any) -> bool:
     """Whether lengths are given chunk by chunk along some axis."""
     listed = isinstance(value, Sequence) and not isinstance(value, str)
     return listed and any(isinstance(axis, Sequence | np.ndarray) for axis in value)
+
+
+def by_dimension(
+    given: Mapping[Any, Any], what: str, names: Sequence[str | None] | None, ndim: int, others: Any = None
+) -> tuple[Any, ...]:
+    """Lengths by axis number or dimension name as one an axis; one that is not named has others', or is whole.
+
+    >>> by_dimension({"time": 4, -1: 2}, "chunks", ("time", "y", "x"), 3)
+    (4, -1, 2)
+    """
+    try:
+        found = by_axis(given, names or (None,) * ndim)
+    except (TypeError, ValueError) as error:
+        cure = "" if names else "; dimension_names= names them"
+        raise BaseZarrError(f"{what}={shown(dict(given))}: {error}{cure}") from error
+    own = others if isinstance(others, tuple) and len(others) == ndim else (-1,) * ndim
+    return tuple(found.get(axis, own[axis]) for axis in range(ndim))
 
 
 def edge_lengths(value: Any, what: str, shape: Sequence[int]) -> tuple[AxisEdges, ...]:

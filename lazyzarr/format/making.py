@@ -19,7 +19,7 @@ from .array_config import ArrayConfig, array_config
 from .assign import as_array
 from .elements import elements_type, holds_objects
 from .grid import RegularGrid
-from .layout import checked_format, new_metadata, shape_of
+from .layout import by_dimension, checked_format, new_metadata, shape_of
 from .lookup import ZarrFormat, find_group, read_node
 from .member import placed
 from .metadata import ArrayMetadata, GroupMetadata
@@ -30,12 +30,14 @@ from .stores.wrappers import ReadOnlyStore
 __all__ = [
     "NewArray",
     "format_around",
+    "group_format",
     "is_stored_elsewhere",
     "kept_words",
     "make_array",
     "make_group",
     "new_array",
     "new_group",
+    "own_type",
     "require_group",
 ]
 
@@ -107,8 +109,9 @@ def new_array(
     with placed(store.url(path), "nothing was made"):
         source = _source(data, store.url(path), words.get("dtype"))
         shape = _shape(shape, source)
+        _take_by_dimension(words, len(shape))
         dtype = words.get("dtype")
-        dtype = dtype if dtype is not None else np.float64 if source is None else _own_type(source)
+        dtype = dtype if dtype is not None else np.float64 if source is None else own_type(source)
         config, words["order"] = _config_and_order(words)
         zarr_format = words.get("zarr_format") or format_around(store, path)
         if store.dimension_separator is not None and words.get("chunk_key_encoding") is None:
@@ -118,6 +121,14 @@ def new_array(
         config = replace(config, allow_pickle=config.allow_pickle or pickled)  # asked for by object_codec=
     overwrite, read_only = bool(words.get("overwrite")), bool(words.get("read_only"))
     return NewArray(metadata, config, source, store.url(path), overwrite, read_only)
+
+
+def _take_by_dimension(words: dict[str, Any], ndim: int) -> None:
+    """Chunks and shards that are given by the names of dimensions, as one length an axis."""
+    for what, others in (("chunks", None), ("shards", "chunks")):
+        if isinstance(words.get(what), Mapping):
+            own = words.get(others) if others else None
+            words[what] = by_dimension(words[what], what, words.get("dimension_names"), ndim, own)
 
 
 def make_group(
@@ -185,7 +196,7 @@ def is_stored_elsewhere(data: Any) -> bool:
     return in_chunks and isinstance(dtype, np.dtype) and dtype.kind != "O" and hasattr(data, "__getitem__")
 
 
-def _own_type(source: Any) -> Any:
+def own_type(source: Any) -> Any:
     """The data type of data; of Python objects that are all text or all bytes, that."""
     if isinstance(source, Array):
         return source.metadata.data_type
@@ -214,14 +225,19 @@ def _config_and_order(words: Mapping[str, Any]) -> tuple[ArrayConfig, Any]:
     return array_config(config), order
 
 
-def format_around(store: Store, path: str) -> ZarrFormat:
-    """The format of the nearest group above a path; the default one where there is none."""
+def group_format(store: Store, path: str) -> ZarrFormat | None:
+    """The format of the nearest group above a path; None where there is none."""
     names = path.split("/") if path else []
     for depth in range(len(names) - 1, -1, -1):
         found = read_node(store, "/".join(names[:depth]))
         if found is not None:
             return found.zarr_format
-    return checked_format(setting("default_zarr_format"))
+    return None
+
+
+def format_around(store: Store, path: str) -> ZarrFormat:
+    """The format of the nearest group above a path; the default one where there is none."""
+    return group_format(store, path) or checked_format(setting("default_zarr_format"))
 
 
 def _copy(source: Any, target: Array) -> None:

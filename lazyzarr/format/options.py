@@ -32,8 +32,8 @@ class ArrayOptions(TypedDict, total=False):
     """What a new array may be told; WORDS says what each means."""
 
     dtype: DTypeLike | None
-    chunks: int | Sequence[int] | Literal["auto"] | bool | None
-    shards: int | Sequence[int] | None
+    chunks: int | Sequence[int | Sequence[int]] | Mapping[Any, Any] | Literal["auto"] | bool | None
+    shards: int | Sequence[int | Sequence[int]] | Mapping[Any, Any] | None
     filters: Any
     compressors: Any
     serializer: Any
@@ -78,7 +78,7 @@ WORDS: dict[str, tuple[Any, str]] = {
     ),
     "chunks": (
         "auto",
-        'the chunk shape (of inner chunks, with shards); -1: the whole axis; "auto": near 4 MiB',
+        'the chunk shape (of inner chunks, with shards); -1: the whole axis; "auto": near 4 MiB; {"time": 24}: by name',
     ),
     "shards": (None, "the shape of a shard, which holds many chunks in one stored object; v3 only"),
     "filters": ("auto", "codecs from array to array (v3), or numcodecs' filters (v2)"),

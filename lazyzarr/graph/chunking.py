@@ -7,9 +7,8 @@ import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from lazyzarr.errors import ShapeMismatchError
+from lazyzarr.format.axes import Dims, axes_of, axis_of, by_axis
 from lazyzarr.graph.node import Chunks, pieces_of
 from lazyzarr.settings import parse_bytes
 
@@ -17,52 +16,6 @@ __all__ = ["AUTO_BYTES", "axes_of", "axis_of", "by_axis", "normalize_chunks", "u
 
 # The size of an "auto" chunk: what a task decodes.
 AUTO_BYTES = 64_000_000
-
-Dims = Sequence[str | None]
-
-
-def axis_of(axis: int | str, dims: Dims) -> int:
-    """The position of an axis given by number (negative from the end) or dimension name.
-
-    >>> axis_of(-1, ("time", "x")), axis_of("time", ("time", "x"))
-    (1, 0)
-    """
-    if isinstance(axis, str):
-        if axis in dims:
-            return list(dims).index(axis)
-        named = ", ".join(str(name) for name in dims if name) or "no names"
-        raise ValueError(f"no dimension is named {axis!r}; this array has {named}")
-    if isinstance(axis, bool):
-        raise TypeError("an axis is an integer or a dimension name, not True or False")
-    index = operator.index(axis)
-    if not -len(dims) <= index < len(dims):
-        raise np.exceptions.AxisError(index, len(dims))
-    return index % len(dims)
-
-
-def axes_of(axis: Any, dims: Dims) -> tuple[int, ...]:
-    """The positions of one axis, several, or all (None), sorted, each once.
-
-    >>> axes_of(None, ("t", "x")), axes_of((-1, "t"), ("t", "x"))
-    ((0, 1), (0, 1))
-    """
-    if axis is None:
-        return tuple(range(len(dims)))
-    given = axis if isinstance(axis, (tuple, list)) else (axis,)
-    found = [axis_of(item, dims) for item in given]
-    if len(set(found)) != len(found):
-        raise ValueError(f"axis {axis!r} names one axis twice")
-    return tuple(sorted(found))
-
-
-def by_axis(given: Mapping[Any, Any], dims: Dims) -> dict[int, Any]:
-    """What a mapping by axis number or dimension name says, by position. Raises ValueError for an axis named twice.
-
-    >>> by_axis({-1: 5, "time": 2}, ("time", "x"))
-    {1: 5, 0: 2}
-    """
-    axes_of(tuple(given), dims)
-    return {axis_of(axis, dims): value for axis, value in given.items()}
 
 
 def uniform_chunks(shape: Sequence[int], chunk_shape: Sequence[int]) -> Chunks:

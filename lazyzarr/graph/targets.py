@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from lazyzarr.errors import ContainsGroupError, MetadataValidationError
 from lazyzarr.format import commit
 from lazyzarr.format.array import Array, ArrayHandle
 from lazyzarr.format.layout import chunk_lengths, lengths, new_metadata
+from lazyzarr.format.likeness import regular_chunks
 from lazyzarr.format.lookup import read_node
 from lazyzarr.format.making import format_around
 from lazyzarr.format.metadata import ArrayMetadata, GroupMetadata
@@ -168,9 +168,8 @@ def _kept_chunks(node: Node, shards: Any) -> Any:
     Raises MetadataValidationError for shards that are no multiples of them. An array of one chunk is not cut at all:
     for shards it is cut as they need.
     """
-    sizes = tuple(max(axis, default=1) or 1 for axis in node.chunks)
-    regular = all(len(set(axis[:-1])) <= 1 and axis[-1] <= axis[0] for axis in node.chunks if axis)
-    if regular and math.prod(sizes) * node.dtype.itemsize <= MOST_CHUNK_BYTES:
+    sizes = regular_chunks(node.chunks, node.dtype.itemsize)
+    if sizes is not None:
         if shards is None:
             return sizes
         outer = lengths(_by_name(shards, node), "shards", node.shape)
@@ -183,10 +182,6 @@ def _kept_chunks(node: Node, shards: Any) -> Any:
                 f'say the chunks: chunks="auto"'
             )
     return chunk_lengths("auto", node.shape, node.dtype.itemsize) if shards is None else "auto"
-
-
-# A kept chunk larger than this was made for computing (rechunk(-1)), not for storing.
-MOST_CHUNK_BYTES = 256_000_000
 
 
 def region_sink(array: Array, start: tuple[int, ...], url: str | None = None) -> Sink:

@@ -11,7 +11,6 @@ __all__ = [
     "Axes",
     "Axis",
     "ChunksLike",
-    "Dims",
     "Lengths",
     "Mode",
     "RegionLike",
@@ -24,9 +23,6 @@ Axis: TypeAlias = SupportsIndex | str
 
 Axes: TypeAlias = Axis | Sequence[Axis] | None
 """One axis, several, or all."""
-
-Dims: TypeAlias = Sequence[str | None]
-"""The names of all axes, None where one has none."""
 
 _Lengths: TypeAlias = SupportsIndex | str | Sequence[SupportsIndex] | None
 
@@ -65,7 +61,7 @@ class WriteOptions(RunOptions, total=False):
     filters: Any
     serializer: Any
     fill_value: Any
-    dimension_names: Dims | None
+    dimension_names: Sequence[str | None] | None
     attributes: Mapping[str, Any] | None
     zarr_format: Literal[2, 3] | None
     overwrite: bool

@@ -51,6 +51,7 @@ def groups() -> None:
     assert_type(g.create_array("v", data=[1, 2]), lz.Array)
     assert_type(g.async_group, lz.AsyncGroup)
     assert_type(lz.zeros((2, 3), chunks=(1, 3)), lz.Array)
+    assert_type(lz.create_array("like.zarr", like=g.get_array("u"), chunks={"time": 4}), lz.Array)
     assert_type(lz.zeros_like(g.get_array("u")), lz.Array)
     assert_type(lz.from_zarr(g["u"]), lz.LazyArray)
     assert_type(lz.load("data.zarr/u"), NDArray[Any] | dict[str, Any])
