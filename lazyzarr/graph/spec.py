@@ -19,6 +19,7 @@ from lazyzarr.errors import PlanError
 from lazyzarr.graph.evaluate import BlockResult, StageRunner, Stopped
 from lazyzarr.graph.floating import elsewhere, floating_errors
 from lazyzarr.graph.given import Needs
+from lazyzarr.graph.leaves import Decoded
 from lazyzarr.graph.node import Flat, Node, flatten, pack, unflatten, unpack
 from lazyzarr.graph.ops.reductions import Reduce
 from lazyzarr.graph.plan import Output, Stages, plan_stages
@@ -72,6 +73,7 @@ class Spec:
         """Told the number of the stage after each block that ran in this process."""
         self._idle: dict[int, list[tuple[StageRunner, dict[Node, Any]]]] = {}
         self._needs: dict[int, Needs] = {}
+        self._decoded: dict[int, list[Decoded]] = {}
         self._running = 0
         self._changed = threading.Condition(threading.Lock())
 
@@ -132,7 +134,9 @@ class Spec:
             idle = self._idle.get(number)
             runner, read = idle.pop() if idle else (None, {})
         read.update(values)
-        runner = runner or StageRunner(stage, read, self.is_stopped)
+        if runner is None:
+            runner = StageRunner(stage, read, self.is_stopped)
+            self._decoded.setdefault(number, []).append(runner.decoded)
         with floating_errors(self.errors):
             result = runner.run(index, self._places(stage))
         with self._changed:
@@ -141,6 +145,10 @@ class Spec:
         if self.on_block is not None:
             self.on_block(number)
         return result
+
+    def decoded(self, number: int) -> int:
+        """Bytes of stored arrays that the blocks of a stage have decoded in this process so far."""
+        return sum(each.nbytes for each in tuple(self._decoded.get(number, ())))
 
     def is_stopped(self) -> bool:
         """Whether the run was stopped, here or, where this process obeys another one, there."""
