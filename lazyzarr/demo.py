@@ -72,11 +72,13 @@ def _run(path: Path, size: int, memory: str) -> int:
     truth = _write(path, days, check)
     x = lz.from_zarr(path / "t")
 
-    print("\n2. The mean, the spread and the range of all of it, each chunk decoded once:")
+    print("\n2. The mean, the spread and the range of all of it, each chunk decoded once.")
+    print("   The peak of a run is what it took above what was in use when it began:")
     found = lz.compute(x.mean(dtype="f8"), x.std(dtype="f8"), x.min(), x.max(), **job)
     check("they are what NumPy counted while the data were in memory", truth.agrees(*map(float, found)))
 
-    print(f"\n3. The plan of a derived array, with other chunks, within {memory}:")
+    print(f"\n3. The plan of a derived array, with other chunks, within {memory}.")
+    print("   The peak of a plan is the most that its run can take, known before anything is read:")
     y = (x - x.mean(axis=0)) / x.std(axis=0)
     plan = y.to_zarr(path / "standardised", chunks=OTHER_CHUNKS, compute=False, **job)
     print(plan)
@@ -90,7 +92,7 @@ def _run(path: Path, size: int, memory: str) -> int:
     _refuse(path, y, check)
 
     peak = memory_at_most() - used
-    check("the peak stayed within the budget", peak <= parse_bytes(memory))
+    check("all of the demo together stayed within the budget of one run", peak <= parse_bytes(memory))
     return _verdict(check, time.perf_counter() - start, peak, memory)
 
 
@@ -164,7 +166,9 @@ def _verdict(check: Checks, seconds: float, peak: int, memory: str) -> int:
     said = f"all {total} checks passed" if not check.failed else f"{check.failed} of {total} checks FAILED"
     budget = format_bytes(parse_bytes(memory))
     measured = (
-        f"peak {format_bytes(peak)} of {budget}" if peak else f"peak not measured on this system, of {budget}"
+        f"peak of the whole demo {format_bytes(peak)} of {budget}"
+        if peak
+        else f"peak not measured on this system, of {budget}"
     )
     print(f"\n{said} in {seconds:.0f} s; {measured}")
     return int(check.failed > 0)

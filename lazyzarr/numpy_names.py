@@ -19,6 +19,7 @@ from lazyzarr.graph.lazy import LazyArray
 from lazyzarr.graph.lift import lift
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.numpy_dispatch import FUNCTIONS
+from lazyzarr.graph.xarray_words import told
 from lazyzarr.meant import meant
 
 __all__ = ["NAMES", "found"]
@@ -110,7 +111,7 @@ def _wrapped(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     signature = inspect.signature(function)
     gives = re.sub(r"\bNode\b", "LazyArray", str(signature.return_annotation))
     call.__signature__ = signature.replace(return_annotation=gives)  # type: ignore[attr-defined]
-    return _public(call, name)
+    return _public(told(call), name)
 
 
 def _ufunc(function: np.ufunc, name: str) -> Callable[..., Any]:

@@ -358,7 +358,7 @@ def compute(
     Lists, tuples and dicts are descended into; what is not lazy is handed back as it is. Arrays over the same
     shape share a pass: each chunk is decoded once. What a mask picks (`x[x > 2]`) and the different values of an
     array (`np.unique(x)`) are computed after them, one by one. Options as `LazyArray.compute` takes them: `memory`
-    in bytes or as "1GB". Raises MemoryBudgetError where a step cannot fit it.
+    in bytes or as "1GB", more than 32 MB. Raises MemoryBudgetError where a step cannot fit it.
 
     >>> x = lz.from_array(np.arange(4.0))
     >>> compute(x.sum(), {"most": x.max()})

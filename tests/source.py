@@ -50,7 +50,7 @@ ORDER = """
     graph.outline graph.law graph.plan_text graph.svg graph.picture graph.display graph.drawing graph.explain
     graph.writing graph.storing graph.reducing graph.lift graph.wrapping graph.functions.*
     graph.facts graph.whole graph.operators graph.methods graph.block_methods graph.brackets
-    graph.numpy_dispatch graph.missing graph.mixed graph.masked graph.collection graph.lazy
+    graph.numpy_dispatch graph.missing graph.xarray_words graph.mixed graph.masked graph.collection graph.lazy
     storage codecs zarr2 verbs creating numpy_names numpy __init__ demo cli
 """.split()
 

@@ -91,5 +91,8 @@ def test_demo_passes_its_own_checks():
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.fullmatch(
-        r"all \d+ checks passed in \d+ s; peak [\d.]+ MB of 200\.0 MB", done.stdout.splitlines()[-1]
+        r"all \d+ checks passed in \d+ s; peak of the whole demo [\d.]+ MB of 200\.0 MB",
+        done.stdout.splitlines()[-1],
     )
+    said = {word: done.stdout.count(f"The peak of a {word} is") for word in ("run", "plan")}
+    assert said == {"run": 1, "plan": 1}

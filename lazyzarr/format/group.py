@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
+from html import escape
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -12,6 +14,7 @@ from . import commit
 from .array import Array
 from .consolidated import Consolidated
 from .group_members import GroupMembers
+from .info import Info
 from .keys import join_path
 from .lookup import (
     NodeMetadata,
@@ -32,6 +35,9 @@ from .slots import AsyncGroup, make_async
 from .stores.protocol import Store
 
 __all__ = ["Group"]
+
+# Members that a notebook shows; the others are counted by whoever asks for the tree.
+MOST_SHOWN = 60
 
 
 class Group(GroupMembers, Mapping[str, "Array | Group"]):
@@ -104,6 +110,22 @@ class Group(GroupMembers, Mapping[str, "Array | Group"]):
 
     def __repr__(self) -> str:
         return f"<Group {self._url()}>"
+
+    def _repr_html_(self) -> str:
+        """What the group holds as a tree, and its attributes, folded, for notebooks."""
+        facts = Info(
+            [("Group", self._url()), ("Zarr format", self.zarr_format), ("Read-only", self.read_only)]
+        )
+        try:
+            below = self.tree(max_nodes=MOST_SHOWN)._repr_html_()
+        except LazyzarrError as error:  # the group is shown all the same
+            below = f"<pre>{escape(str(error))}</pre>"
+        attributes = self._metadata.attributes
+        if not attributes:
+            return f"<div>{facts._repr_html_()}{below}</div>"
+        written = escape(json.dumps(attributes, indent=2, ensure_ascii=False, default=str))
+        folded = f"<details><summary>Attributes: {len(attributes)}</summary><pre>{written}</pre></details>"
+        return f"<div>{facts._repr_html_()}{below}{folded}</div>"
 
     def _ipython_key_completions_(self) -> list[str]:
         try:

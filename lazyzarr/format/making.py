@@ -208,7 +208,9 @@ def own_type(source: Any) -> Any:
 
 def _shape(shape: Any, source: Any) -> tuple[int, ...]:
     if shape is None and source is None:
-        raise BaseZarrError("neither data= or shape= was given; a new array needs one of them")
+        raise BaseZarrError(
+            "neither data= nor shape= was given; a new array needs one: data=[1, 2, 3], or shape=(3,)"
+        )
     if shape is None:
         return tuple(source.shape)
     wanted = shape_of(shape)

@@ -130,6 +130,11 @@ def _named(target: Any, read_only: bool) -> tuple[Store, str]:
         return _over_mapping(target, read_only), ""
     if isinstance(getattr(target, "store", None), Store):  # StorePath, Group, Array
         return _guarded(target.store, read_only), target.path
+    if hasattr(target, "shape") and hasattr(target, "dtype"):
+        raise BaseZarrError(
+            f"an array in memory, {type(target).__name__} {target.shape} {target.dtype}, names no store; give a path, "
+            "a store of lazyzarr.storage, or an open Array. Into memory goes what is computed: out[...] = x.compute()"
+        )
     raise BaseZarrError(
         f"{target!r} names no store; give a path, a store of lazyzarr.storage, a dict, or an open Group"
     )

@@ -51,7 +51,7 @@ class BlockMethods(Whole):
             element to learn it.
         chunks : optional
             The chunk sizes of the result, where the function changes shapes: one tuple of sizes an axis, or
-            one length an axis.
+            one length an axis; or a mapping by axis number or dimension name, where the other axes keep theirs.
         drop_axis : int, str or sequence, optional
             Axes that the result has not; the function is given them whole.
         new_axis : int or sequence, optional

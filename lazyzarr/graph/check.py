@@ -25,7 +25,7 @@ from lazyzarr.graph.layout import Cuts
 from lazyzarr.graph.node import Node, walk
 from lazyzarr.graph.ops.blocks import interval
 from lazyzarr.graph.ops.sources import ForeignSource, ZarrSource
-from lazyzarr.graph.plan import Stages
+from lazyzarr.graph.plan import BASE, Stages
 from lazyzarr.graph.sink import Sink
 from lazyzarr.graph.temporary import free_bytes
 from lazyzarr.settings import format_bytes
@@ -193,6 +193,10 @@ def enough_memory(planned: Stages, reach: str) -> None:
         return
     lines = [f"this needs {format_bytes(needed)} at its peak; memory= allows {format_bytes(allowed)}."]
     worst = max(planned.stages, key=planned.peak, default=None)
+    if allowed <= BASE:
+        lines.append(
+            f"  Of any budget {format_bytes(BASE)} are for what no plan counts: tasks, small buffers, the allocator."
+        )
     if worst is not None:
         words = f"{accusation(planned, worst)}."
         lines.extend(textwrap.wrap(words, WIDTH, initial_indent="  ", subsequent_indent="  "))

@@ -25,6 +25,27 @@ __all__ = ["DaskCollection"]
 W = TypeVar("W", bound=Whole)
 
 
+class Threads:
+    """Dask's threads, where all collections of a call are lazy arrays; others are refused unless a scheduler is named.
+
+    Dask hands results over in another order where collections of one kind are parted, and asks whether all have one
+    scheduler before it computes.
+    """
+
+    def __call__(self, graph: Any, keys: Any, **keywords: Any) -> Any:
+        return threads(graph, keys, **keywords)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Threads):
+            return True
+        raise ValueError(
+            "lazy arrays and Dask's own collections in one call: name the scheduler, and one kind after the other, "
+            'as dask.compute(x, y, d, scheduler="threads"); or compute the lazy ones apart: lz.compute(x, y)'
+        )
+
+    __hash__ = object.__hash__
+
+
 class DaskCollection(Whole):
     """Dask's protocol of collections, and the way to its own arrays."""
 
@@ -33,12 +54,29 @@ class DaskCollection(Whole):
     def to_dask_array(self) -> Any:
         """A dask.array of the same values and chunks; its tasks are those of the plan, and chunks are cut from them.
 
+        What dask.array's own functions want: `da.store`, `da.to_zarr` and `da.from_array` take no lazy arrays.
+
         >>> x = lz.from_array(np.arange(6.0), chunks=3)
         >>> (x - x.mean()).to_dask_array()
         dask.array<subtract-chunks, shape=(6,), dtype=float64, chunksize=(3,), chunktype=numpy.ndarray>
         """
         spec, _ = make_spec([Output(self.__lazyzarr_node__)], Job(scheduler="threads"), guarded=False)
         return dask_array(spec, self.__lazyzarr_node__.chunks)
+
+    def to_xarray(self, name: str | None = None) -> Any:
+        """An xarray.DataArray over this array, lazy as it is; axes without a name have xarray's, dim_0 and so on.
+
+        `xr.DataArray(x, dims=[...], coords=...)` takes a lazy array, too; where its axes have no names, dims= must be
+        given there. Needs xarray.
+
+        >>> lz.from_array(np.ones((2, 3)), dims=("time", None)).to_xarray("u").dims
+        ('time', 'dim_1')
+        """
+        import xarray  # loaded on first use: a plain import of lazyzarr needs no xarray
+
+        node = self.__lazyzarr_node__
+        dims = [named or f"dim_{axis}" for axis, named in enumerate(node.dims)]
+        return xarray.DataArray(self, dims=dims, name=name)
 
     @property
     def expr(self) -> PlanExpr:
@@ -67,11 +105,7 @@ class DaskCollection(Whole):
     def __dask_postpersist__(self) -> tuple[Callable[..., Self], tuple[Self]]:
         return _persisted, (self,)
 
-    # Not Dask's own function for threads, so that Dask refuses a lazy array and a dask.array in one call that names
-    # no scheduler: it hands results over in another order where collections of one kind are parted.
-    @staticmethod
-    def __dask_scheduler__(graph: Any, keys: Any, **keywords: Any) -> Any:
-        return threads(graph, keys, **keywords)
+    __dask_scheduler__ = Threads()
 
 
 def _leaf(node: Node, key: str | None = None) -> PlanExpr:

@@ -17,7 +17,7 @@ from lazyzarr.graph.plan import Output, Stages
 from lazyzarr.graph.plan_text import COLUMNS, notes, rows
 from lazyzarr.settings import format_bytes
 
-__all__ = ["array_html", "plan_html"]
+__all__ = ["array_html", "facts_html", "plan_html"]
 
 # Of more outputs, or sources, than this the others are counted.
 MOST_SHOWN = 8
@@ -55,17 +55,22 @@ def plan_html(
 
 def _card(facts: Rows, output: Output) -> str:
     """Facts beside a picture."""
-    cells = "".join(
-        f'<tr><th style="{_LEFT}">{escape(label)}</th><td style="{_LEFT}">{escape(value)}</td></tr>'
-        for label, value in facts
-    )
     node = output.node
     cuts = output.sink.cuts(node.shape) if output.sink else tuple(map(sizes_to_cuts, node.chunks))
     return (
         '<table style="border-collapse:collapse"><tbody><tr>'
-        f'<td style="{_LEFT};vertical-align:top"><table><tbody>{cells}</tbody></table></td>'
+        f'<td style="{_LEFT};vertical-align:top">{facts_html(facts)}</td>'
         f'<td style="{_LEFT}">{picture(cuts, node.dims)}</td></tr></tbody></table>'
     )
+
+
+def facts_html(facts: Rows) -> str:
+    """Facts as a table."""
+    cells = "".join(
+        f'<tr><th style="{_LEFT}">{escape(label)}</th><td style="{_LEFT}">{escape(value)}</td></tr>'
+        for label, value in facts
+    )
+    return f"<table><tbody>{cells}</tbody></table>"
 
 
 def _array_rows(output: Output) -> Rows:
@@ -75,7 +80,8 @@ def _array_rows(output: Output) -> Rows:
     if sink is not None:
         facts.append(("Target", target_name(sink.url)))
     named = [f"{name}: {n}" if name else str(n) for name, n in zip(node.dims, node.shape, strict=True)]
-    facts.append(("Shape", f"({', '.join(named)}) {node.dtype}"))
+    shape = f"({', '.join(named)})" if any(node.dims) else str(node.shape)
+    facts.append(("Shape", f"{shape} {node.dtype}"))
     unit = sink.unit if sink is not None else tuple(max(sizes, default=0) for sizes in node.chunks)
     cuts = [len(axis) - 1 for axis in sink.cuts(node.shape)] if sink else [len(axis) for axis in node.chunks]
     each = format_bytes(math.prod(unit) * node.dtype.itemsize)
@@ -115,11 +121,12 @@ def _plan(
         for row in rows(planned, facts)
     )
     count = "one stage" if len(facts) == 1 else f"{len(facts)} stages"
+    tasks = sum(stage.tasks for stage in facts)
     lines = "".join(f"<div>{escape(line)}</div>" for line in notes(planned, facts, bound))
     refused = f"<pre>{escape(chr(10).join(problem))}</pre>" if problem else ""
     return (
         f"<details{' open' if unfolded else ''}><summary>Plan: {count}, "
-        f"{sum(stage.tasks for stage in facts):,} tasks</summary><table><thead><tr>{head}</tr></thead>"
+        f"{tasks:,} task{'s' * (tasks != 1)}</summary><table><thead><tr>{head}</tr></thead>"
         f"<tbody>{body}</tbody></table>{lines}{refused}</details>"
     )
 

@@ -12,6 +12,7 @@ from lazyzarr.graph.ahead import BlockAhead
 from lazyzarr.graph.below import Path
 from lazyzarr.graph.bound import Array, Evaluator, Leaves, Values
 from lazyzarr.graph.floating import now
+from lazyzarr.graph.leaves import Decoded, Room
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.reductions import Reduce, State, Tile
 from lazyzarr.graph.program import Programs
@@ -52,7 +53,10 @@ class StageRunner:
     def __init__(self, stage: Stage, values: Values, stopped: Callable[[], bool]) -> None:
         self._stage, self._stopped = stage, stopped
         capacities = stage_capacities(stage)
-        self._leaves = Leaves(capacities, values, more_below(stage))
+        room = Room()
+        self.decoded: Decoded = room.decoded
+        """Bytes that it has decoded so far."""
+        self._leaves = Leaves(capacities, values, more_below(stage), room)
         self._ahead = BlockAhead(stage, self._leaves, capacities)
         self._evaluator = Evaluator(Programs(stage.roots, stage.inline), self._leaves)
         depths = stage.behind or (0,) * len(stage.sinks)

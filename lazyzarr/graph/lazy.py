@@ -13,7 +13,6 @@ from lazyzarr.errors import LazyzarrError, SelectionError
 from lazyzarr.format.array import Array
 from lazyzarr.format.fancy import Index
 from lazyzarr.format.resolve import StoreLike
-from lazyzarr.format.selection import parse_basic
 from lazyzarr.graph import missing, numpy_dispatch
 from lazyzarr.graph.access import labelled
 from lazyzarr.graph.block_methods import BlockMethods
@@ -39,6 +38,7 @@ from lazyzarr.graph.storing import Wanted, known_mode, plan_store, store_nodes
 from lazyzarr.graph.targets import TargetOptions, stored_type
 from lazyzarr.graph.words import ChunksLike, Mode, RegionLike, RunOptions, WriteOptions
 from lazyzarr.graph.writing import write_region
+from lazyzarr.graph.xarray_words import told_by_methods
 from lazyzarr.settings import format_bytes
 
 Casting = Literal["no", "equiv", "safe", "same_kind", "unsafe"]
@@ -46,6 +46,7 @@ Casting = Literal["no", "equiv", "safe", "same_kind", "unsafe"]
 __all__ = ["LazyArray", "compute_outputs", "elementwise_call", "lazy"]
 
 
+@told_by_methods
 @named_as_one
 class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
     """An array that is described, not held: what NumPy's operators and functions make of stored arrays.
@@ -135,7 +136,7 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
             return Masked(self._node, selection._node, self._of, _computed)
         if picking.has_arrays(selection):
             return self._of(picking.getitem(self._node, selection))
-        return self._of(views.index(self._node, parse_basic(selection, self.shape)))
+        return self._of(picking.basic(self._node, selection))
 
     def __setitem__(self, selection: LazyArray | Index, value: Any) -> None:
         """Changes this expression: its selected elements have other values from now on; nothing is stored.
@@ -213,7 +214,8 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
             Tasks at once; default: the cores.
         memory : str or float, optional
             What the process may use above what is in use at the start, the result included: "1GB" or bytes;
-            a worker's, on a cluster. Default: half of what is available.
+            a worker's, on a cluster. 32 MB of it are for what no plan counts, so less is refused. Default: half
+            of what is available.
         progress : bool, optional
             Whether to show a progress bar; default: `lz.config`'s, off.
         temp : path, optional
@@ -254,15 +256,18 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
         scheduler: Any = None,
         num_workers: int | None = None,
         memory: str | float | None = None,
+        progress: bool | None = None,
         temp: str | os.PathLike[str] | None = None,
     ) -> Plan:
         """The plan of `compute`: stages, tasks, bytes, memory; known before anything is read.
+
+        Options as `compute` takes them; `progress` is for the plan's `run()`.
 
         >>> x = lz.from_array(np.zeros((1000, 1000), "f4"), chunks=(100, 1000))
         >>> x.mean(axis=0).explain(memory="100MB").peak_memory < 100e6
         True
         """
-        job = Job(scheduler, num_workers, memory, False, temp)
+        job = Job(scheduler, num_workers, memory, progress, temp)
         spec, chosen = make_spec([Output(self._node)], job)
         return Plan(
             spec.stages, chosen.reach, lambda: compute_outputs([self], job)[0], where_it_runs(spec, chosen)
@@ -432,9 +437,10 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
 
     def __bool__(self) -> bool:
         if self.size != 1:
+            what = "an array with more than one element" if self.size else "an empty array"
             raise ValueError(
-                "The truth value of an array with more than one element is ambiguous. Use a.any() or a.all(). "
-                "Same array? compare z.store_path"
+                f"The truth value of {what} is ambiguous. Use x.any() or x.all(), which compute, or x.size > 0; "
+                "whether there is an array at all: x is not None"
             )
         return bool(self.compute())
 

@@ -23,6 +23,7 @@ __all__ = [
     "Buffer",
     "ChunkCache",
     "ChunkedLeaf",
+    "Decoded",
     "Leaf",
     "Room",
     "is_uniform",
@@ -84,12 +85,22 @@ def uniform(values: Array) -> Array:
     return np.broadcast_to(values[(slice(0, 1),) * values.ndim].copy(), values.shape)
 
 
+class Decoded:
+    """Bytes that a task has decoded so far: one thread counts, others look."""
+
+    __slots__ = ("nbytes",)
+
+    def __init__(self) -> None:
+        self.nbytes = 0
+
+
 class Room:
     """Memory for the encoded bytes of a chunk, shared by the leaves of a task: one decodes before the next reads."""
 
     def __init__(self) -> None:
         self._raw = bytearray()
         self._users: list[Scratch] = []
+        self.decoded = Decoded()
 
     def share(self, scratch: Scratch) -> None:
         """Lets a scratch read into the room, which is as large as the largest of them wants it."""
@@ -241,6 +252,7 @@ class _StoredChunks:
     def __init__(self, reader: ChunkReader, room: Room) -> None:
         self._reader, self._scratch = reader, reader.new_scratch()
         room.share(self._scratch)
+        self._decoded = room.decoded
         self._unused: list[Array] = []  # buffers of chunks that were not stored
         self.lacks = False
         """Whether there was a chunk that is not stored."""
@@ -257,6 +269,7 @@ class _StoredChunks:
             spare = None  # let go before another one is made
             chunk = self._reader.new_chunk(coords)
         chunk.flags.writeable = True
+        self._decoded.nbytes += chunk.nbytes
         if not self._reader.read_into(coords, chunk, self._scratch) and chunk.ndim:
             self._unused.append(chunk)
             self.lacks = True
@@ -272,6 +285,7 @@ class _StoredChunks:
         else:
             stored = self._reader.read_part(coords, inside, out, self._scratch)
         self.lacks = self.lacks or not stored
+        self._decoded.nbytes += out.nbytes
         return stored
 
     def check(self) -> None:

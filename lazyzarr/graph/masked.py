@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from lazyzarr.errors import SelectionError
+from lazyzarr.graph.display import facts_html
+from lazyzarr.graph.explain import Plan
 from lazyzarr.graph.functions import grouping, reductions, shapes
 from lazyzarr.graph.functions.values import where
 from lazyzarr.graph.lift import lift
@@ -19,6 +22,9 @@ from lazyzarr.graph.ops import elementwise
 from lazyzarr.graph.ops.elementwise import Constant
 from lazyzarr.graph.ops.elementwise import call as elementwise_node
 from lazyzarr.graph.ops.user import UserElementwise
+from lazyzarr.graph.outline import expression
+from lazyzarr.graph.plan import Output
+from lazyzarr.graph.run import Job, make_spec, where_it_runs
 from lazyzarr.graph.wrapping import called
 
 __all__ = ["Masked"]
@@ -37,6 +43,18 @@ _REDUCING: dict[np.ufunc, str] = {
     np.logical_or: "any",
 }
 _REDUCTIONS = {"sum", "prod", "mean", "var", "std", "any", "all", "min", "max"}
+_COUNTED = (
+    "how many elements it picks is not known: x.compute_chunk_sizes() counts them, for x.size and len(x)"
+)
+_COMPUTED = "what it picks is put together by x.compute() alone"
+_CURES = {
+    "size": _COUNTED,
+    "to_zarr": f"{_COMPUTED}: lz.save('picked.zarr', x.compute()); x.compute_chunk_sizes() counts before",
+    "nbytes": f"{_COUNTED}; x.size * x.dtype.itemsize are the bytes",
+    "chunks": f"{_COMPUTED}, in one piece",
+    "rechunk": f"{_COMPUTED}: lz.from_array(x.compute(), chunks=1000)",
+    "tolist": f"{_COMPUTED}: x.compute().tolist()",
+}
 Compute = Callable[..., Any]
 A = TypeVar("A")
 
@@ -107,6 +125,17 @@ class Masked(Generic[A]):
         self._length = int(count)
         return self
 
+    @property
+    def size(self) -> int:
+        """The number of elements, once it is counted. Raises AttributeError before."""
+        if self._length is None:
+            raise AttributeError(name="size", obj=self)  # __getattr__ says how it is counted
+        return self._length
+
+    def __getattr__(self, name: str) -> NoReturn:
+        said = f"what a mask picks has no {name!r}"
+        raise AttributeError(f"{said}; {_CURES[name]}" if name in _CURES else said, name=name, obj=self)
+
     def __len__(self) -> int:
         if self._length is None:
             self.compute_chunk_sizes()
@@ -116,6 +145,35 @@ class Masked(Generic[A]):
         known = "" if self._length is not None else "; compute_chunk_sizes() counts"
         (shape,) = self.shape
         return f"<Masked ({shape},) of {self._values.shape} {self.dtype}{known}; compute() picks>"
+
+    def _repr_html_(self) -> str:
+        """What is known of it, as a table."""
+        (shape,) = self.shape
+        counts = "" if self._length is not None else "compute_chunk_sizes() counts them; "
+        return facts_html(
+            [
+                ("Picked of", expression(self._values)[0]),
+                ("Where", expression(self._mask)[0]),
+                ("Shape", f"({shape},) {self.dtype}, of {self._values.shape}"),
+                ("Elements", f"{counts}compute() picks them"),
+            ]
+        )
+
+    def explain(
+        self,
+        *,
+        scheduler: Any = None,
+        num_workers: int | None = None,
+        memory: str | float | None = None,
+        progress: bool | None = None,
+        temp: str | os.PathLike[str] | None = None,
+    ) -> Plan:
+        """The plan of `compute`, which holds the array and its mask; options as `LazyArray.compute` takes them."""
+        job = Job(scheduler, num_workers, memory, progress, temp)
+        spec, chosen = make_spec([Output(self._values), Output(self._mask)], job)
+        return Plan(
+            spec.stages, chosen.reach, partial(self.compute, **vars(job)), where_it_runs(spec, chosen)
+        )
 
     def compute(
         self,

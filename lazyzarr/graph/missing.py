@@ -31,7 +31,7 @@ _CURES = {
     "save": "lz.save('x.zarr', x) does it",
     "sel": f"{_LABELLED} it, once it has coordinates",
     "sizes": "dict(zip(x.dims, x.shape)) does it",
-    "store": "x.to_zarr('x.zarr') and lz.store(x, 'x.zarr') do it",
+    "store": "x.to_zarr('x.zarr') and lz.store(x, 'x.zarr') do it; dask.array's functions take x.to_dask_array()",
     "to_dataset": f"{_LABELLED} it",
     "to_delayed": "x.to_dask_array().to_delayed() does it",
     "to_hdf5": "x.to_dask_array().to_hdf5('x.hdf5', '/x') does it",

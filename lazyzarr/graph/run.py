@@ -204,6 +204,8 @@ def _follow(spec: Spec, scheduler: Scheduler, tally: Tally) -> None:
         return
     tally.elsewhere = not scheduler.shares_memory
     spec.on_block = tally.advance
+    if scheduler.shares_memory:
+        tally.decoded = spec.decoded
 
 
 def _run(spec: Spec, scheduler: Scheduler, commit: Commit | None) -> list[Array | None]:

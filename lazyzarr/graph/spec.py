@@ -20,6 +20,7 @@ from lazyzarr.graph.evaluate import BlockResult, StageRunner, Stopped
 from lazyzarr.graph.findings import Findings, Told
 from lazyzarr.graph.floating import Found, elsewhere, floating_errors
 from lazyzarr.graph.given import Needs
+from lazyzarr.graph.leaves import Decoded
 from lazyzarr.graph.node import Flat, Node, flatten, pack, unflatten, unpack
 from lazyzarr.graph.ops.reductions import Reduce
 from lazyzarr.graph.plan import Output, Stages, plan_stages
@@ -76,6 +77,7 @@ class Spec:
         """Told the number of the stage after each block that ran in this process."""
         self._idle: dict[int, list[tuple[StageRunner, dict[Node, Any]]]] = {}
         self._needs: dict[int, Needs] = {}
+        self._decoded: dict[int, list[Decoded]] = {}
         self._running = 0
         self._changed = threading.Condition(threading.Lock())
 
@@ -137,7 +139,9 @@ class Spec:
             idle = self._idle.get(number)
             runner, read = idle.pop() if idle else (None, {})
         read.update(values)
-        runner = runner or StageRunner(stage, read, self.is_stopped)
+        if runner is None:
+            runner = StageRunner(stage, read, self.is_stopped)
+            self._decoded.setdefault(number, []).append(runner.decoded)
         with self.watched(number, index):
             result = runner.run(index, self._places(stage))
         with self._changed:
@@ -164,6 +168,10 @@ class Spec:
         """Warns of what was found until now, at the lines of the user's program."""
         if self.findings is not None:
             self.findings.tell(self.stages.stages)
+
+    def decoded(self, number: int) -> int:
+        """Bytes of stored arrays that the blocks of a stage have decoded in this process so far."""
+        return sum(each.nbytes for each in tuple(self._decoded.get(number, ())))
 
     def is_stopped(self) -> bool:
         """Whether the run was stopped, here or, where this process obeys another one, there."""

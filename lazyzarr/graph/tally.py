@@ -15,6 +15,8 @@ __all__ = ["Meter", "Snapshot", "Tally", "bar_line", "duration", "last_line", "l
 # Between what is done and what is not; for terminals that lack these letters, others.
 _BLOCKS, _PLAIN = ("━", "╸", "─"), ("#", "#", "-")
 _LEAST_BAR = 8
+# Where all is decoded and a block is not done, as it still sorts what it has.
+NEARLY = 0.99
 WIDTH = 100
 
 
@@ -77,6 +79,8 @@ class Tally:
         self.meter = Meter()
         self.watch: Callable[[], list[int] | None] | None = None
         """Asked now and then how many blocks of each stage of the plan are done, where nobody tells."""
+        self.decoded: Callable[[int], int] | None = None
+        """Asked how many bytes the blocks of a stage of the plan have decoded, those that are not done as well."""
         self.elsewhere = False
         """Whether the work is done in other processes, whose memory is not seen here."""
 
@@ -111,9 +115,16 @@ class Tally:
         """Bytes of all stages."""
         return sum(self._bytes) if self._stages else 0.0
 
+    def _share(self, number: int, position: int) -> float:
+        """How much of a stage is done: its blocks, or what they have decoded where that is more."""
+        blocks = self._done[position] / self._tasks[position]
+        if blocks == 1 or self.decoded is None or not self._planned.stages[number].decode:
+            return blocks
+        return max(blocks, min(self.decoded(number) / self._bytes[position], NEARLY))
+
     def snapshot(self) -> Snapshot:
         """How far the run is."""
-        shares = [done / tasks for done, tasks in zip(self._done, self._tasks, strict=True)]
+        shares = [self._share(number, position) for number, position in self._numbers.items()]
         done = [share * nbytes for share, nbytes in zip(shares, self._bytes, strict=True)]
         # Stages run one after the other, or at once where neither waits for the other: the last that has begun.
         at = max((i for i, share in enumerate(shares) if share), default=0)

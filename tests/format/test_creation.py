@@ -54,7 +54,7 @@ def test_data_decide_shape_and_dtype():
     assert list(z.store.list()) == ["zarr.json"]
     with pytest.raises(ShapeMismatchError, match=r"shape=\(3,\) is not that of data=, \(2,\)"):
         lz.create_array({}, data=[1, 2], shape=(3,))
-    with pytest.raises(BaseZarrError, match="neither data= or shape="):
+    with pytest.raises(BaseZarrError, match="neither data= nor shape="):
         lz.create_array({})
 
 

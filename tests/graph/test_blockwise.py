@@ -407,3 +407,33 @@ def test_names_travel():
     assert np.maximum.accumulate(x, axis="y").dims == x.dims
     assert lz.reduction(x, squares, np.sum, axis="y", dtype="f8").dims == ("t", "x")
     assert x.coarsen(np.mean, {"t": 2}).dims == x.dims
+
+
+CHANGED = {
+    "by name": ({"time": 1}, {}, (3, 4), ("time", "x")),
+    "by number": ({-2: 1}, {}, (3, 4), ("time", "x")),
+    "each its own": ({"time": (1, 2, 1)}, {}, (4, 4), ("time", "x")),
+    "with a new axis": ({"time": 1, 2: 5}, {"new_axis": 2}, (3, 4, 5), ("time", "x", None)),
+    "without one": ({"time": 1}, {"drop_axis": "x"}, (3,), ("time",)),
+}
+
+
+@pytest.mark.parametrize(("chunks", "words", "shape", "dims"), CHANGED.values(), ids=CHANGED)
+def test_chunks_of_results_by_axis(chunks, words, shape, dims):
+    x = lz.from_array(np.arange(24.0).reshape(6, 4), chunks=2, dims=("time", "x"))
+    y = x.map_blocks(np.sum, chunks=chunks, dtype="f8", **words)
+    assert (y.shape, y.dims) == (shape, dims)
+    assert x.map_blocks(first_row, chunks={"time": 1}, dtype="f8").chunks == ((1, 1, 1), (2, 2))
+    np.testing.assert_array_equal(
+        x.map_blocks(first_row, chunks={"time": 1}, dtype="f8").compute(), x.compute()[::2]
+    )
+
+
+def first_row(block):
+    return block[:1]
+
+
+def test_chunks_of_results_by_an_axis_that_there_is_not():
+    x = lz.from_array(np.ones((6, 4)), chunks=2, dims=("time", "x"))
+    with pytest.raises(ValueError, match=r"no dimension is named 'y'; this array has time, x"):
+        x.map_blocks(first_row, chunks={"y": 1}, dtype="f8")

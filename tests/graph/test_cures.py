@@ -132,6 +132,14 @@ def test_the_budget_that_is_named_is_enough():
     assert y.explain(memory=budget, num_workers=2).fits
 
 
+def test_what_no_plan_counts_is_said_where_a_budget_is_no_more_than_that():
+    x = stored()
+    for memory, said in (("1MB", True), ("32MB", True), ("33MB", False)):
+        problem = x.explain(memory=memory, num_workers=1).problem
+        assert ("Of any budget 32.0 MB are for what no plan counts" in problem) == said
+    assert "32 MB" in lz.LazyArray.compute.__doc__
+
+
 def test_a_budget_that_this_machine_has_not(monkeypatch):
     monkeypatch.setattr(cures, "available_memory", lambda: 40_000_000)
     plan = stored().explain(memory="33MB", num_workers=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 
 import dask
 import dask.array as da
@@ -108,6 +109,42 @@ def test_collections_are_computed_together(x, how):
     )
     assert (total, ten, nested["m"]) == (a.sum(), 45, a.max())
     same(plus, np.full(4, 2.0))
+
+
+@pytest.mark.filterwarnings("ignore:Computing mixed collections")
+@pytest.mark.parametrize("verb", [dask.compute, dask.persist])
+def test_kinds_in_one_call_name_the_scheduler(x, verb):
+    d = da.ones(4, chunks=2)
+    for mixed in ((x, d), (d, x), (x, d, x + 1), (dask.delayed(sum)([1, 2]), x)):
+        with pytest.raises(ValueError, match=r'as dask\.compute\(x, y, d, scheduler="threads"\)') as caught:
+            verb(*mixed)
+    both = re.search(r"dask\.compute\(.*?\)", str(caught.value))[0]
+    first, second, third = eval(both, {"dask": dask, "x": x, "y": x + 1, "d": d})
+    same(first, values())
+    same(second, values() + 1)
+    same(third, np.ones(4))
+
+
+def test_dask_arrays_functions_take_what_it_gives(x):
+    assert isinstance(da.asarray(x[:8]), da.Array)
+    out = np.zeros(x.shape)
+    with pytest.raises(ValueError, match="dask array"):
+        da.store([x], [out])
+    da.store([x.to_dask_array()], [out], scheduler="sync")
+    same(out, values())
+    with pytest.raises(AttributeError, match=r"x\.to_dask_array\(\)"):
+        da.to_zarr(x, "out.zarr")
+
+
+def test_to_xarray_names_all_axes(x):
+    xr = pytest.importorskip("xarray")
+    found = x.to_xarray("v")
+    assert (found.dims, found.name) == (("dim_0", "dim_1"), "v")
+    assert isinstance(found.data, lz.LazyArray)
+    xr.testing.assert_equal(found.mean("dim_0").compute(), xr.DataArray(values()).mean("dim_0"))
+    named = lz.from_array(values(), chunks=500, dims=("y", None)).to_xarray()
+    assert named.dims == ("y", "dim_1")
+    assert lz.from_array(np.float64(3)).to_xarray().compute().item() == 3
 
 
 def test_a_lazy_array_is_an_argument_of_delayed_calls(x, how):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 
@@ -171,6 +173,51 @@ def test_a_plan_that_does_not_fit_says_what_would(evil):
 @pytest.mark.parametrize("shape", [(), (0, 3), (5,), (1,) * 6], ids=str)
 def test_all_shapes_are_shown(shape):
     Strict(lz.from_array(np.zeros(shape))._repr_html_())
+
+
+def test_shapes_and_counts_are_spelled_as_they_are_read():
+    html = lz.from_array(np.zeros(100))._repr_html_()
+    assert ">(100,) float64<" in html
+    assert "<summary>Plan: one stage, 1 task</summary>" in html
+    assert ">(t: 100) float64<" in lz.from_array(np.zeros(100), dims=["t"])._repr_html_()
+
+
+def test_what_a_mask_picks_and_different_values_show_what_is_known(evil):
+    mask = evil > 0
+    picked = evil[mask]
+    html = picked._repr_html_()
+    facts = dict(re.findall(r"<tr><th[^>]*>([\w ]+)</th><td[^>]*>(.*?)</td></tr>", html))
+    assert facts["Where"] == "evil &gt; 0"
+    assert facts["Shape"] == "(nan,) float32, of (8, 6)"
+    assert facts["Elements"] == "compute_chunk_sizes() counts them; compute() picks them"
+    assert "(0,) float32" in picked.compute_chunk_sizes()._repr_html_()
+    values, counts = np.unique(evil * 2, return_counts=True)
+    assert "Different values of" in values._repr_html_()
+    assert "evil * 2" in counts._repr_html_()
+    for each in (picked, values, counts):
+        Strict(each._repr_html_())
+
+
+def test_a_group_shows_its_tree_and_its_attributes():
+    root = lz.create_group("b&<i>.zarr", attributes={"<script>": [1, EVIL], "none": float("nan")})
+    root.create_array("<b>", shape=(3,), dtype="f4")
+    for name in range(100):
+        root.create_group(f"g/{name}")
+    html = root._repr_html_()
+    words = " ".join(Strict(html).words)
+    assert "b&<i>.zarr" in words
+    assert "<b> (3,) float32" in words
+    assert "<script>" in words
+    assert json.dumps(EVIL) in words
+    assert words.count("├──") + words.count("└──") < 65
+    assert html.count("<details><summary>Attributes: 2</summary>") == 1
+    assert "<details" not in lz.group()._repr_html_()
+
+
+def test_a_group_that_is_gone_shows_itself():
+    root = lz.create_group("gone.zarr")
+    shutil.rmtree("gone.zarr")
+    Strict(root._repr_html_())
 
 
 def test_what_cannot_be_planned_is_shown_without_a_plan(evil):

@@ -12,10 +12,10 @@ import pytest
 
 import lazyzarr as lz
 from lazyzarr import settings
-from lazyzarr.graph import progress, spreading, storing, tally
+from lazyzarr.graph import progress, run, spreading, storing, tally
 from lazyzarr.graph.plan import Output, plan_stages
 from lazyzarr.graph.stage import Budget
-from lazyzarr.graph.tally import Meter, Snapshot, Tally, bar_line, log_line
+from lazyzarr.graph.tally import NEARLY, Meter, Snapshot, Tally, bar_line, log_line
 
 
 @pytest.fixture(autouse=True)
@@ -137,6 +137,49 @@ def test_a_tally_counts_bytes_and_chunks_of_the_stage_that_runs(x):
     assert (now.stage, now.done, now.all_chunks) == (2, 960 / second, 6)
     assert now.chunks == round(6 / second)
     assert now.left == pytest.approx((960 - 960 / second) / now.rate)
+
+
+def test_a_tally_counts_what_blocks_have_decoded_before_they_are_done(x):
+    made = planned(x - x.mean())
+    first = made.stages[0].layout.tasks
+    counted = Tally(made)
+    decoded = [0, 0]
+    counted.decoded = lambda number: decoded[number]
+    done = []
+    for decoded[0] in (0, 100, 500, 960, 2000):
+        done.append(counted.snapshot().done)
+    assert done == pytest.approx([0, 100, 500, 960 * NEARLY, 960 * NEARLY])
+    for _ in range(first):
+        counted.advance(0)
+    assert counted.snapshot().done == 960
+    decoded[1] = 96
+    assert (counted.snapshot().stage, counted.snapshot().done) == (2, pytest.approx(96))
+
+
+def test_what_decodes_nothing_counts_its_blocks():
+    made = planned(lz.from_array(np.zeros(100), chunks=10) + 1)
+    counted = Tally(made)
+    counted.decoded = lambda number: 10**9
+    assert counted.snapshot().done == 0
+
+
+@pytest.mark.parametrize("scheduler", ["threads", "sync"])
+def test_one_block_moves_the_bar(x, scheduler, monkeypatch, capsys):
+    tallies, done = [], []
+    follow = run._follow
+    monkeypatch.setattr(run, "_follow", lambda *args: (tallies.append(args[2]), follow(*args)))
+
+    def looked(block):
+        done.append(tallies[-1].snapshot().done)
+        return block
+
+    z = x.map_blocks(looked, dtype=x.dtype)
+    z.compute(progress=True, num_workers=1, scheduler=scheduler, memory="1GB")
+    assert len(tallies) == 1
+    assert done == sorted(done)
+    assert len(set(done)) == len(done) == 6
+    assert 0 < done[0] < done[-2] < 960
+    capsys.readouterr()
 
 
 def test_a_tally_asks_where_nobody_tells(x):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
 import re
 
@@ -10,8 +11,11 @@ import pytest
 from hypothesis import given, settings
 
 import lazyzarr as lz
+import lazyzarr.numpy as lnp
+from lazyzarr.errors import BaseZarrError, SelectionError
 from lazyzarr.graph.check import cure_lines
 from lazyzarr.graph.cures import Cure
+from lazyzarr.graph.methods import Methods
 from tests.graph.laws.machine import expressions
 
 SIGNS = {
@@ -135,3 +139,123 @@ def test_a_path_that_is_too_long_has_a_line_of_its_own(temperature_at_two_metres
     path = f"{'a' * 60}.zarr/{'b' * 30}"
     plan = ((temperature_at_two_metres - 273.15) / 2).to_zarr(path, compute=False, memory="1GB")
     assert str(plan).splitlines()[:2] == [f"{path} <-", "  (temperature_at_two_metres - 273.15) / 2"]
+
+
+# --- what a lazy array is asked for and has not
+
+
+@pytest.fixture
+def x():
+    return lz.from_array(np.arange(12.0).reshape(4, 3), chunks=2, dims=("time", "x"))
+
+
+SELECTED = {
+    "the name of a dimension": ("time", r"'time' is a dimension: .* x\.mean\('time'\), and x\[:5\] picks"),
+    "that of the second": ("x", r"x\.mean\('x'\), and x\[:, :5\] picks"),
+    "a name among others": ((0, "x"), r"'x' is a dimension"),
+    "no name": ("q", r"there is no field 'q'; the elements have none$"),
+    "a float": (1.5, r"not by 1\.5; x\.oindex\[\.\.\.\] takes"),
+    "a mapping": ({"time": 1}, r"not by \{'time': 1\}"),
+}
+
+
+@pytest.mark.parametrize(("selection", "said"), SELECTED.values(), ids=SELECTED)
+def test_what_picks_nothing_says_what_does(selection, said, x):
+    with pytest.raises(SelectionError, match=said) as caught:
+        x[selection]
+    assert "z." not in str(caught.value)
+    for spelled in re.findall(r"x\.mean\([^)]*\)|x\[[:, 5]+\]", str(caught.value)):
+        eval(spelled, {"x": x}).compute()
+
+
+def test_slices_of_no_integers_are_told_as_such(x):
+    with pytest.raises(SelectionError, match="is no slice of integers"):
+        x[1.5:]
+
+
+@pytest.mark.parametrize(("shape", "said"), [((4, 3), "more than one element"), ((0, 3), "empty array")])
+def test_many_values_are_no_truth_value(shape, said):
+    x = lz.from_array(np.ones(shape))
+    with pytest.raises(ValueError, match=f"The truth value of an .*{said}") as caught:
+        bool(x)
+    cures = re.findall(r"x\.any\(\)|x\.all\(\)|x\.size > 0|x is not None", str(caught.value))
+    assert [bool(eval(cure, {"x": x})) for cure in cures] == [x.size > 0, True, x.size > 0, True]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [lambda x, out: lz.store(x, out), lambda x, out: lz.store([x], [out]), lambda x, out: x.to_zarr(out)],
+)
+def test_an_array_in_memory_is_no_place_to_write_to(write, x):
+    out = np.zeros((400, 300))
+    with pytest.raises(
+        BaseZarrError, match=r"^an array in memory, ndarray \(400, 300\) float64, names no store"
+    ) as caught:
+        write(x, out)
+    (cure,) = re.findall(r"out\[\.\.\.\] = x\.compute\(\)", str(caught.value))
+    exec(cure, {"x": lz.from_array(np.ones((400, 300))), "out": out})
+    assert out.all()
+
+
+AXES = {
+    "mean": (lambda x: x.mean(dim="time"), "axis='time' says so"),
+    "std": (lambda x: x.std(dim=("time", "x")), r"axis=\('time', 'x'\) says so"),
+    "cumsum": (lambda x: x.cumsum(dim="x"), "axis='x' says so"),
+    "a function": (lambda x: lnp.mean(x, dim="time"), "axis='time' says so"),
+    "NaN": (lambda x: x.mean(skipna=True), r"np\.nanmean\(x\) passes over NaN"),
+    "no NaN of it": (lambda x: x.any(skipna=True), "'skipna'$"),
+}
+
+
+@pytest.mark.parametrize(("attempt", "said"), AXES.values(), ids=AXES)
+def test_xarrays_words_name_numpys(attempt, said, x):
+    with pytest.raises(
+        TypeError, match=rf"^(LazyArray\.)?\w+\(\) got an unexpected keyword argument .*{said}"
+    ):
+        attempt(x)
+
+
+def test_xarrays_words_leave_signatures_as_they_are():
+    assert list(inspect.signature(lz.LazyArray.mean).parameters) == [
+        "self",
+        "axis",
+        "dtype",
+        "keepdims",
+        "where",
+    ]
+    assert lz.LazyArray.mean.__doc__ == Methods.mean.__doc__
+
+
+def test_explain_takes_the_options_of_compute(x):
+    options = list(inspect.signature(x.compute).parameters)
+    assert list(inspect.signature(x.explain).parameters) == options
+    assert x.explain(progress=True).fits
+
+
+@pytest.mark.parametrize("name", ["size", "to_zarr", "nbytes", "chunks", "rechunk", "tolist"])
+def test_what_a_mask_picks_says_how_it_is_counted_or_computed(name, x):
+    picked = x[x > 4]
+    assert not hasattr(picked, name)
+    with pytest.raises(AttributeError, match=f"what a mask picks has no '{name}'; ") as caught:
+        getattr(picked, name)
+    assert re.search(r"x\.compute\(\)|x\.compute_chunk_sizes\(\)", str(caught.value))
+    for spelled in re.findall(
+        r"lz\.\w+\(.*\)|x\.compute_chunk_sizes\(\)", str(caught.value).partition("; x.")[0]
+    ):
+        eval(spelled.partition(";")[0], {"x": picked, "lz": lz})
+    with pytest.raises(AttributeError, match=r"no 'frobnicate'$"):
+        picked.frobnicate()
+
+
+def test_what_a_mask_picks_has_a_size_once_it_is_counted(x):
+    picked = x[x > 4]
+    assert picked.compute_chunk_sizes().size == 7
+    assert picked.shape == (7,)
+
+
+def test_what_a_mask_picks_has_a_plan(x):
+    plan = x[x > 4].explain(memory="1GB", num_workers=1)
+    assert plan.fits
+    assert len(plan.stages) == 1
+    np.testing.assert_array_equal(plan.run(), np.arange(5.0, 12))
+    assert not x[x > 4].explain(memory="1MB").fits

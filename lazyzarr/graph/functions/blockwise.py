@@ -52,7 +52,8 @@ def map_blocks(
     if new_axis is None and isinstance(chunks, (tuple, list)):
         new_axis = tuple(range(max(0, len(chunks) - (lead.ndim - len(dropped))))) or None
     if not dropped and new_axis is None:
-        grid = lead.chunks if chunks is None else _block_chunks(chunks, tuple(map(len, lead.chunks)))
+        given_chunks = _one_each(chunks, lead.dims, lead.chunks)
+        grid = lead.chunks if chunks is None else _block_chunks(given_chunks, tuple(map(len, lead.chunks)))
         return blocks.map_blocks(function, arguments, given, result, grid)
     return _with_other_axes(function, arguments, lead, given, result, chunks, dropped, new_axis)
 
@@ -73,15 +74,14 @@ def _with_other_axes(
     own: list[int | None] = list(kept)
     for place in places:
         own.insert(place, None)
+    dims = tuple(None if axis is None else lead.dims[axis] for axis in own)
+    present = tuple((1,) if axis is None else lead.chunks[axis] for axis in own)
+    chunks = _one_each(chunks, dims, present)
     counts = tuple(
         _new_count(chunks, place) if axis is None else len(lead.chunks[axis])
         for place, axis in enumerate(own)
     )
-    grid = (
-        tuple((1,) if axis is None else lead.chunks[axis] for axis in own)
-        if chunks is None
-        else _block_chunks(chunks, counts)
-    )
+    grid = present if chunks is None else _block_chunks(chunks, counts)
     if dtype is None:
         dtype = blocks.probed(function, arguments, words, blocks.wanted_words(function))
     goes_with = [
@@ -89,9 +89,16 @@ def _with_other_axes(
         for node in arguments
         if isinstance(node, Node)
     ]
-    dims = tuple(None if axis is None else lead.dims[axis] for axis in own)
     name = getattr(function, "__name__", "map_blocks").strip("<>")
     return calls.call(function, arguments, goes_with, words, dtype, grid, dims, name, "map_blocks")
+
+
+def _one_each(chunks: Any, dims: Sequence[str | None], present: Chunks) -> Any:
+    """A mapping by axis number or dimension name as one entry an axis; axes that it does not name keep their chunks."""
+    if not isinstance(chunks, Mapping):
+        return chunks
+    named = by_axis(chunks, dims)
+    return [named.get(axis, sizes) for axis, sizes in enumerate(present)]
 
 
 def _new_count(chunks: Any, place: int) -> int:

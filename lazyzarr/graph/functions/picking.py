@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lazyzarr.errors import BoundsCheckError, SelectionError
+from lazyzarr.format.selection import parse_basic
 from lazyzarr.graph.functions.shapes import positions_in
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops import computed, elementwise, joining, points, reshaping, views
 from lazyzarr.graph.ops.joining import part
 
-__all__ = ["blocks", "field", "getitem", "has_arrays", "oindex", "picks", "vindex"]
+__all__ = ["basic", "blocks", "field", "getitem", "has_arrays", "oindex", "picks", "vindex"]
 
 Points = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -31,8 +32,38 @@ def field(node: Node, name: str) -> Node:
     if name not in names:
         raise SelectionError(
             f"there is no field {name!r}; the elements have {', '.join(map(repr, names)) or 'none'}"
+            f"{_no_name(node, name)}"
         )
     return elementwise.field(node, name)
+
+
+def _no_name(node: Node, name: str) -> str:
+    """Where the name of a dimension goes, as it is none of a field."""
+    if name not in node.dims:
+        return ""
+    colons = ":, " * node.dims.index(name)
+    return f". {name!r} is a dimension: its name goes into axis=, x.mean({name!r}), and x[{colons}:5] picks along it"
+
+
+def basic(node: Node, selection: Any) -> Node:
+    """A selection by integers, slices, Ellipsis and None. Raises BoundsCheckError, SelectionError."""
+    try:
+        return views.index(node, parse_basic(selection, node.shape))
+    except SelectionError:
+        parts = selection if type(selection) is tuple else (selection,)
+        wrong = next((each for each in parts if not _is_basic(each)), None)
+        if wrong is None:
+            raise
+        cure = _no_name(node, wrong) if isinstance(wrong, str) else ""
+        cure = cure or "; x.oindex[...] takes the rows and columns that lists name, x.vindex[...] the points"
+        raise SelectionError(
+            "elements are picked by integers, slices, Ellipsis, None, and lists and arrays of integers or bools, "
+            f"not by {wrong!r}{cure}"
+        ) from None
+
+
+def _is_basic(each: Any) -> bool:
+    return each is None or each is Ellipsis or isinstance(each, slice) or hasattr(each, "__index__")
 
 
 def has_arrays(selection: Any) -> bool:

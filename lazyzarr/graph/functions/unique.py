@@ -9,9 +9,11 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import DTypeLike
 
+from lazyzarr.graph.display import facts_html
 from lazyzarr.graph.functions.arguments import as_node
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops import object_states
+from lazyzarr.graph.outline import expression
 from lazyzarr.graph.plan import Output
 from lazyzarr.graph.run import Job, make_spec, run
 from lazyzarr.graph.words import Axis
@@ -71,6 +73,21 @@ class Unique:
 
     def __repr__(self) -> str:
         return f"<Unique {self._what} of {self._found.node.shape} {self.dtype}; compute() finds them>"
+
+    def _repr_html_(self) -> str:
+        """What is known of it, as a table."""
+        words = {
+            "values": "Different values",
+            "counts": "Counts of the values",
+            "first": "First places of the values",
+        }
+        return facts_html(
+            [
+                (f"{words[self._what]} of", expression(self._found.node)[0]),
+                ("Shape", f"(nan,) {self.dtype}, of {self._found.node.shape}"),
+                ("Elements", "compute() finds them"),
+            ]
+        )
 
     def compute(
         self,
