@@ -208,7 +208,7 @@ NONE = {
         "shape ndim size dims attrs dtype chunks chunksize nbytes itemsize npartitions numblocks expr T mT".split()
     ),
     *("can_cast copy iscomplexobj isrealobj result_type".split()),
-    *("compute result persist to_zarr to_dask_array explain visualize item from_map".split()),
+    *("compute result persist to_zarr to_dask_array to_xarray explain visualize item from_map".split()),
     *("arange array asanyarray asarray empty empty_like eye full full_like linspace ones ones_like".split()),
     *("from_dask_array zeros zeros_like".split()),
 }

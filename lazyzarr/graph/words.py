@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from types import EllipsisType
 from typing import Any, Literal, SupportsIndex, TypeAlias, TypedDict
 
+from numpy.typing import DTypeLike
+
 __all__ = [
     "Axes",
     "Axis",
@@ -64,5 +66,8 @@ class WriteOptions(RunOptions, total=False):
     dimension_names: Sequence[str | None] | None
     attributes: Mapping[str, Any] | None
     zarr_format: Literal[2, 3] | None
+    pack: DTypeLike | None
+    scale_factor: float | None
+    add_offset: float | None
     overwrite: bool
     storage_options: Mapping[str, Any] | None

@@ -45,6 +45,7 @@ ANY = {
     "LazyArray.result": "as compute",
     "LazyArray.item": "a Python number, text, time: as the dtype says",
     "LazyArray.to_dask_array": "a dask.array, whose package publishes no types",
+    "LazyArray.to_xarray": "an xarray.DataArray; xarray is loaded on first use",
     "Plan.run": "what compute or to_zarr gives",
     "apply_gufunc": "one array, or several: as the text of the signature says",
 }
