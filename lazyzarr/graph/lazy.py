@@ -377,7 +377,8 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
         pack, scale_factor, add_offset : dtype and float, optional
             What a new array is to hold instead of the values: `(value - add_offset) / scale_factor`, in float64 and
             rounded to integers, halves to even, or as floats of a dtype like "f4". NaN is stored as `fill_value`. The
-            attributes say so, by which `from_zarr(mask_and_scale=True)` and xarray read the values back.
+            attributes say so, by which `from_zarr(mask_and_scale=True)` and xarray read the values back. Into an array
+            that is there (`mode="r+"`, `region`) go the numbers that it stores, packed or not.
         storage_options : mapping, optional
             Of a remote store.
         compute : bool

@@ -91,6 +91,20 @@ def test_halves_go_to_even_and_nan_to_the_fill_value(zarr_format):
     assert (z.fill_value, z.chunks) == (-128, (2, 2))
 
 
+def test_float32_is_packed_in_float64():
+    values = np.array([300.1234, 0.1, 1e5], "f4")
+    z = lz.from_array(values).to_zarr("f.zarr", pack="i8", scale_factor=1e-9, add_offset=273.15)
+    same(z[...], raw(values.astype("f8"), "i8", 1e-9, 273.15))
+    z = lz.from_array(values).to_zarr("g.zarr", pack="f8", scale_factor=1e-9)
+    same(z[...], values.astype("f8") / 1e-9)
+
+
+def test_nothing_but_nan():
+    values = np.full(6, NAN)
+    same(lz.from_array(values, chunks=4).to_zarr("n.zarr", pack="i2", fill_value=3)[...], 3)
+    same(lz.from_array(values, chunks=4).to_zarr("f.zarr", pack="f4", fill_value=3)[...], 3)
+
+
 def test_arrays_of_no_axes_and_of_nothing():
     assert lz.from_array(np.array(2.6)).to_zarr("a.zarr", pack="i2", scale_factor=0.5)[...] == 5
     with pytest.raises(DataTypeMismatchError, match=r"gives 1000\.0, which would be stored as 1000; int8"):
@@ -132,6 +146,7 @@ def test_floats(zarr_format, fill):
     )
     expected = ((values - 2.0) / 0.1).astype("f4")
     same(z[...], np.where(np.isnan(expected), np.float32(NAN if fill is None else fill), expected))
+    same(z.fill_value, np.float32(NAN if fill is None else fill))
     same(lz.from_zarr(z, mask_and_scale=True).compute(), expected.astype("f8") * 0.1 + 2.0)
 
 
@@ -146,6 +161,8 @@ INTEGERS = [
         {"pack": "i8", "scale_factor": 0.4},
         lambda v: [2, 8, round(2**60 / Fraction(0.4))],
     ),
+    (np.array([2**53 + 1], "g"), {"pack": "i8"}, lambda v: [2**53 + 1]),
+    (np.array([2**53 + 1], "g"), {"pack": "i8", "add_offset": 1.0}, lambda v: [2**53]),
     (np.array([True, False]), {"pack": "u1", "scale_factor": 0.5}, lambda v: v * 2),
     (np.array([True, False]), {"pack": "u1"}, lambda v: v),
 ]
@@ -179,6 +196,13 @@ def test_small_numbers_pack():
     ml_dtypes = pytest.importorskip("ml_dtypes")
     x = lz.from_array(np.array([1.5, 2.0])).astype(ml_dtypes.bfloat16)
     same(x.to_zarr("s.zarr", pack="i2", scale_factor=0.5)[...], [3, 4])
+    same(x.to_zarr("w.zarr", pack="i2", fill_value=0)[...], [2, 2])
+    infinite = lz.from_array(np.array([np.inf])).astype(ml_dtypes.bfloat16)
+    same(infinite.to_zarr("f.zarr", pack="f4")[...], [np.inf])
+    with pytest.raises(DataTypeMismatchError, match="gives inf at"):
+        infinite.to_zarr("n.zarr", pack="i2")
+    whole = lz.from_array(np.array([1, -3])).astype(ml_dtypes.int4)
+    same(whole.to_zarr("i.zarr", pack="i2")[...], [1, -3])
 
 
 # --- what has no number

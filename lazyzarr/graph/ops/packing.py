@@ -11,7 +11,7 @@ import numpy as np
 
 from lazyzarr.errors import DataTypeMismatchError
 from lazyzarr.graph.node import Node
-from lazyzarr.graph.ops.elementwise import Elementwise, astype, call
+from lazyzarr.graph.ops.elementwise import Elementwise, call
 from lazyzarr.graph.ops.piecewise import scratch
 from lazyzarr.graph.ops.strips import shorten, slices_of
 from lazyzarr.graph.origins import on_behalf
@@ -199,8 +199,6 @@ def packed(node: Node, dtype: np.dtype[Any], scale: Scale, where: str) -> Node:
         raise DataTypeMismatchError(
             f"{where}: pack= packs numbers, and {node.label} gives {node.dtype}; {_cure(node.dtype)}"
         )
-    if node.dtype.kind not in "biuf":
-        node = astype(node, np.dtype(np.float64))
     with on_behalf(node.origin):  # plans show the user's expression
         return call(
             Packed, np.rint, [node], (("scale", tuple(scale)), ("where", where), ("maker", "")), dtype
