@@ -47,6 +47,8 @@ from lazyzarr.graph.lazy import LazyArray
 from lazyzarr.graph.ops.groups import How
 from lazyzarr.graph.words import Axes, Axis, ChunksLike, Lengths
 
+__all__ = {names}
+
 class _Ufunc(Protocol):
     def reduce(
         self,
@@ -84,7 +86,8 @@ def stub() -> str:
         f"from {home.__name__} import {name} as {name}" for home in (creating, verbs) for name in home.__all__
     ]
     body = [_declared(name) for name in names if name not in (*creating.__all__, *verbs.__all__)]
-    return HEAD.format(imports="\n".join([*own, *taken])) + "\n".join(body) + "\n"
+    head = HEAD.format(imports="\n".join([*own, *taken]), names=numpy_names.NAMES)
+    return head + "\n".join(body) + "\n"
 
 
 def _declared(name: str) -> str:
@@ -138,8 +141,9 @@ def declarations(text: str) -> dict[str, str]:
         elif isinstance(node, ast.ImportFrom):
             found |= {f"{alias.asname}": ast.unparse(node) for alias in node.names if alias.asname}
         elif isinstance(node, ast.AnnAssign | ast.Assign):
-            target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
-            found[ast.unparse(target)] = ast.unparse(node)
+            target = ast.unparse(node.target if isinstance(node, ast.AnnAssign) else node.targets[0])
+            if target != "__all__":  # as many as this NumPy has
+                found[target] = ast.unparse(node)
     return found
 
 

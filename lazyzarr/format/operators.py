@@ -120,6 +120,9 @@ def lifted(value: Any) -> Any:
     return value
 
 
+_equal, _not_equal = _binary(operator.eq), _binary(operator.ne)
+
+
 class LazyOperators:
     """The operators of a stored array, each of which gives a lazy array.
 
@@ -149,13 +152,20 @@ class LazyOperators:
     __abs__, __invert__ = _unary(abs), _unary(operator.invert)
     __lt__, __le__ = _binary(operator.lt), _binary(operator.le)
     __gt__, __ge__ = _binary(operator.gt), _binary(operator.ge)
-    __eq__, __ne__ = _binary(operator.eq), _binary(operator.ne)  # type: ignore[assignment]
     if not TYPE_CHECKING:  # a checker refuses what would make another class of z
         __iadd__, __isub__, __imul__ = _in_place("+"), _in_place("-"), _in_place("*")
         __itruediv__, __ifloordiv__, __imod__ = _in_place("/"), _in_place("//"), _in_place("%")
         __ipow__, __imatmul__ = _in_place("**"), _in_place("@")
         __iand__, __ior__, __ixor__ = _in_place("&"), _in_place("|"), _in_place("^")
         __ilshift__, __irshift__ = _in_place("<<"), _in_place(">>")
+
+    # Written out: what is assigned would have the type of object's own, bool.
+    def __eq__(self, other: Any) -> Lazy:  # type: ignore[override]
+        return _equal(self, other)
+
+    def __ne__(self, other: Any) -> Lazy:  # type: ignore[override]
+        return _not_equal(self, other)
+
     # `==` is elementwise, so equality cannot serve dictionaries; identity does (targets of `lz.store`).
     __hash__ = object.__hash__
 

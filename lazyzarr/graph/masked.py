@@ -285,7 +285,6 @@ class Masked(Generic[A]):
         _binary(np.greater),
         _binary(np.greater_equal),
     )
-    __eq__, __ne__ = _binary(np.equal), _binary(np.not_equal)  # type: ignore[assignment]
     __neg__, __pos__, __abs__, __invert__ = (
         _unary(np.negative),
         _unary(np.positive),
@@ -293,6 +292,12 @@ class Masked(Generic[A]):
         _unary(np.invert),
     )
     __hash__ = object.__hash__
+
+    def __eq__(self, other: Any) -> Masked[A]:  # type: ignore[override]
+        return self._apply(np.equal, self, other)
+
+    def __ne__(self, other: Any) -> Masked[A]:  # type: ignore[override]
+        return self._apply(np.not_equal, self, other)
 
     def astype(self, dtype: DTypeLike) -> Masked[A]:
         """The elements in another dtype."""

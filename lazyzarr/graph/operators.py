@@ -63,6 +63,9 @@ def _liftable(other: Any) -> bool:
     return getattr(other, "__array_ufunc__", True) is not None
 
 
+_equal, _not_equal = _comparison(np.equal), _comparison(np.not_equal)
+
+
 class Operators(Whole):
     """NumPy's operators, by the ufuncs that NumPy itself calls for them."""
 
@@ -82,9 +85,16 @@ class Operators(Whole):
     __rshift__, __rrshift__ = _binary(np.right_shift), _binary(np.right_shift, True)
     __lt__, __le__ = _binary(np.less), _binary(np.less_equal)
     __gt__, __ge__ = _binary(np.greater), _binary(np.greater_equal)
-    __eq__, __ne__ = _comparison(np.equal), _comparison(np.not_equal)  # type: ignore[assignment]
     __neg__, __pos__ = _unary(np.negative), _unary(np.positive)
     __abs__, __invert__ = _unary(np.absolute), _unary(np.invert)
+
+    # Written out: what is assigned would have the type of object's own, bool.
+    def __eq__(self, other: Any) -> Self:  # type: ignore[override]
+        return _equal(self, other)
+
+    def __ne__(self, other: Any) -> Self:  # type: ignore[override]
+        return _not_equal(self, other)
+
     # `==` is elementwise; sets and dictionaries go by identity.
     __hash__ = object.__hash__
 

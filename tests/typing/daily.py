@@ -106,6 +106,7 @@ def masks() -> None:
     assert_type(picked, lz.LazyArray | Masked[lz.LazyArray])
     assert isinstance(picked, Masked)
     assert_type(picked.sum(), lz.LazyArray)
+    assert_type(picked == 2, Masked[lz.LazyArray])
     assert_type(picked * 2, Masked[lz.LazyArray])
     assert_type(picked.compute(num_workers=1), NDArray[Any])
     assert_type(picked.compute_chunk_sizes(), Masked[lz.LazyArray])

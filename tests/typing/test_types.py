@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import inspect
 import os
 import re
@@ -187,7 +186,7 @@ def test_the_stub_of_the_lazy_namespace_is_as_the_code_is():
 
 
 def test_the_stub_of_the_slots_is_as_the_code_is():
-    stub = ast.parse(Path(slots.__file__).with_suffix(".pyi").read_text())
+    stub = ast.parse(Path(str(slots.__file__)).with_suffix(".pyi").read_text())
     said = {
         ast.literal_eval(node.value) if isinstance(node, ast.Expr) else tuple(ast.literal_eval(node.value))
         for node in stub.body
@@ -234,4 +233,4 @@ def test_public_names_are_known_to_checkers():
 
 def test_there_is_a_marker():
     """PEP 561: without it checkers do not look into the package."""
-    assert (Path(importlib.import_module("lazyzarr").__file__).parent / "py.typed").is_file()
+    assert (source.PACKAGE / "py.typed").is_file()
