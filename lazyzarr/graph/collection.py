@@ -67,13 +67,17 @@ class DaskCollection(Whole):
         """An xarray.DataArray over this array, lazy as it is; axes without a name have xarray's, dim_0 and so on.
 
         `xr.DataArray(x, dims=[...], coords=...)` takes a lazy array, too; where its axes have no names, dims= must be
-        given there. Needs xarray.
+        given there. Raises ImportError where xarray is not installed.
 
-        >>> lz.from_array(np.ones((2, 3)), dims=("time", None)).to_xarray("u").dims
+        >>> lz.from_array(np.ones((2, 3)), dims=("time", None)).to_xarray("u").dims  # doctest: +SKIP
         ('time', 'dim_1')
         """
-        import xarray  # loaded on first use: a plain import of lazyzarr needs no xarray
-
+        try:
+            import xarray  # loaded on first use: a plain import of lazyzarr needs no xarray
+        except ImportError as error:
+            raise ImportError(
+                "to_xarray() needs the package xarray: pip install 'lazyzarr[xarray]'", name="xarray"
+            ) from error
         node = self.__lazyzarr_node__
         dims = [named or f"dim_{axis}" for axis, named in enumerate(node.dims)]
         return xarray.DataArray(self, dims=dims, name=name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import sys
 
 import dask
 import dask.array as da
@@ -145,6 +146,12 @@ def test_to_xarray_names_all_axes(x):
     named = lz.from_array(values(), chunks=500, dims=("y", None)).to_xarray()
     assert named.dims == ("y", "dim_1")
     assert lz.from_array(np.float64(3)).to_xarray().compute().item() == 3
+
+
+def test_to_xarray_says_what_to_install(x, monkeypatch):
+    monkeypatch.setitem(sys.modules, "xarray", None)
+    with pytest.raises(ImportError, match=r"pip install 'lazyzarr\[xarray\]'"):
+        x.to_xarray()
 
 
 def test_a_lazy_array_is_an_argument_of_delayed_calls(x, how):
