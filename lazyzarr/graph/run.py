@@ -171,16 +171,21 @@ def run(
             spec.tell()
             return answers
         except BaseException:
-            try:
-                spec.stop()
-            finally:
-                if cluster is not None:
-                    _ask_workers(cluster, stop_run, spec)
-            with suppress(Warning):  # what went wrong first is raised
-                spec.tell()
+            _end_failed(spec, cluster)
             raise
         finally:
             spec.release()
+
+
+def _end_failed(spec: Spec, cluster: Cluster | None) -> None:
+    """Lets no task of a run that failed go on, and tells of what it has found; what went wrong first is raised."""
+    try:
+        spec.stop()
+    finally:
+        if cluster is not None:
+            _ask_workers(cluster, stop_run, spec)
+    with suppress(Warning):
+        spec.tell()
 
 
 def _commit_after_telling(spec: Spec, commit: Commit) -> None:
@@ -238,6 +243,7 @@ def _run_elsewhere(spec: Spec, scheduler: Scheduler, commit: Commit | None) -> l
         run_in_processes(
             spec.stages.workers, graph, keys, spec.token, _told(spec, answers.take), spec.findings
         )
+    spec.tell()
     if commit is not None:
         # In a thread of its own an interrupt does not cut it in two; leaving the pool waits for it.
         with ThreadPoolExecutor(1) as pool:

@@ -79,8 +79,10 @@ class Damage:
     def noting(self) -> Iterator[None]:
         """Within: what is counted is kept, for other tiles that are of the same values."""
         self._noting = True
-        yield
-        self._noting = False
+        try:
+            yield
+        finally:
+            self._noting = False
 
     def repeat(self, origin: tuple[int, ...]) -> None:
         """Tells the same again of another tile."""
@@ -111,16 +113,17 @@ class Damage:
         if reach is None or not isinstance(node, Elementwise):
             return _NOWHERE, {}
         out, pieces = registers[step.register], [registers[a] for a in step.arguments]
+        # What it was made of lay where its values are now: all until then is made again, but for what users make.
         again = any(np.may_share_memory(out, piece) for piece in pieces)
-        before = self._steps[:index] if again else []
+        before = self._steps[: index + 1] if again else []
         if any(each is not None and each.calls_user for each, _ in before):
             return reach, {}
         with np.errstate(all="ignore"):
-            for _, make in before:  # what it was made of lay where its values are now
+            for _, make in before[:-1]:
                 make(registers)
             spoiled = _Spoiled(node.function, kinds, _operands(node, pieces))
-            if again:
-                self._steps[index][1](registers)
+            for _, make in before[-1:]:
+                make(registers)
             return reach, spoiled.count(out)
 
 

@@ -218,6 +218,32 @@ def test_a_number_that_nobody_can_say_is_left_out(near):
     assert told_of(lambda: half.sum().compute(**near)) == ["overflow encountered in sum"]
 
 
+def test_a_users_function_is_not_called_again_for_a_number(near):
+    calls = []
+
+    def f(block):
+        calls.append(block.shape)
+        return block - 3
+
+    a = values(23)
+    for made in (lazy(a).map_blocks(f, dtype="f8"), lz.elementwise(f, lazy(a), dtype="f8")):
+        calls.clear()
+        root, line = np.sqrt(made), here()
+        held = quiet(lambda: a - 3)
+        count = became(np.isnan, quiet(lambda h=held: np.sqrt(h)), held)
+        found = told_of((root + made + 1).sum().compute)
+        blocks = len(calls)
+        # Of what lies where its operand lay nobody can say.
+        assert set(found) & {
+            "invalid value encountered in sqrt",
+            text("invalid value", "sqrt", count, 3000, line, "NaN"),
+        }
+        calls.clear()
+        with np.errstate(all="ignore"):
+            (root + made + 1).sum().compute()
+        assert len(calls) == blocks
+
+
 def test_slices_count_what_they_ask_for(near):
     a = values(16)
     x = lazy(a)
