@@ -46,7 +46,15 @@ _NUMPY = os.path.dirname(os.path.abspath(np.__file__))
 _BETWEEN = (
     *(
         os.path.join(_PACKAGE, part)
-        for part in ("graph", "format", "verbs.py", "creating.py", "numpy.py", "numpy_names.py")
+        for part in (
+            "__init__.py",
+            "graph",
+            "format",
+            "verbs.py",
+            "creating.py",
+            "numpy.py",
+            "numpy_names.py",
+        )
     ),
     _NUMPY,
 )

@@ -57,6 +57,13 @@ def test_a_chain_of_calls_is_told_whole(x):
     assert place(largest) == ("test_origins.py", here(-2), "x.rechunk(1).sum(axis=0).max()", "largest")
 
 
+def test_a_stored_array_made_lazy_knows_the_line():
+    z = lz.array(np.arange(8.0), chunks=3)
+    lazy = z.lazy()
+    assert place(lazy) == ("test_origins.py", here(-1), "z.lazy()", "lazy")
+    assert place(z + 1) == ("test_origins.py", here(), "z + 1", "")
+
+
 def test_two_calls_of_a_line_are_told_apart(x):
     one, other = x + 101, x + 102
     assert (place(one).text, place(other).text) == ("x + 101", "x + 102")
