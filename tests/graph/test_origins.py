@@ -60,8 +60,9 @@ def test_a_chain_of_calls_is_told_whole(x):
 def test_a_stored_array_made_lazy_knows_the_line():
     z = lz.array(np.arange(8.0), chunks=3)
     lazy = z.lazy()
-    assert place(lazy) == ("test_origins.py", here(-1), "z.lazy()", "lazy")
-    assert place(z + 1) == ("test_origins.py", here(), "z + 1", "")
+    more = z + 1
+    assert place(lazy) == ("test_origins.py", here(-2), "z.lazy()", "lazy")
+    assert place(more) == ("test_origins.py", here(-2), "z + 1", "more")
 
 
 def test_two_calls_of_a_line_are_told_apart(x):
