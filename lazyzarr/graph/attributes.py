@@ -1,14 +1,17 @@
 """Attributes of new arrays: those of the arrays that they are made of, as far as they are still true.
 
 Values that are moved, picked or sorted keep all of them. Differences, means and the like keep what does not say how
-numbers are stored, and their units where all operands have the same. Of anything else (products, powers, functions of
-the user) nobody knows whether they hold, so nothing follows.
+numbers are stored, and their units where all operands have the same; times since a day are none once they are
+subtracted. Of anything else (products, powers, functions of the user) nobody knows whether they hold, so nothing
+follows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from lazyzarr.errors import MetadataValidationError
 from lazyzarr.graph.node import Node, walk
@@ -30,7 +33,7 @@ from lazyzarr.graph.ops.sources import Source, ZarrSource
 from lazyzarr.graph.ops.sums import Mean, Sum
 from lazyzarr.graph.ops.variances import Variance
 from lazyzarr.graph.ops.views import Rechunk, View
-from lazyzarr.graph.packing import STORED_BY, decoded, stored_attributes
+from lazyzarr.graph.packing import STORED_BY, UNSIGNED, decoded, stored_attributes
 
 __all__ = ["attributes_of"]
 
@@ -42,6 +45,8 @@ _SCALED = {"scale_factor", "add_offset"}
 # What is true of the very values alone: how they are stored, and what was done to get them (CF conventions, 7.3).
 _OWN = {*STORED_BY, "cell_methods"}
 _UNITS = {"units"}
+# What says that a number is a time since a day.
+_TIMES = {"units", "calendar"}
 
 _MOVED = (View, Take, Vindex, Reshape, Padded, Concatenate, Cast, Fitted, Extremum, Fill)
 _ADDED = {"add", "subtract"}
@@ -60,6 +65,7 @@ _ALIKE = {
     "round",
     "trunc",
 }
+_DISTANCES = {*_ADDED, "absolute", "negative", "std"}
 _WINDOWS = {"coarsen-mean", "coarsen-median", "coarsen-min", "coarsen-max"}
 _PICKED = {"min", "max", "first", "last"}
 
@@ -102,11 +108,31 @@ def _attributes(node: Node, found: Mapping[Node, Attributes | None]) -> Attribut
     if not known:
         return None
     together = _agreed(known)
-    if _is_moved(node):
-        return together
-    if not _is_alike(node) or any(key in each for each in known for key in _SCALED):
+    moved = _is_moved(node)
+    if moved and _holds_all(node):
+        return {} if _is_read_otherwise(node, known) else together
+    scaled = any(key in each for each in known for key in (*_SCALED, UNSIGNED))
+    if node.dtype == bool or scaled or not (moved or _is_alike(node)):
         return {}
-    return _without(_OWN | _UNITS if node.label in _ADDED and not _all_have(node, of) else _OWN, together)
+    units = _UNITS if node.label in _ADDED and not _all_have(node, of) else set()
+    times = _TIMES if _is_a_distance(node) and " since " in str(together.get("units")) else set()
+    return _without(_OWN | units | times, together)
+
+
+def _holds_all(node: Node) -> bool:
+    """Whether values are still what they were in the data type that they have now."""
+    return all(np.can_cast(each.dtype, node.dtype, "same_kind") for each in _values_of(node))
+
+
+def _is_read_otherwise(node: Node, known: Sequence[Attributes]) -> bool:
+    """Whether what bits mean by an attribute they do not mean in another data type."""
+    changed = any(each.dtype.itemsize != node.dtype.itemsize for each in _values_of(node))
+    return changed and any(UNSIGNED in each for each in known)
+
+
+def _is_a_distance(node: Node) -> bool:
+    """Whether values lie between those of the inputs: of times since a day, lengths of time."""
+    return node.label in _DISTANCES or (isinstance(node, GroupReduce) and node.how == "std")
 
 
 def _all_have(node: Node, of: Sequence[Attributes | None]) -> bool:

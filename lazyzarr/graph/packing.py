@@ -24,7 +24,7 @@ from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.elementwise import Constant, astype, ufunc, where
 from lazyzarr.graph.ops.packing import Scale, packed
 
-__all__ = ["STORED_BY", "Packing", "decoded", "missing_words", "packing_of", "stored_attributes"]
+__all__ = ["STORED_BY", "UNSIGNED", "Packing", "decoded", "missing_words", "packing_of", "stored_attributes"]
 
 FACTOR, OFFSET, FILL, MISSING, UNSIGNED = (
     "scale_factor",
@@ -80,19 +80,36 @@ def missing_words(
 ) -> dict[str, Any]:
     """The fill value and the attributes of a new array that say which values are missing, where that is to be said.
 
-    What v3 says by the attribute _FillValue is in v2 the array's fill value, and where axes have names, as xarray
-    writes them, a fill value of 0 would have it take zeros for missing.
+    What v3 says by the attribute _FillValue, as xarray spells it for the data type, is in v2 the array's fill value.
+    Where axes have names, as xarray writes them, or values are scaled, a fill value of 0, False or "" would have these
+    taken for missing there.
     """
-    fill = attributes.get(FILL)
-    if zarr_format == 3:
-        spelled = _as_xarray(fill) if isinstance(fill, float) else fill
-        return {"attributes": {**attributes, FILL: spelled}} if FILL in attributes else {}
     nothing = np.nan if dtype.kind in "fc" else None
-    if fill is not None:
-        held = next(_held(_number(fill, FILL, "to_zarr", dtype), dtype, dtype), nothing)
-        rest = {name: value for name, value in attributes.items() if name != FILL}
+    found = _fills_held(attributes, dtype)
+    if found is None:
+        apart = (named and dtype.kind in "biufcUST") or not {FACTOR, OFFSET}.isdisjoint(attributes)
+        return {"fill_value": nothing} if zarr_format == 2 and apart else {}
+    fill, rest = attributes[FILL], {name: value for name, value in attributes.items() if name != FILL}
+    held = found[0] if found else nothing
+    if zarr_format == 2:
         return {"fill_value": held, "attributes": rest}
-    return {"fill_value": nothing} if named and dtype.kind in "iufc" else {}
+    if held is None:
+        return {"attributes": rest}  # no value of these is it
+    as_it_is = dtype.kind in "iu" and isinstance(fill, int)
+    return {"attributes": {**rest, FILL: fill if as_it_is else _as_xarray(np.asarray(held, dtype).item())}}
+
+
+def _fills_held(attributes: Mapping[str, Any], dtype: np.dtype[Any]) -> list[Any] | None:
+    """The value besides NaN that attributes say is missing, as a dtype holds it; None: they say none, or several."""
+    if attributes.get(FILL) is None or dtype.kind not in "iufc":
+        return None
+    try:
+        found = _missing(
+            dtype, _meant(dtype, attributes.get(UNSIGNED)), {FILL: attributes[FILL]}, "_FillValue"
+        )
+    except MetadataValidationError:  # told where somebody asks for what is meant
+        return None
+    return None if len(found) > 1 else found
 
 
 def packing_of(
@@ -153,8 +170,10 @@ def _fill(value: Any, dtype: np.dtype[Any]) -> Any:
         ) from None
 
 
-def _as_xarray(fill: float) -> Any:
-    """A fill value as the attribute that xarray reads in v3: floats are the text of their bytes."""
+def _as_xarray(fill: Any) -> Any:
+    """A fill value as the attribute that xarray reads in v3: floats are the text of their bytes, complex ones two."""
+    if isinstance(fill, complex):
+        return [_as_xarray(fill.real), _as_xarray(fill.imag)]
     return base64.standard_b64encode(struct.pack("<d", fill)).decode() if isinstance(fill, float) else fill
 
 

@@ -127,8 +127,10 @@ def new_target(
     zarr_format = options.zarr_format or format_around(store, place)
     if packing is not None:
         words |= packing.words(attributes, zarr_format)
-    elif options.fill_value is None:
-        words |= missing_words(attributes, node.dtype, zarr_format, names is not None)
+    else:
+        said = missing_words(attributes, node.dtype, zarr_format, names is not None)
+        if options.fill_value is None or zarr_format == 3:
+            words |= said
     return NewTarget(
         node, store, place, new_metadata(node.shape, stored_type(node), zarr_format, words), options.mode
     )

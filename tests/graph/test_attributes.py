@@ -47,7 +47,7 @@ MOVED = {
     "slice": lambda x: x[::2, 1:],
     "transpose": lambda x: x.T[:, None],
     "rechunk": lambda x: x.rechunk((4, 4, 6)),
-    "cast": lambda x: x.astype("f8"),
+    "cast": lambda x: x.astype(f"{x.dtype.kind}8"),
     "picked": lambda x: x[[3, 1]],
     "points": lambda x: x.vindex[[0, 3], [1, 2]],
     "reshape": lambda x: x.reshape(-1),
@@ -189,3 +189,110 @@ def test_zeros_are_not_missing_to_xarray(dtype):
     lz.create_group("v2.zarr", zarr_format=2)
     x.to_zarr("v2.zarr/x")
     assert xr.open_zarr("v2.zarr", consolidated=False).x.values.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("source_format", [2, 3])
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("cast", ["f4", "f8", "i4", "i8"])
+def test_the_missing_value_is_spelled_for_the_data_type_that_it_has_now(source_format, zarr_format, cast):
+    xr = pytest.importorskip("xarray")
+    x = stored("raw", {"_FillValue": -999}, "i2", zarr_format=source_format, dimension_names=("t", "y", "x"))
+    lz.create_group("casts.zarr", zarr_format=zarr_format)
+    copy = x.astype(cast)
+    copy[0, 0, 0] = -999
+    copy.to_zarr("casts.zarr/x", attributes=dict(x.attrs))
+    x.astype(cast).to_zarr("casts.zarr/followed")
+    read = xr.open_zarr("casts.zarr", consolidated=False)
+    assert np.flatnonzero(np.isnan(read.x.values)).tolist() == [0]
+    assert np.isfinite(read.followed.values).all()
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_missing_value_that_the_data_type_does_not_hold_stays_behind(zarr_format):
+    """xarray opens nothing whose _FillValue is none of its data type's."""
+    xr = pytest.importorskip("xarray")
+    lz.create_group("kept.zarr", zarr_format=zarr_format)
+    names = {"dimension_names": ("t", "y", "x")}
+    whole = stored("nan", {**OWN, "_FillValue": "AAAAAAAA+H8="}, "f8", **names).astype("i4")
+    assert dict(whole.attrs) == OWN
+    whole.to_zarr("kept.zarr/whole")
+    stored("small", {**OWN, "_FillValue": -999}, "i2", **names).astype("i1").to_zarr("kept.zarr/small")
+    read = xr.open_zarr("kept.zarr", consolidated=False)
+    assert read.whole.dtype == np.int32
+    assert read.small.dtype == np.int8
+
+
+def test_missing_complex_values_follow_from_one_format_to_the_other():
+    xr = pytest.importorskip("xarray")
+    names = {"dimension_names": ("t", "y", "x")}
+    z = stored("complex", OWN, "c16", zarr_format=2, fill_value=3, **names)
+    lz.create_group("v3.zarr", zarr_format=3)
+    z.to_zarr("v3.zarr/x")
+    z.to_zarr("v3.zarr/filled", fill_value=0)
+    read = xr.open_zarr("v3.zarr", consolidated=False)
+    for values in (read.x.values, read.filled.values):
+        assert np.flatnonzero(np.isnan(values)).tolist() == [3]
+
+
+@pytest.mark.parametrize("fill", [255, -1])
+def test_a_missing_value_of_bytes_that_are_meant_as_unsigned_follows(fill):
+    x = lz.create_array(
+        "bytes.zarr",
+        data=np.array([-1, 3], "i1"),
+        attributes={"_Unsigned": "true", "_FillValue": fill},
+    )
+    copy = x.lazy().to_zarr("older.zarr", zarr_format=2)
+    np.testing.assert_array_equal(lz.from_zarr(copy, mask_and_scale=True).compute(), [np.nan, 3])
+
+
+def test_bytes_that_are_meant_as_unsigned_are_not_in_another_data_type():
+    x = stored("bytes", {**OWN, "_Unsigned": "true"}, "i1")
+    assert followed(x[::2]) == {**OWN, "_Unsigned": "true"}
+    for other in (x.astype("i4"), np.concatenate([x, x.astype("i2")]), x - x, x.mean(0)):
+        assert followed(other) == {}
+
+
+@pytest.mark.parametrize("dtype", ["i2", "f4"])
+def test_truths_are_no_packed_numbers(dtype):
+    assert followed(stored("raw", RAW, dtype).astype(bool)) == {}
+
+
+def test_zeros_of_scaled_numbers_are_not_missing_in_v2():
+    x = stored("scaled", {"scale_factor": 0.5}, "i2")
+    copy = x.to_zarr("older.zarr", zarr_format=2)
+    np.testing.assert_array_equal(
+        lz.from_zarr(copy, mask_and_scale=True).compute(), np.arange(24 * 4 * 6).reshape(24, 4, 6) * 0.5
+    )
+
+
+@pytest.mark.parametrize("values", [[False, True], ["", "a"], [b"", b"ab"]])
+def test_no_and_empty_text_are_not_missing_to_xarray(values):
+    xr = pytest.importorskip("xarray")
+    lz.create_group("v2.zarr", zarr_format=2)
+    lz.from_array(np.array(values), dims=("n",)).to_zarr("v2.zarr/x")
+    read = xr.open_zarr("v2.zarr", consolidated=False).x
+    assert read.values.tolist() == values
+    assert lz.open("v2.zarr/x")[...].tolist() == values
+
+
+DAYS = {"units": "days since 2000-01-01", "calendar": "noleap"}
+LENGTHS = {
+    "differences": lambda x: np.diff(x, axis=0),
+    "sums": lambda x: x + x,
+    "spread": lambda x: x.std(0),
+    "spread by group": lambda x: x.groupby_reduce(MONTH, "std"),
+    "negative": lambda x: -x,
+    "from the first": lambda x: x - x[:1],
+    "from a number": lambda x: x - 3,
+}
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+def test_lengths_of_time_are_no_times_since_a_day(name):
+    """xarray would make dates of them."""
+    assert followed(LENGTHS[name](stored("time", {**DAYS, "long_name": "time"}))) == {"long_name": "time"}
+
+
+@pytest.mark.parametrize("name", ["mean", "median", "clipped", "windows", "rounded"])
+def test_times_between_times_are_times_since_a_day(name):
+    assert followed(ALIKE[name](stored("time", DAYS))) == DAYS

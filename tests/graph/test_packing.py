@@ -155,6 +155,11 @@ INTEGERS = [
     (np.array([2**64 - 1, 2**53 + 1], "u8"), {"pack": "u8"}, lambda v: v),
     (np.array([2**53 + 1, 2**53 + 3]), {"pack": "i2", "add_offset": 2.0**53}, lambda v: v - 2**53),
     (np.array([2**62 + 2, 6, 4]), {"pack": "i8", "scale_factor": 2.0}, lambda v: v // 2),
+    (
+        np.array([2**62 + 2, 6]),
+        {"pack": "u8", "scale_factor": 2.0, "fill_value": 2**64 - 1},
+        lambda v: v // 2,
+    ),
     # as NumPy divides float64: 1 / 0.4 is 2.5, though 0.4 is a little more
     (
         np.array([1, 3, 2**60]),
@@ -402,7 +407,7 @@ def test_a_vegetation_index():
         z = ((nir - red) / (nir + red)).to_zarr(
             "s2.zarr/ndvi", pack="i2", scale_factor=1e-4, fill_value=-32768
         )
-    assert [str(each.message) for each in caught] == ["invalid value encountered in divide"]
+    assert [str(each.message).partition(":")[0] for each in caught] == ["invalid value encountered in divide"]
     assert caught[0].filename == __file__
     red, nir = red.compute(), nir.compute()
     with np.errstate(invalid="ignore"):

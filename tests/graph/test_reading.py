@@ -58,6 +58,7 @@ AT_MOST = {
     "overlap, periodic along two axes": lambda x: x.map_overlap(
         same, depth={0: 2, 1: 3}, boundary="periodic", dtype="f4"
     ).mean(0),
+    "mirrored further than a chunk": lambda x: np.pad(x, ((0, 0), (20, 3), (0, 30)), "reflect"),
     "the other end along all axes": lambda x: np.pad(x, 3, "wrap").mean(0),
 }
 

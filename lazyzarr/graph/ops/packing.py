@@ -133,7 +133,7 @@ class Packed(Elementwise):
         np.copyto(out, stored, casting="unsafe")
         if scale.fill is None:
             return True
-        if low <= scale.fill <= high:
+        if int(low) <= scale.fill <= int(high):  # NumPy compares longdouble with no large integer
             taken = out == scale.fill
             if np.any(taken if missing is None else taken & ~missing):
                 return False

@@ -57,8 +57,11 @@ class Padded(Computed):
 
     @property
     def in_step(self) -> bool:
-        """Unless blocks at one end ask for what lies at the other."""
-        return bool(self.params[0] != "wrap")
+        """Unless blocks beyond an edge ask for what lies at the other one, or mirror it: from there backwards."""
+        (boxes,) = self.intervals()
+        return bool(
+            self.params[0] != "wrap" and all((np.diff(ends) >= 0).all() for along in boxes for ends in along)
+        )
 
     @property
     def working_bytes(self) -> int:
