@@ -49,7 +49,7 @@ def _can_wrap(function: np.ufunc, operands: Sequence[Operand]) -> bool:
         return bool(two.value != 0)
     if isinstance(one, Constant):
         most = 1 if two.dtype.kind == "b" else np.iinfo(two.dtype).max
-        return bool(one.value < most)
+        return int(one.value) < most  # NumPy's own bools do not compare with all of Python's integers
     return not (one is two or _is_extremum(two, np.minimum, one) or _is_extremum(one, np.maximum, two))
 
 
