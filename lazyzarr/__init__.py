@@ -130,6 +130,12 @@ HOMES = {
 # numpy, the module beside these, is not listed: `from lazyzarr import *` is not to take the name from NumPy.
 MODULES = ("codecs", "errors", "storage")
 
+# What other libraries have, or the nearest name here would mislead; what lazyzarr.numpy says of its own stands there.
+_INSTEAD = {
+    "array_api": "import lazyzarr.numpy as lnp has NumPy's names",
+    "rewrite": "lz.from_zarr(old).to_zarr(new, chunks=(100, 100)) writes with other chunks, shards or codecs",
+}
+
 _HOME = {name: module for module, names in HOMES.items() for name in names.split()}
 
 __version__ = "0.1.0.dev0"
@@ -162,6 +168,8 @@ def _hint(name: str) -> str:
         return ""
     if name in import_module(".numpy", __name__).__all__:
         return f"; lazyzarr.numpy has: import lazyzarr.numpy as lnp; lnp.{name}"
+    if cure := _INSTEAD.get(name) or import_module(".numpy_names", __name__).CURES.get(name):
+        return f"; {cure}"
     close = _meant(name, __all__)
     return f"; did you mean {close}?" if close else ""
 

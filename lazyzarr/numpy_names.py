@@ -22,7 +22,7 @@ from lazyzarr.graph.numpy_dispatch import FUNCTIONS
 from lazyzarr.graph.xarray_words import told
 from lazyzarr.meant import meant
 
-__all__ = ["NAMES", "found"]
+__all__ = ["CURES", "NAMES", "found"]
 
 
 def _is_function(own: Any) -> bool:
@@ -53,7 +53,7 @@ NAMES = sorted({*_PLAIN, *_LAZY, *_UFUNCS})
 _OWN = frozenset(
     "broadcast_shapes dtypes exceptions isdtype isscalar issubdtype iterable promote_types".split()
 )
-_CURES = {
+CURES = {
     "blockwise": "x.map_blocks(f, y) calls f chunk by chunk, lz.apply_gufunc(f, '(i),(i)->()', x, y) with whole axes",
     "fft": "lz.from_dask_array(dask.array.fft.fft(x.to_dask_array())) is Dask's, and lazy",
     "from_delayed": "lz.from_map(f, shape, dtype, chunks) calls f for each chunk",
@@ -76,7 +76,7 @@ def found(name: str) -> Any:
     if name in _UFUNCS:
         return _ufunc(_UFUNCS[name], name)
     # numpy.__path__ would make a package of what has this name.
-    if name in _CURES or name.startswith("_") or not hasattr(np, name):
+    if name in CURES or name.startswith("_") or not hasattr(np, name):
         raise AttributeError(f"lazyzarr.numpy has no {name!r}{_hint(name)}", name=name)
     own = getattr(np, name)
     if name not in _OWN and isinstance(own, ModuleType):
@@ -93,8 +93,8 @@ def found(name: str) -> Any:
 
 def _hint(name: str) -> str:
     """Where else it is, what does the same, or which name was meant."""
-    if name in _CURES:
-        return f" that is lazy; {_CURES[name]}"
+    if name in CURES:
+        return f" that is lazy; {CURES[name]}"
     if hasattr(LazyArray, name) and not name.startswith("_"):
         return f"; it is a method, x.{name}(...)"
     close = meant(name, NAMES)

@@ -52,9 +52,27 @@ def test_every_name(name):
 
 
 def test_other_names():
-    with pytest.raises(AttributeError, match="module 'lazyzarr' has no attribute 'zeroes'"):
+    with pytest.raises(
+        AttributeError, match="module 'lazyzarr' has no attribute 'zeroes'; did you mean zeros"
+    ):
         _ = lz.zeroes
     assert lz.__version__
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("rewrite", r"lz.from_zarr\(old\).to_zarr\(new, chunks=\(100, 100\)\)"),
+        ("array_api", "import lazyzarr.numpy as lnp"),
+        ("from_delayed", r"lz.from_map\(f, shape, dtype, chunks\)"),
+        ("blockwise", r"x.map_blocks\(f, y\)"),
+        ("fft", "Dask's, and lazy"),
+    ],
+)
+def test_what_others_have_is_told_by_what_does_it(name, cure):
+    with pytest.raises(AttributeError, match=f"has no attribute '{name}'; .*{cure}") as caught:
+        getattr(lz, name)
+    assert "did you mean" not in str(caught.value)
 
 
 def test_names_of_zarr_python():

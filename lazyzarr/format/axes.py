@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from lazyzarr.meant import meant
+
 __all__ = ["Dims", "axes_of", "axis_of", "by_axis"]
 
 Dims = Sequence[str | None]
@@ -22,8 +24,12 @@ def axis_of(axis: int | str, dims: Dims) -> int:
     if isinstance(axis, str):
         if axis in dims:
             return list(dims).index(axis)
-        named = ", ".join(str(name) for name in dims if name) or "no names"
-        raise ValueError(f"no dimension is named {axis!r}; this array has {named}")
+        names = [name for name in dims if name]
+        close = meant(axis, names)
+        hint = f". Did you mean {close}?" if close else ""
+        raise ValueError(
+            f"no dimension is named {axis!r}; this array has {', '.join(names) or 'no names'}{hint}"
+        )
     if isinstance(axis, bool):
         raise TypeError("an axis is an integer or a dimension name, not True or False")
     index = operator.index(axis)

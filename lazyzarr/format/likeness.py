@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -45,7 +46,10 @@ def likeness(
     """An array like a stored one, a lazy one, NumPy's or anything with shape and dtype.
 
     Of a stored array all of its layout is kept, of others the names of dimensions and chunks, where they are regular.
+    Raises TypeError for a path, which NumPy would take for an array of text.
     """
+    if isinstance(a, str | os.PathLike):
+        raise TypeError(f"{a!r} is no array to make one like; give lz.open({os.fspath(a)!r})")
     source = a if hasattr(a, "shape") and hasattr(a, "dtype") else np.asarray(a)
     lengths = tuple(map(int, source.shape)) if shape is None else shape_of(shape)
     given = modern({word: value for word, value in options.items() if word != "chunk_store"}, caller)
@@ -173,10 +177,12 @@ def _fill(source: Any, given: Mapping[str, Any]) -> Any:
 
 
 def _attributes(source: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes of a stored array that are true of the new one."""
-    if not isinstance(source, Array):
+    """The attributes of a stored or a lazy array that are true of the new one."""
+    lazy = hasattr(source, "__lazyzarr_node__")
+    if not lazy and not isinstance(source, Array):
         return {}
     gone = set() if _same_type(source, given) else set(PACKING)
-    if source.zarr_format == 2:
+    if not lazy and source.zarr_format == 2:
         gone.add(DIMENSIONS_ATTRIBUTE)  # the names of dimensions are a word
-    return {name: value for name, value in source.metadata.attributes.items() if name not in gone}
+    found = source.attrs if lazy else source.metadata.attributes
+    return {name: value for name, value in found.items() if name not in gone}

@@ -107,7 +107,7 @@ def _no_two_in_a_unit(planned: Stages) -> None:
 
 def _conflict(coords: tuple[int, ...], a: Node, first: Sink, b: Node, second: Sink) -> str:
     """What two outputs would both write, and what would keep them apart."""
-    one, other = (node.place.name if node.place and node.place.name else node.label for node in (a, b))
+    one, other = _said(a), _said(b)
     starts, extents = first.box(coords)
     where = ", ".join(f"{start}:{start + n}" for start, n in zip(starts, extents, strict=True))
     axis = next((i for i, (x, y) in enumerate(zip(first.start, second.start, strict=True)) if x != y), None)
@@ -122,6 +122,12 @@ def _conflict(coords: tuple[int, ...], a: Node, first: Sink, b: Node, second: Si
         f"{one} -> {interval(first.start, a.shape)} and {other} -> {interval(second.start, b.shape)}. "
         f"Nothing was written. {cure}"
     )
+
+
+def _said(node: Node) -> str:
+    """The variable, or else the expression, that holds a node in the user's program."""
+    place = node.place
+    return (place.name or place.text if place else "") or node.label
 
 
 def _units_met(axis: int, a: Node, first: Sink, b: Node, second: Sink) -> tuple[int, int]:

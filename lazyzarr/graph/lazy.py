@@ -441,7 +441,8 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
             what = "an array with more than one element" if self.size else "an empty array"
             raise ValueError(
                 f"The truth value of {what} is ambiguous. Use x.any() or x.all(), which compute, or x.size > 0; "
-                "whether there is an array at all: x is not None"
+                "whether there is an array at all: x is not None; whether two stored ones are one: "
+                "a.store_path == b.store_path"
             )
         return bool(self.compute())
 
@@ -508,7 +509,7 @@ class LazyArray(Methods, BlockMethods, Operators, Described, DaskCollection):
 
         def __getattr__(self, name: str) -> NoReturn:
             said = f"a LazyArray has no {name!r}"
-            cure = missing.cure(name)
+            cure = missing.cure(name) or missing.near(name, dir(type(self)))
             raise AttributeError(f"{said}; {cure}" if cure else said, name=name, obj=self)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from lazyzarr.graph.numpy_dispatch import FUNCTIONS
+from lazyzarr.meant import meant
 
-__all__ = ["cure"]
+__all__ = ["cure", "near"]
 
 _LABELLED = "xr.DataArray(x, dims=['time', 'lat', 'lon'], name='x') has"
 _CURES = {
@@ -55,3 +58,13 @@ def cure(name: str) -> str:
     if name in _FUNCTIONS or isinstance(getattr(np, name, None), np.ufunc):
         return f"np.{name}(x) does it"
     return f"x.compute().{name} works in memory" if hasattr(np.ndarray, name) else ""
+
+
+def near(name: str, names: Iterable[str]) -> str:
+    """Which of the public names was meant; empty where none is near.
+
+    >>> near("maen", ["max", "mean", "_men"]), near("frobnicate", ["mean"])
+    ('did you mean mean?', '')
+    """
+    close = None if name.startswith("_") else meant(name, [n for n in names if not n.startswith("_")])
+    return f"did you mean {close}?" if close else ""

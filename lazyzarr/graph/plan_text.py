@@ -153,12 +153,20 @@ def notes(planned: Stages, facts: Sequence[StageFacts], bound: Bound | None) -> 
     if writers:
         first = next(number for number, stage in enumerate(facts, 1) if stage.writers)
         later = f"; nothing is written before stage {first}" if first > 1 else ""
-        count = f"{writers:,} chunks or shards" if writers > 1 else "one chunk or shard"
-        found.append(f"{count} written, one writer each{later}")
+        found.append(f"{_units(planned, writers)} written, one writer each{later}")
     made = [output.node for output in (*planned.outputs, *planned.made)]
     hints = (node.hint for node in walk([*made, *(spill.node for spill in planned.spills)]))
     found += dict.fromkeys(filter(None, hints))
     return [*found, str(bound)] if bound is not None and bound.total > _AT_ONCE else found
+
+
+def _units(planned: Stages, count: int) -> str:
+    """So many write units, by the words for them."""
+    sinks = [sink for stage in planned.stages for sink in stage.sinks if sink]
+    kinds = sorted({"shard" if sink.sharded else "chunk" for sink in sinks})
+    if count == 1:
+        return f"one {kinds[0]}"
+    return f"{count:,} {' and '.join(f'{kind}s' for kind in kinds)}"
 
 
 def _temporary(planned: Stages) -> list[str]:

@@ -47,10 +47,15 @@ class Sink:
     def _array(self) -> Array:
         return self.handle.open()  # held, so that who writes does not open it again
 
+    @property
+    def sharded(self) -> bool:
+        """Whether the write unit is a shard."""
+        return self._array.metadata.shards is not None
+
     @cached_property
     def pads(self) -> bool:
         """Whether units that the array's edge cuts are put together as whole ones, and so are not copied to be."""
-        plain = self._array.metadata.shards is None and not self._array.dtype.hasobject
+        plain = not self.sharded and not self._array.dtype.hasobject
         aligned = self.edges is None and not any(map(operator.mod, self.start, self.unit))
         return aligned and plain and self._has_edge
 

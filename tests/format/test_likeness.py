@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -279,3 +282,24 @@ def test_any_data_type_after_any_other(dtype, other):
     assert (made.dtype, made.chunks, made.compressors) == (plain.dtype, plain.chunks, plain.compressors)
     np.testing.assert_array_equal(made[...], plain[...])
     assert lz.create_array({}, like=model).dtype == model.dtype
+
+
+def test_attributes_of_a_lazy_array_follow_as_they_do_to_what_it_is_written_to():
+    lz.create_array(
+        "packed.zarr", data=np.ones((8, 12), "i2"), attributes={"units": "K", "scale_factor": 0.1}
+    )
+    raw, meant = (lz.from_zarr("packed.zarr", mask_and_scale=scaled) for scaled in (False, True))
+    for x in (raw, meant, meant - meant.mean(0), meant * meant):
+        assert lz.create_array({}, like=x).attrs == x.to_zarr({}).attrs
+    assert lz.create_array({}, like=raw, dtype="f4").attrs == {"units": "K"}
+    assert lz.create_array({}, like=raw, attributes={}).attrs == {}
+
+
+@pytest.mark.parametrize("path", ["there.zarr", pathlib.Path("there.zarr")])
+def test_a_path_is_no_model(path):
+    lz.create_array("there.zarr", shape=(8, 12), dtype="i4")
+    with pytest.raises(TypeError, match=r"lz.open\('there.zarr'\)") as caught:
+        lz.create_array("new.zarr", like=path)
+    assert not os.path.exists("new.zarr")
+    cure = re.search(r"lz.open\([^)]*\)", str(caught.value)).group()
+    assert lz.create_array("new.zarr", like=eval(cure)).shape == (8, 12)

@@ -108,7 +108,7 @@ TEXTS = {
         2 subtract-u 3 57.6 MB 1.00 57.6 MB * MB u, mean -> out.zarr/anomaly
         total 11 115.2 MB 2.00 57.6 MB * MB of 200.0 MB, 2 at once
         u is decoded twice: all of it is in mean-u before subtract-u begins
-        3 chunks or shards written, one writer each; nothing is written before stage 2
+        3 shards written, one writer each; nothing is written before stage 2
         bound by encode: * s at 0.4 GB/s a core (zstd); then *
         """,
     ),

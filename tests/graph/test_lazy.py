@@ -253,6 +253,8 @@ def test_what_a_lazy_array_has_not(x):
         x.partition(1)
     with pytest.raises(AttributeError, match=r"no 'frobnicate'$"):
         x.frobnicate()
+    with pytest.raises(AttributeError, match=r"a LazyArray has no 'maen'; did you mean mean\?$"):
+        x.maen()
     assert not hasattr(x, "__array_interface__")
 
 

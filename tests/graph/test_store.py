@@ -188,6 +188,15 @@ def test_two_writers_of_one_chunk(source):
     assert (
         "Store np.concatenate([upper, lower]) instead, or let the regions meet at 4 or 8 along axis 0" in text
     )
+
+
+def test_two_writers_without_names_go_by_their_expressions(source):
+    z = lz.create_array("z.zarr", shape=A.shape, chunks=(4, 8, 8), dtype="f8")
+    x = source.x
+    with pytest.raises(WriteConflictError) as caught:
+        lz.store([x[:5], x[5:]], [z, z], regions=[np.s_[:5], np.s_[5:]])
+    cure = str(caught.value).partition("Store ")[2].partition(" instead")[0]
+    assert eval(cure, {"np": np, "x": x}).shape == A.shape
     assert (z[...] == 0).all()
     with pytest.raises(WriteConflictError, match="two arrays for"):
         lz.store([source.x, source.x], ["q.zarr", "q.zarr"])

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 import lazyzarr as lz
 import lazyzarr.numpy as lnp
-from lazyzarr.errors import BaseZarrError, SelectionError
+from lazyzarr.errors import BaseZarrError, ContainsArrayError, SelectionError
 from lazyzarr.graph.check import cure_lines
 from lazyzarr.graph.cures import Cure
 from lazyzarr.graph.methods import Methods
@@ -180,6 +180,64 @@ def test_many_values_are_no_truth_value(shape, said):
         bool(x)
     cures = re.findall(r"x\.any\(\)|x\.all\(\)|x\.size > 0|x is not None", str(caught.value))
     assert [bool(eval(cure, {"x": x})) for cure in cures] == [x.size > 0, True, x.size > 0, True]
+
+
+def test_two_stored_arrays_are_compared_by_their_places():
+    a, b = (lz.create_array(f"{name}.zarr", data=np.ones(3)) for name in "ab")
+    with pytest.raises(ValueError, match=r"a\.store_path == b\.store_path") as caught:
+        assert a == b
+    cure = str(caught.value).rpartition(": ")[2]
+    assert not eval(cure, {"a": a, "b": b})
+    assert eval(cure, {"a": a, "b": lz.open("a.zarr")})
+
+
+def test_an_axis_that_is_nearly_named():
+    x = lz.from_array(np.ones((4, 3)), dims=("time", None))
+    with pytest.raises(
+        ValueError, match=r"no dimension is named 'tme'; this array has time\. Did you mean time\?"
+    ):
+        x.mean("tme")
+
+
+def test_an_array_that_is_there_is_written_into_as_its_refusal_says():
+    x = lz.from_array(np.ones((4, 3)))
+    x.to_zarr("there.zarr")
+    with pytest.raises(ContainsArrayError, match='mode="r\\+"') as caught:
+        (x + 1).to_zarr("there.zarr")
+    assert "region=" in str(caught.value)
+    assert (x + 1).to_zarr("there.zarr", mode="r+")[...].sum() == 24
+
+
+@pytest.mark.parametrize(
+    ("labels", "how", "said"),
+    [
+        (np.arange(3), "mean", r"4 integers, .*; these are int64, of shape \(3,\)"),
+        (np.ones(4), "mean", r"4 integers, .*; these are float64, of shape \(4,\)"),
+        (np.arange(4), "meen", r"how='meen': sum, mean, .*\. Did you mean mean\?"),
+    ],
+)
+def test_what_is_wrong_with_labels(labels, how, said):
+    with pytest.raises(ValueError, match=said):
+        lz.from_array(np.ones((4, 3))).groupby_reduce(labels, how)
+
+
+def test_a_search_goes_by_numpys_name():
+    found = np.searchsorted(np.arange(3), lz.from_array(np.ones(4), chunks=2))
+    assert found.explain().stages[0].name.startswith("searchsorted")
+
+
+@pytest.mark.parametrize(
+    ("shards", "chunks", "said"),
+    [
+        (None, (2, 2), "\n  4 chunks written, one writer each"),
+        (None, (4, 4), "\n  one chunk written, one writer each"),
+        ((4, 2), (2, 2), "\n  2 shards written, one writer each"),
+        ((4, 4), (2, 2), "\n  one shard written, one writer each"),
+    ],
+)
+def test_plans_count_chunks_or_shards(shards, chunks, said):
+    x = lz.from_array(np.ones((4, 4)))
+    assert said in str(x.to_zarr("new.zarr", chunks=chunks, shards=shards, compute=False))
 
 
 @pytest.mark.parametrize(

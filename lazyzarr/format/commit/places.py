@@ -78,7 +78,7 @@ def _contains(store: Store, path: str) -> ContainsNodeError:
     if isinstance(found, ArrayMetadata):
         what = f"an array, {found.shape} {found.dtype}. {cure}"
         return ContainsArrayError(
-            f"{store.url(path)} already holds {what}; z[...] = x on the opened array writes into it."
+            f'{store.url(path)} already holds {what}; region= or mode="r+" of to_zarr, or z[...] = x, writes into it.'
         )
     return ContainsGroupError(f"{store.url(path)} already holds a group. {cure}, with all that it holds.")
 

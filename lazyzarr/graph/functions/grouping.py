@@ -18,6 +18,7 @@ from lazyzarr.graph.ops.groups import How
 from lazyzarr.graph.ops.joining import part
 from lazyzarr.graph.ops.sources import memory
 from lazyzarr.graph.words import Axis
+from lazyzarr.meant import meant
 
 __all__ = ["bincount", "counted", "groupby_reduce", "histogram"]
 
@@ -144,9 +145,14 @@ def groupby_reduce(
     where = axis_in(node, axis)
     given = np.asarray(labels)
     if given.shape != (node.shape[where],) or given.dtype.kind not in "iub":
-        raise ValueError(f"labels are {node.shape[where]} integers, one for each index along axis {axis!r}")
+        raise ValueError(
+            f"labels are {node.shape[where]} integers, one for each index along axis {axis!r}; "
+            f"these are {given.dtype}, of shape {given.shape}"
+        )
     if how not in get_args(How):
-        raise ValueError(f"how={how!r}: {', '.join(get_args(How))}")
+        close = meant(how, get_args(How))
+        hint = f". Did you mean {close}?" if close else ""
+        raise ValueError(f"how={how!r}: {', '.join(get_args(How))}{hint}")
     if node.dtype.kind not in _KINDS.get(how, node.dtype.kind) or (
         how in ("min", "max") and reducing.is_text(node)
     ):

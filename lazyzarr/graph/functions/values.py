@@ -139,6 +139,9 @@ def places_in(values: Any, a: np.ndarray[Any, Any], side: Any) -> Any:
     return np.searchsorted(a, values, side=side)
 
 
+places_in.__name__ = "searchsorted"  # what plans and errors call it
+
+
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Node:
     """The values at each x of the line through points in memory."""
     points = {"xp": _in_memory("xp", xp), "fp": _in_memory("fp", fp)}
