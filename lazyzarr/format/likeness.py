@@ -10,8 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..errors import BaseZarrError
 from .array import Array
 from .codecs.blosc import BloscCodec
+from .codecs.crc32c import Crc32cCodec
+from .codecs.parse import takes_bytes
 from .codecs.reshape import Reshape
 from .codecs.transpose import TransposeCodec
 from .layout import by_dimension, shape_of, wanted_type
@@ -46,12 +49,10 @@ def likeness(
     """An array like a stored one, a lazy one, NumPy's or anything with shape and dtype.
 
     Of a stored array all of its layout is kept, of others the names of dimensions and chunks, where they are regular.
-    Raises TypeError for a path, which NumPy would take for an array of text.
+    Raises BaseZarrError for a path or a group, of which NumPy would make an array of text.
     """
-    if isinstance(a, str | os.PathLike):
-        raise TypeError(f"{a!r} is no array to make one like; give lz.open({os.fspath(a)!r})")
-    source = a if hasattr(a, "shape") and hasattr(a, "dtype") else np.asarray(a)
-    lengths = tuple(map(int, source.shape)) if shape is None else shape_of(shape)
+    source = _source(a)
+    lengths = _lengths(source) if shape is None else shape_of(shape)
     given = modern({word: value for word, value in options.items() if word != "chunk_store"}, caller)
     given = {
         word: given[word] for word in given if given[word] is not None or word not in ("dtype", "zarr_format")
@@ -67,6 +68,27 @@ def likeness(
             words[what] = by_dimension(words[what], what, names, len(lengths), others)
     fill = _fill(source, given) if fill_value is DEFAULT else fill_value
     return Likeness(lengths, words, fill, _attributes(source, given))
+
+
+def _source(a: Any) -> Any:
+    """What has a shape and a dtype. NumPy would make an array of text of a path, and of the names in a group."""
+    if hasattr(a, "shape") and hasattr(a, "dtype"):
+        return a
+    if isinstance(a, str | os.PathLike):
+        raise BaseZarrError(f"{os.fspath(a)!r} is no array but names one; open it: lz.open({os.fspath(a)!r})")
+    if hasattr(a, "keys"):
+        raise BaseZarrError(f'a {type(a).__name__} is no array but may hold some; name one: g["u"]')
+    return np.asarray(a)
+
+
+def _lengths(source: Any) -> tuple[int, ...]:
+    """The shape, where it is known: what a mask picks of a lazy array is not counted before it is computed."""
+    if any(n != n for n in source.shape):
+        raise BaseZarrError(
+            f"the array that this is to be like has the shape {source.shape}: how long it is is not known before "
+            "it is computed. Say it: shape=(100,)"
+        )
+    return tuple(map(int, source.shape))
 
 
 def words_like(
@@ -122,13 +144,25 @@ def regular_chunks(chunks: Any, itemsize: int) -> tuple[int, ...] | None:
 def translated(kept: Mapping[str, Any], source: Array, version: Any) -> dict[str, Any]:
     """The layout in the other version of the format: chunk keys and the codec to bytes are its own.
 
-    v2 has no shards, and says the order of elements by a word.
+    v2 has no shards, says the order of elements by a word, and has no codec for a checksum.
     """
     words = _without(kept, "serializer", "chunk_key_encoding", "zarr_format")
-    if version == 2:
-        words = _filtered(_without(words, "shards"), lambda codec: not isinstance(codec, TransposeCodec))
-        words["order"] = source.order
-    return words
+    if version != 2:
+        return _with_bytes_last(words)
+    words = _filtered(_without(words, "shards"), lambda codec: not isinstance(codec, TransposeCodec))
+    if isinstance(codecs := words.get("compressors"), tuple):
+        words["compressors"] = tuple(codec for codec in codecs if not isinstance(codec, Crc32cCodec))
+    return {**words, "order": source.order}
+
+
+def _with_bytes_last(words: dict[str, Any]) -> dict[str, Any]:
+    """v2's layout with the filters that take bytes, as shuffle does, before the compressor: no filters of v3 do."""
+    filters, compressor = words.get("filters") or (), words.get("compressors")
+    moved = tuple(filter(takes_bytes, filters))
+    if not moved:
+        return words
+    kept = tuple(codec for codec in filters if codec not in moved)
+    return {**words, "filters": kept, "compressors": (*moved, *([] if compressor is None else [compressor]))}
 
 
 def _same_type(source: Any, given: Mapping[str, Any]) -> bool:

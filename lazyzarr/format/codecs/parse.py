@@ -15,11 +15,11 @@ from .bytes import BytesCodec
 from .chain import build_chain
 from .numcodecs_v2 import v2_codec
 from .numcodecs_v3 import PREFIX, numcodecs_codec
-from .protocol import ArrayBytesCodec, Codec
+from .protocol import ArrayBytesCodec, BytesBytesCodec, Codec
 from .registry import codec_of
 from .sharding import ShardingCodec
 
-__all__ = ["codec_document", "parse_codecs"]
+__all__ = ["codec_document", "parse_codecs", "takes_bytes"]
 
 # A flipped bit is always noticed: zstd stores a checksum, and blosc has none, so crc32c follows it.
 _ZSTD = {"level": 0, "checksum": True}
@@ -120,6 +120,15 @@ def _v3_codec(given: Any) -> Codec:
     if document["id"] in ("blosc", "zstd", "gzip"):
         return v2_codec(document)
     return numcodecs_codec(PREFIX + str(document["id"]), document)
+
+
+def takes_bytes(given: Any) -> bool:
+    """Whether a codec, in any spelling, takes bytes in v3, and not elements.
+
+    >>> takes_bytes({"id": "shuffle"}), takes_bytes({"id": "delta", "dtype": "i4"})
+    (True, False)
+    """
+    return isinstance(_v3_codec(given), BytesBytesCodec)
 
 
 def codec_document(given: Any) -> dict[str, Any] | None:
