@@ -6,7 +6,23 @@ import copy
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, TypeAlias
 
-__all__ = ["Attributes", "Edit"]
+__all__ = ["STORED_BY", "Attributes", "Edit"]
+
+STORED_BY = (
+    "scale_factor",
+    "add_offset",
+    "_FillValue",
+    "missing_value",
+    "_Unsigned",
+    "actual_range",
+    "flag_masks",
+    "flag_meanings",
+    "flag_values",
+    "valid_max",
+    "valid_min",
+    "valid_range",
+)
+"""What says how values are stored, by CF conventions 2.5.1, 3.5 and 8.1: of other values it would not be true."""
 
 Edit: TypeAlias = Callable[[dict[str, Any]], Mapping[str, Any]]
 """From the attributes as they are stored now to those that are to be stored."""

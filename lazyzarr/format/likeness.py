@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import BaseZarrError
 from .array import Array
+from .attributes import STORED_BY
 from .codecs.blosc import BloscCodec
 from .codecs.crc32c import Crc32cCodec
 from .codecs.parse import takes_bytes
@@ -26,11 +27,6 @@ __all__ = ["Likeness", "likeness", "regular_chunks", "translated", "words_like"]
 
 MOST_CHUNK_BYTES = 256_000_000
 """A larger chunk was made for computing (`rechunk(-1)`), not for storing."""
-
-# What says how the stored numbers are to be read, which is true of their own data type alone.
-PACKING = frozenset(
-    "scale_factor add_offset _FillValue missing_value _Unsigned valid_min valid_max valid_range".split()
-)
 
 
 class Likeness(NamedTuple):
@@ -215,7 +211,7 @@ def _attributes(source: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     lazy = hasattr(source, "__lazyzarr_node__")
     if not lazy and not isinstance(source, Array):
         return {}
-    gone = set() if _same_type(source, given) else set(PACKING)
+    gone = set() if _same_type(source, given) else set(STORED_BY)
     if not lazy and source.zarr_format == 2:
         gone.add(DIMENSIONS_ATTRIBUTE)  # the names of dimensions are a word
     found = source.attrs if lazy else source.metadata.attributes

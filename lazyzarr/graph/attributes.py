@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from lazyzarr.errors import MetadataValidationError
+from lazyzarr.format.attributes import STORED_BY
 from lazyzarr.graph.node import Node, walk
 from lazyzarr.graph.ops.coarsening import Coarsen
 from lazyzarr.graph.ops.elementwise import Cast, Constant, Elementwise, Where
@@ -33,7 +34,7 @@ from lazyzarr.graph.ops.sources import Source, ZarrSource
 from lazyzarr.graph.ops.sums import Mean, Sum
 from lazyzarr.graph.ops.variances import Variance
 from lazyzarr.graph.ops.views import Rechunk, View
-from lazyzarr.graph.packing import STORED_BY, UNSIGNED, decoded, stored_attributes
+from lazyzarr.graph.packing import UNSIGNED, decoded, stored_attributes
 
 __all__ = ["attributes_of"]
 
@@ -70,8 +71,11 @@ _WINDOWS = {"coarsen-mean", "coarsen-median", "coarsen-min", "coarsen-max"}
 _PICKED = {"min", "max", "first", "last"}
 
 
-def attributes_of(root: Node) -> dict[str, Any]:
-    """The attributes of the stored arrays that a node is made of, as far as they hold for its values."""
+def attributes_of(root: Node, stored_otherwise: bool = False) -> dict[str, Any]:
+    """The attributes of the stored arrays that a node is made of, as far as they hold for its values.
+
+    Where these are to be stored otherwise, none of those that say how they were.
+    """
     found: dict[Node, Attributes | None] = {}
     for node in walk([root]):
         if node not in found:
@@ -80,7 +84,7 @@ def attributes_of(root: Node) -> dict[str, Any]:
             isinstance(node, Rechunk) and isinstance(node.inputs[0], ZarrSource)
         ):
             found |= _of_what_is_meant(node, found[node])
-    return dict(found[root] or {})
+    return dict(_without(STORED_BY if stored_otherwise else (), found[root] or {}))
 
 
 def _of_what_is_meant(stored: Node, attributes: Attributes | None) -> dict[Node, Attributes | None]:

@@ -24,7 +24,7 @@ from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.elementwise import Constant, astype, ufunc, where
 from lazyzarr.graph.ops.packing import Scale, packed
 
-__all__ = ["STORED_BY", "UNSIGNED", "Packing", "decoded", "missing_words", "packing_of", "stored_attributes"]
+__all__ = ["UNSIGNED", "Packing", "decoded", "missing_words", "packing_of", "stored_attributes"]
 
 FACTOR, OFFSET, FILL, MISSING, UNSIGNED = (
     "scale_factor",
@@ -33,21 +33,8 @@ FACTOR, OFFSET, FILL, MISSING, UNSIGNED = (
     "missing_value",
     "_Unsigned",
 )
-# What attributes say of how values are stored; of other values it would not be true (section 2.5.1, and for flags 3.5).
-STORED_BY = (
-    FACTOR,
-    OFFSET,
-    FILL,
-    MISSING,
-    UNSIGNED,
-    "actual_range",
-    "flag_masks",
-    "flag_meanings",
-    "flag_values",
-    "valid_max",
-    "valid_min",
-    "valid_range",
-)
+# What packing writes, or takes the place of.
+PACKING = (FACTOR, OFFSET, FILL, MISSING, UNSIGNED)
 
 
 @dataclass(frozen=True)
@@ -67,7 +54,7 @@ class Packing:
         if fill is None:
             # v2's fill value is what CF calls _FillValue: there is none. NaN of floats is missing by itself.
             fill = math.nan if self.dtype.kind == "f" else None if zarr_format == 2 else DEFAULT
-        said = {name: value for name, value in (attributes or {}).items() if name not in STORED_BY}
+        said = {name: value for name, value in (attributes or {}).items() if name not in PACKING}
         own = {FACTOR: self.scale.factor, OFFSET: self.scale.offset}
         said |= {name: value for name, value in own.items() if value is not None}
         if zarr_format == 3 and self.scale.fill is not None:
@@ -126,7 +113,7 @@ def packing_of(
             raise ValueError(f'{given[0]}= is how values are packed; say what they are stored as: pack="i2"')
         return None
     dtype = _dtype(pack)
-    twice = [name for name in STORED_BY if name in (attributes or {})]
+    twice = [name for name in PACKING if name in (attributes or {})]
     if twice:
         raise ValueError(
             f"attributes= says {twice[0]!r}, and so does pack=, which writes it; leave it out, and say {FACTOR}=, "

@@ -99,7 +99,9 @@ def new_target(
     packing = packing_of(
         options.pack, options.scale_factor, options.add_offset, options.fill_value, options.attributes
     )
-    attributes = attributes_of(node) if options.attributes is None else options.attributes
+    attributes = options.attributes
+    if attributes is None:
+        attributes = attributes_of(node, stored_otherwise=packing is not None)
     if packing is not None:
         node = packing.node(node, store.url(place))
     chunks = (

@@ -296,3 +296,11 @@ def test_lengths_of_time_are_no_times_since_a_day(name):
 @pytest.mark.parametrize("name", ["mean", "median", "clipped", "windows", "rounded"])
 def test_times_between_times_are_times_since_a_day(name):
     assert followed(ALIKE[name](stored("time", DAYS))) == DAYS
+
+
+def test_ranges_of_packed_numbers_are_what_is_said_of_them():
+    words = {"pack": "i2", "scale_factor": 10.0}
+    x = stored("raw", RAW, "i4")
+    assert x.to_zarr("a.zarr", **words).attrs == {**OWN, "cell_methods": "time: mean", "scale_factor": 10.0}
+    said = x.to_zarr("b.zarr", attributes={"valid_range": [0, 60]}, **words)
+    assert said.attrs == {"valid_range": [0, 60], "scale_factor": 10.0}
