@@ -95,7 +95,7 @@ def test_array_signature():
         cache_type=None,
     )
     assert (z.shape, z.dtype, z.compressors) == ((4,), np.dtype("f8"), ())
-    with pytest.raises(zarr.errors.BaseZarrError, match="data= or shape="):
+    with pytest.raises(zarr.errors.BaseZarrError, match="neither data= nor shape="):
         zarr.array(data=None, shape=None, chunks=None, dtype=None, compressor=None)
 
 

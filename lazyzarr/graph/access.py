@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import weakref
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -61,9 +62,18 @@ def _is_reached(access: Access, domain: tuple[int, ...]) -> bool:
     return True
 
 
+# Of what is no leaf itself: what is known of it must not hold it.
+_below: weakref.WeakKeyDictionary[Node, list[Access]] = weakref.WeakKeyDictionary()
+
+
 def accesses_below(source: Node) -> list[Access]:
     """What an input of a computed node needs of each leaf, all blocks together."""
-    return accesses((source,), source.shape, joined_within((source,), source.shape))
+    found = _below.get(source)
+    if found is None:
+        found = accesses((source,), source.shape, joined_within((source,), source.shape))
+        if all(access.leaf is not source for access in found):
+            _below[source] = found
+    return found
 
 
 def programs_below(source: Node) -> Programs:

@@ -82,44 +82,44 @@ class Below:
         What other parts of a joined array need is kept until it is met again, but along the first axis, in the order of
         the walk, along which cells share chunks.
         """
-        own = [_touched(self.access, axis, blocks, domain) for axis in range(len(self.access.region))]
-        count = _chunks(self.access, own, blocks)
-        shares = (
-            sharing(self.access, blocks, cells, domain, self.inside[0].outer).shares if self.others else ()
-        )
+        kinds = [self._kinds(own) for own in range(len(self.access.region))]
+        several = any(len(each) > 1 for each in kinds)
+        shares = sharing(self.access, blocks, cells, domain, self.inside[0].outer).shares if several else ()
         outermost = next((axis for axis in order if shares and shares[axis]), None)
-        for other in self.others:
-            its = [_touched(other, axis, blocks, domain) for axis in range(len(other.region))]
-            count += _chunks(other, its, blocks)
-            if all(span.axis != outermost for span in self._apart(other)):
-                both = [
-                    (np.maximum(*firsts), np.minimum(*lasts))
-                    for firsts, lasts in (zip(*pair, strict=True) for pair in zip(own, its, strict=True))
-                ]
-                count -= _chunks(other, both, blocks)
-        return count * self.access.chunk_nbytes
+        count, moved = self.access.chunk_nbytes, set()
+        for own, found in enumerate(kinds):
+            axis = next((span.axis for each in found if (span := each.region[own]).axis is not None), None)
+            touched = [_touched(each, own, axis, blocks, domain) for each in found]
+            count *= _chunks(touched, together=axis != outermost)
+            moved.add(axis)
+        return count * math.prod(len(cuts) - 1 for axis, cuts in enumerate(blocks) if axis not in moved)
 
-    def _apart(self, other: Through) -> list[Span]:
-        """The spans along which another part of a joined array lies elsewhere."""
-        spans = zip(self.access.region, self.access.own.region, other.own.region, strict=True)
-        return [span for span, one, two in spans if one != two]
+    def _kinds(self, own: int) -> list[Through]:
+        """What tiles need along an axis of the leaf, each way once: parts of joined arrays lie in all of them."""
+        found = {(each.region[own], each.own.region[own]): each for each in (self.access, *self.others)}
+        return list(found.values())
 
 
 Touched = tuple[Cuts, Cuts]
 """Along an axis of a leaf, the first and the last chunk that each block touches."""
 
 
-def _touched(access: Access, own: int, blocks: Sequence[Cuts], domain: Sequence[int]) -> Touched:
-    axis = access.region[own].axis
+def _touched(
+    access: Access, own: int, axis: int | None, blocks: Sequence[Cuts], domain: Sequence[int]
+) -> Touched:
     cuts = np.array([0, 1]) if axis is None else blocks[axis]
     return access.touched(own, cuts[:-1], cuts[1:], domain)
 
 
-def _chunks(access: Access, touched: Sequence[Touched], blocks: Sequence[Cuts]) -> int:
-    """How many chunks all blocks touch, each counted for itself."""
-    moved = {span.axis for span in access.region}
-    apart = math.prod(len(cuts) - 1 for axis, cuts in enumerate(blocks) if axis not in moved)
-    return apart * math.prod(int(np.maximum(last - first + 1, 0).sum()) for first, last in touched)
+def _chunks(touched: Sequence[Touched], together: bool) -> int:
+    """How many chunks blocks touch, each for itself; what it touches in several ways counts once if `together`."""
+    firsts, lasts = (np.stack(each) for each in zip(*touched, strict=True))
+    if together and len(touched) > 1:
+        order = np.argsort(firsts, axis=0)
+        firsts, lasts = (np.take_along_axis(each, order, 0) for each in (firsts, lasts))
+        known = np.maximum.accumulate(lasts, axis=0)
+        firsts[1:] = np.maximum(firsts[1:], known[:-1] + 1)
+    return int(np.maximum(lasts - firsts + 1, 0).sum())
 
 
 def blocks_below(

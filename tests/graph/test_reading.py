@@ -55,6 +55,9 @@ AT_MOST = {
     "tensordot": lambda x: np.tensordot(x, x, ([0, 1], [0, 1])),
     "reshape": lambda x: x.reshape(60, -1).mean(0),
     "overlap, periodic": lambda x: x.map_overlap(same, depth=2, boundary="periodic", dtype="f4").mean(0),
+    "overlap, periodic and further than a chunk": lambda x: x.map_overlap(
+        same, depth=9, boundary="periodic", dtype="f4"
+    ).mean(0),
     "overlap, periodic along two axes": lambda x: x.map_overlap(
         same, depth={0: 2, 1: 3}, boundary="periodic", dtype="f4"
     ).mean(0),
