@@ -279,7 +279,9 @@ def test_a_step_that_a_worker_cannot_hold_is_refused(x, client):
 
 def test_a_result_that_this_process_cannot_hold_is_refused(x, client, monkeypatch):
     monkeypatch.setattr(run, "available_memory", lambda: 7_000_000)
-    with pytest.raises(MemoryBudgetError, match=r"8.0 MB; this process.* has 7\.0 MB\.\n  What fits:  y\.to_zarr"):
+    with pytest.raises(
+        MemoryBudgetError, match=r"8.0 MB; this process.* has 7\.0 MB\.\n  What fits:  y\.to_zarr"
+    ):
         (x * 2).compute(scheduler=client, memory="1GB")
     assert (x * 2).to_zarr("out.zarr", scheduler=client, memory="1GB").shape == SHAPE
 
