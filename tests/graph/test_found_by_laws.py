@@ -145,3 +145,10 @@ def test_lines_of_nothing_are_sorted_where_no_rule_folds_them():
     with each_rule_keeps_its_promise():
         product = np.sort(x, -1) @ np.ones((0, 2))
         assert product.compute(scheduler="sync").tolist() == [[0, 0], [0, 0]]
+
+
+def test_complex_numbers_that_are_not_stored_are_summed_over_no_axes():
+    """They are one number shown often, which lies in no order that may be seen as pairs."""
+    z = lz.create_array(lz.storage.MemoryStore(), shape=(2, 3), chunks=(2, 3), dtype="c16", fill_value=7 + 1j)
+    found = z.lazy().sum(axis=()).compute()
+    np.testing.assert_array_equal(found, np.full((2, 3), 7 + 1j))

@@ -57,6 +57,8 @@ def _sum(values: Array, axes: tuple[int, ...]) -> tuple[Array, Array | None]:
         each = np.maximum.reduce(np.abs(real), axis=axes, keepdims=True)
         total, rest = _cut(real, np.ldexp(1.5, np.frexp(each)[1] + room), axes)
     if values.dtype.kind == "c":
+        # Of no axes they lie as the values do, which may be one number shown often.
+        total, rest = map(np.ascontiguousarray, (total, rest))
         return total.view(values.dtype)[..., 0], rest.view(values.dtype)[..., 0]
     return total, rest
 
