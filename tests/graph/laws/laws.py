@@ -85,11 +85,15 @@ def _is_direct(value: Value, memory: int) -> bool:
 def _reads() -> Iterator[list[int]]:
     """Within: the bytes of each chunk that is decoded, and of each part of an array-like that is taken."""
     seen: list[int] = []
-    read_into, getitem = ChunkReader.read_into, Sliced.__getitem__
+    read_into, read_part, getitem = ChunkReader.read_into, ChunkReader.read_part, Sliced.__getitem__
 
     def read(self: Any, coords: Any, out: Any, *rest: Any) -> Any:
         seen.append(out.nbytes)
         return read_into(self, coords, out, *rest)
+
+    def part(self: Any, coords: Any, *rest: Any) -> Any:
+        seen.append(self.new_chunk(coords).nbytes)  # all of it is decoded
+        return read_part(self, coords, *rest)
 
     def sliced(self: Any, selection: Any) -> Any:
         found = getitem(self, selection)
@@ -98,6 +102,7 @@ def _reads() -> Iterator[list[int]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ChunkReader, "read_into", read)
+        patch.setattr(ChunkReader, "read_part", part)
         patch.setattr(Sliced, "__getitem__", sliced)
         yield seen
 
