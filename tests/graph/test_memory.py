@@ -13,6 +13,8 @@ import pytest
 import lazyzarr as lz
 from lazyzarr.errors import MemoryBudgetError, PlanError
 from lazyzarr.format.stores import FaultStore, LocalStore
+from lazyzarr.graph.node import walk
+from lazyzarr.graph.ops.products import Product
 from tests.format.conftest import fast_path  # noqa: F401
 
 
@@ -172,3 +174,13 @@ def test_the_process_takes_no_more_than_was_planned(noise):
         found[name] = measured(work, 500_000_000)
     print({name: f"{peak / 1e6:.0f} of {planned / 1e6:.0f} MB" for name, (peak, planned) in found.items()})
     assert all(peak <= planned for peak, planned in found.values()), found
+
+
+def test_products_count_what_they_multiply_with():
+    """One product lies beside the sum of those before, and boxes are copied into the order that BLAS takes."""
+    x = lz.from_array(np.ones((48, 512, 512), "f4"), chunks=(24, 128, 256))
+    for y in (x.mT @ x, np.tensordot(x, x, ((0, 1), (0, 1)))):
+        (node,) = {each for each in walk([y.__lazyzarr_node__]) if isinstance(each, Product)}
+        block = np.prod([max(sizes) for sizes in node.chunks]) * 4
+        assert node.working_bytes >= block
+        assert block <= 8_000_000

@@ -19,7 +19,22 @@ Array = np.ndarray[Any, Any]
 Axes = tuple[int, ...]
 
 
-class Tensordot(Computed):
+class Product(Computed):
+    """Blocks that are sums of products of two boxes, one after the other."""
+
+    __slots__ = ()
+
+    @property
+    def working_bytes(self) -> int:
+        """One product beside the sum of those before, and both boxes in the order and the dtype in which they are
+        multiplied."""
+        elements = [
+            math.prod(max(sizes, default=0) for sizes in node.chunks) for node in (self, *self.inputs)
+        ]
+        return sum(elements) * self.dtype.itemsize
+
+
+class Tensordot(Product):
     """Sums of products over axes of both; parameters: these axes of each, whose chunks are the same."""
 
     __slots__ = ()
@@ -80,7 +95,7 @@ class Tensordot(Computed):
         return np.matmul(one.reshape(-1, 1), other.reshape(1, -1)).reshape(shape)
 
 
-class Matmul(Computed):
+class Matmul(Product):
     """Products of stacks of matrices; both have the same axes in front."""
 
     __slots__ = ()
@@ -145,7 +160,7 @@ def tensordot(one: Node, other: Node, axes: tuple[Axes, Axes]) -> Node:
         rechunk(
             node,
             tuple(
-                chunks if axis in own else _joined(chunks, beside, node.dtype.itemsize)
+                chunks if axis in own else _joined(chunks, beside, 1, node.dtype.itemsize)
                 for axis, chunks in enumerate(node.chunks)
             ),
         )
@@ -167,27 +182,30 @@ def matmul(one: Node, other: Node) -> Node:
     shared = tuple(max(pair, key=len) for pair in zip(one.chunks[:-2], other.chunks[:-2], strict=True))
     inside = one.chunks[-1]
     natural = (*shared, one.chunks[-2], other.chunks[-1])
-    beside = math.prod(max(sizes, default=1) for sizes in shared)
+    front_box = math.prod(max(sizes, default=1) for sizes in shared)
     rows, columns = (
-        _joined(sizes, beside * max(inside, default=1), one.dtype.itemsize) for sizes in natural[-2:]
+        _joined(sizes, max(inside, default=1), front_box, one.dtype.itemsize) for sizes in natural[-2:]
     )
     pair = rechunk(one, (*shared, rows, inside)), rechunk(other, (*shared, inside, columns))
     return rechunk(make(Matmul, pair, ()), natural)
 
 
 # Blocks of a product are about so long along both axes: their arithmetic takes longer then than to decode what they
-# are made of. What they are made of takes this much, at most.
+# are made of. They take this much, at most, and so does each of the two boxes that are multiplied.
 LONG, BOX_BYTES = 1024, 8_000_000
 
 
-def _joined(sizes: tuple[int, ...], beside: int, itemsize: int) -> tuple[int, ...]:
+def _joined(sizes: tuple[int, ...], beside: int, front: int, itemsize: int) -> tuple[int, ...]:
     """The chunks along an axis, small ones together: no fewer than two, for there are several workers.
 
-    >>> _joined((250,) * 8, 500, 8), _joined((250,) * 3, 500, 8)
+    So many elements lie `beside` each in a box, so many matrices in `front`.
+
+    >>> _joined((250,) * 8, 500, 1, 8), _joined((250,) * 3, 500, 1, 8)
     ((1000, 1000), (500, 250))
     """
     half = -(-sum(sizes) // 2) + max(sizes, default=1) - 1
-    most = min(LONG, half, BOX_BYTES // max(beside * itemsize, 1))
+    square = math.isqrt(BOX_BYTES // max(front * itemsize, 1))
+    most = min(LONG, half, square, BOX_BYTES // max(front * beside * itemsize, 1))
     found: list[int] = []
     for size in sizes:
         if found and found[-1] + size <= most:
