@@ -15,6 +15,7 @@ import numpy as np
 
 from lazyzarr.errors import MetadataValidationError
 from lazyzarr.format.attributes import STORED_BY
+from lazyzarr.format.metadata import DIMENSIONS_ATTRIBUTE
 from lazyzarr.graph.node import Node, walk
 from lazyzarr.graph.ops.coarsening import Coarsen
 from lazyzarr.graph.ops.elementwise import Cast, Constant, Elementwise, Where
@@ -34,15 +35,13 @@ from lazyzarr.graph.ops.sources import Source, ZarrSource
 from lazyzarr.graph.ops.sums import Mean, Sum
 from lazyzarr.graph.ops.variances import Variance
 from lazyzarr.graph.ops.views import Rechunk, View
-from lazyzarr.graph.packing import UNSIGNED, decoded, stored_attributes
+from lazyzarr.graph.packing import FACTOR, OFFSET, UNSIGNED, decoded, stored_attributes
 
 __all__ = ["attributes_of"]
 
 Attributes = Mapping[str, Any]
 
-# What the format half keeps among v2's attributes: the names of axes, which go by themselves.
-_NAMES = "_ARRAY_DIMENSIONS"
-_SCALED = {"scale_factor", "add_offset"}
+_SCALED = {FACTOR, OFFSET}
 # What is true of the very values alone: how they are stored, and what was done to get them (CF conventions, 7.3).
 _OWN = {*STORED_BY, "cell_methods"}
 _UNITS = {"units"}
@@ -89,7 +88,8 @@ def attributes_of(root: Node, stored_otherwise: bool = False) -> dict[str, Any]:
 
 def _of_what_is_meant(stored: Node, attributes: Attributes | None) -> dict[Node, Attributes | None]:
     """The attributes of the values that those of an array say are meant, which do not say how they are stored."""
-    (leaf,) = (node for node in walk([stored]) if isinstance(node, ZarrSource))
+    leaf = stored if isinstance(stored, ZarrSource) else stored.inputs[0]
+    assert isinstance(leaf, ZarrSource)
     try:
         meant = decoded(stored, leaf.array)
     except MetadataValidationError:  # told where somebody asks for these values
@@ -104,7 +104,9 @@ def _without(names: Collection[str], attributes: Attributes) -> Attributes:
 def _attributes(node: Node, found: Mapping[Node, Attributes | None]) -> Attributes | None:
     """What is known of a node's attributes, given that of its inputs; None: no array below it has any to say."""
     if isinstance(node, ZarrSource):
-        return _without([_NAMES], stored_attributes(node.array))
+        return _without(
+            [DIMENSIONS_ATTRIBUTE], stored_attributes(node.array)
+        )  # names of axes go by themselves
     if isinstance(node, Source):
         return None
     of = [found[each] for each in _values_of(node)]

@@ -24,7 +24,16 @@ from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.elementwise import Constant, astype, ufunc, where
 from lazyzarr.graph.ops.packing import Scale, packed
 
-__all__ = ["UNSIGNED", "Packing", "decoded", "missing_words", "packing_of", "stored_attributes"]
+__all__ = [
+    "FACTOR",
+    "OFFSET",
+    "UNSIGNED",
+    "Packing",
+    "decoded",
+    "missing_words",
+    "packing_of",
+    "stored_attributes",
+]
 
 FACTOR, OFFSET, FILL, MISSING, UNSIGNED = (
     "scale_factor",
