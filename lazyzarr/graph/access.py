@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -27,6 +27,7 @@ __all__ = [
     "accesses",
     "accesses_below",
     "block_capacities",
+    "by_leaf",
     "decoded_bytes",
     "decoded_in",
     "held_bytes",
@@ -74,6 +75,14 @@ def accesses_below(source: Node) -> list[Access]:
         if all(access.leaf is not source for access in found):
             _below[source] = found
     return found
+
+
+def by_leaf(found: Iterable[Access]) -> dict[Node, list[Access]]:
+    """The accesses of each leaf."""
+    result: dict[Node, list[Access]] = {}
+    for access in found:
+        result.setdefault(access.leaf, []).append(access)
+    return result
 
 
 def programs_below(source: Node) -> Programs:
@@ -245,8 +254,7 @@ def block_capacities(node: Computed, look: Look = accesses_below) -> dict[Node, 
     result: dict[Node, int] = {}
     for source, intervals in zip(node.inputs, node.intervals(), strict=True):
         found = look(source)
-        for leaf in dict.fromkeys(access.leaf for access in found):
-            own = [access for access in found if access.leaf is leaf]
+        for leaf, own in by_leaf(found).items():
             once = len(found) == 1 and is_each_once(node, own[0], intervals)
             kept = 1 if once else most_together(own, intervals, source.shape)
             result[leaf] = result.get(leaf, 0) + kept

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lazyzarr.graph.access import Look, is_each_once
+from lazyzarr.graph.access import Look, by_leaf, is_each_once
 from lazyzarr.graph.layout import Access, Cuts, Sharing, capacity, most_chunks, sharing
 from lazyzarr.graph.node import Node
 from lazyzarr.graph.ops.computed import Computed, Intervals
@@ -157,11 +157,7 @@ def _through(node: Computed, above: Access, look: Look) -> Iterator[tuple[Throug
     """What tiles need of each leaf below a computed node, and how many chunks of it a box touches; and what else
     of that leaf."""
     for source, boxes in zip(node.inputs, node.intervals(), strict=True):
-        found: dict[Node, list[Access]] = {}
-        for access in look(source):
-            if access.decodes:
-                found.setdefault(access.leaf, []).append(access)
-        for own in found.values():
+        for own in by_leaf(access for access in look(source) if access.decodes).values():
             touched = [most_chunks(access, boxes, source.shape) for access in own]
             most = touched.index(max(touched))
             # What lies beyond the edges is made of chunks at the edges, which their blocks need at the same time.
